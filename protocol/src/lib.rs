@@ -1,0 +1,46 @@
+//! Ids, manifests, messages, tickets and limits of Freshet. Pure: no IO, clock, randomness or threads.
+//!
+//! `docs/PROTOCOL.md` is the normative text; `vectors/*.json` hold good and bad bytes for every form, which this crate
+//! and its TypeScript twin both must judge alike.
+
+mod chunk;
+mod envelope;
+mod frame;
+mod id;
+mod key;
+mod key_document;
+pub mod limits;
+mod manifest;
+pub mod origin_path;
+mod pack_index;
+mod path;
+mod pointer;
+mod ranges;
+mod shard;
+mod ticket;
+mod tracker;
+mod wire;
+
+pub use chunk::{Mismatch, VerifiedChunk};
+pub use envelope::{DocumentKind, EnvelopeError, envelope_bytes_max};
+pub use frame::{
+    BlobKind, DATA_HEAD_BYTES_MAX, Data, Decoded, Encoding, Frame, FrameError, Hello, PEER_ALPN,
+    PEER_VERSION, RefuseReason, Request, frame_head_len,
+};
+pub use id::{ChunkId, ContentName, Hash, IdError, KeyId, Name, PageId, PeerId, RootId, SwarmId};
+pub use key::{BadSignature, KeyError, PublicKey, SigningKey};
+pub use key_document::{Grant, KEY_DOCUMENT_KIND, KEY_DOCUMENT_SCHEMA, KeyDocument, KeyDocumentError, Role};
+pub use manifest::cut::PageCutter;
+pub use manifest::page::{ChunkRef, Entry, FilePart, Page, PageError};
+pub use manifest::root::{Chunker, PageRef, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
+pub use pack_index::{PackId, PackIndex, Place};
+pub use path::{PathError, RelPath, check_link_target};
+pub use pointer::{POINTER_KIND, POINTER_SCHEMA, Pointer, PointerError};
+pub use ranges::ranges_of;
+pub use shard::ShardMap;
+pub use ticket::{LinkBinding, RIGHT_RECEIVE, RIGHT_SEND, Side, Ticket, TicketError, proof_message};
+pub use tracker::{
+    Announce, Base64, Candidate, ClientMessage, HaveSummary, Locality, PairOutcome, ServerMessage,
+    TRACKER_VERSION, TrackerMessageError, Transport, tracker_proof_message,
+};
+pub use wire::{Reader, WireError, put_bytes, put_varint, varint_len};

@@ -1,0 +1,5 @@
+//! The manifest: a signed root that names pages, which list files and their chunks.
+
+pub(crate) mod cut;
+pub(crate) mod page;
+pub(crate) mod root;

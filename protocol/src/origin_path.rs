@@ -1,0 +1,87 @@
+//! The paths of an origin's HTTP interface, below its base URL (PROTOCOL.md 5). All but pointers, keys and indexes are
+//! immutable.
+
+use crate::id::{ContentName, Name, PageId, RootId};
+use crate::pack_index::PackId;
+use crate::path::RelPath;
+
+/// Path of a channel pointer.
+pub fn pointer(content: &ContentName, channel: &Name) -> String {
+    format!("{content}/channels/{channel}")
+}
+
+/// Path of a tenant's key document.
+pub fn keys(content: &ContentName) -> String {
+    format!("{content}/keys")
+}
+
+/// Path of a root's envelope.
+pub fn root(content: &ContentName, root: RootId) -> String {
+    format!("{content}/roots/{root}")
+}
+
+/// Path of a page, zstd-compressed.
+pub fn page(content: &ContentName, page: PageId) -> String {
+    format!("{content}/pages/{page}")
+}
+
+/// Path of a page's pack index.
+pub fn index(content: &ContentName, page: PageId) -> String {
+    format!("{content}/index/{page}")
+}
+
+/// Path of a pack.
+pub fn pack(content: &ContentName, pack: PackId) -> String {
+    format!("{content}/packs/{pack}")
+}
+
+/// Path of a file of a release in the plain file view, not yet percent-encoded.
+pub fn file(content: &ContentName, version: &Name, path: &RelPath) -> String {
+    format!("{content}/files/{version}/{path}")
+}
+
+/// What the path of a URL given by a user asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A channel pointer.
+    Channel(ContentName, Name),
+    /// A root.
+    Root(ContentName, RootId),
+}
+
+/// Splits the path of a pointer's or root's URL into the base path (before the content name) and what it asks for.
+/// A content name has at most four segments; the shortest base that leaves a good name is taken.
+pub fn parse(path: &str) -> Option<(&str, Target)> {
+    let (head, last) = path.trim_end_matches('/').rsplit_once('/')?;
+    let (head, collection) = head.rsplit_once('/')?;
+    let starts = std::iter::once(0).chain(head.match_indices('/').map(|(at, _)| at + 1));
+    let (base_len, content) =
+        starts.filter_map(|at| Some((at, head[at..].parse::<ContentName>().ok()?))).next()?;
+    let target = match collection {
+        "channels" => Target::Channel(content, last.parse().ok()?),
+        "roots" => Target::Root(content, last.parse().ok()?),
+        _ => return None,
+    };
+    Some((&path[..base_len], target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_what_it_prints() {
+        let content: ContentName = "game/demo".parse().expect("name");
+        let live: Name = "live".parse().expect("name");
+        let channel = Target::Channel(content.clone(), live.clone());
+        let check = |path: &str, expected| assert_eq!(parse(path), expected, "{path}");
+        check(&format!("/{}", pointer(&content, &live)), Some(("/", channel.clone())));
+        check(&format!("/CDN/{}/", pointer(&content, &live)), Some(("/CDN/", channel)));
+        let id = RootId::of(b"root");
+        check(&format!("/{}", root(&content, id)), Some(("/", Target::Root(content, id))));
+        check("/game/demo/channels/", None);
+        check("/game/channels/live", None);
+        check("/game/demo/roots/12", None);
+        check("", None);
+    }
+}

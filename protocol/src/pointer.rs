@@ -1,0 +1,184 @@
+//! The channel pointer: which release a channel shows now. Small, signed by an online key, never goes back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{self, DocumentKind, EnvelopeError};
+use crate::id::{ContentName, Name, RootId};
+use crate::key::{PublicKey, SigningKey};
+use crate::limits::{INTEGER_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX};
+
+/// The pointer's payload type and limit.
+pub const POINTER_KIND: DocumentKind =
+    DocumentKind { payload_type: "application/vnd.freshet.pointer+json", bytes_max: POINTER_BYTES_MAX };
+
+/// The schema that this program writes and reads.
+pub const POINTER_SCHEMA: u32 = 1;
+
+/// Why a pointer was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PointerError {
+    /// The envelope was refused.
+    #[error("channel pointer: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// The payload is not a pointer.
+    #[error("channel pointer is not valid: {0}")]
+    Malformed(String),
+    /// Written by a newer program in a form this one cannot read.
+    #[error("channel pointer has schema {0}, which this version does not know; update the program")]
+    Unsupported(u32),
+    /// A value breaks a limit.
+    #[error("channel pointer is not consistent: {0}")]
+    Inconsistent(&'static str),
+    /// Points to another content or channel than asked for.
+    #[error("channel pointer is for {0}, which was not asked for")]
+    Other(String),
+    /// Its time has passed: no new version is taken from it.
+    #[error(
+        "channel pointer expired at {expires} (Unix seconds), it is now {now}; the publisher must renew it"
+    )]
+    Expired {
+        /// End of its life, Unix seconds.
+        expires: u64,
+        /// The reader's time, Unix seconds.
+        now: u64,
+    },
+    /// Older than one already seen.
+    #[error("channel pointer has sequence {found}, older than {seen} seen before; refusing to go back")]
+    Older {
+        /// Its sequence.
+        found: u64,
+        /// The newest sequence seen before.
+        seen: u64,
+    },
+}
+
+/// A channel's signed word about its release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    /// Form of this document.
+    pub schema: u32,
+    /// The content.
+    pub content: ContentName,
+    /// The channel.
+    pub channel: Name,
+    /// Counts up with each change of the channel.
+    pub sequence: u64,
+    /// End of its life, Unix seconds. What is installed stays usable after it.
+    pub expires: u64,
+    /// The release.
+    pub root: RootId,
+    /// The release's version.
+    pub version: Name,
+    /// Addresses of trackers, `ws://` or `wss://`.
+    #[serde(default)]
+    pub trackers: Vec<String>,
+}
+
+impl Pointer {
+    /// Signs the pointer.
+    ///
+    /// # Errors
+    /// [`PointerError`] when it breaks a limit.
+    pub fn seal(&self, key: &SigningKey) -> Result<Vec<u8>, PointerError> {
+        self.check()?;
+        let payload = serde_json::to_vec(self).expect("a pointer is valid JSON");
+        if payload.len() > POINTER_BYTES_MAX {
+            return Err(EnvelopeError::TooLong { limit: POINTER_BYTES_MAX }.into());
+        }
+        Ok(envelope::seal(POINTER_KIND, &payload, key))
+    }
+
+    /// Opens a signed pointer. Whether it is current, [`Pointer::check_current`] tells.
+    ///
+    /// # Errors
+    /// [`PointerError`] says which check failed.
+    pub fn open(bytes: &[u8], trusted: &[PublicKey]) -> Result<Self, PointerError> {
+        let payload = envelope::open(POINTER_KIND, bytes, trusted)?;
+        let pointer: Self =
+            serde_json::from_slice(&payload).map_err(|error| PointerError::Malformed(error.to_string()))?;
+        pointer.check()?;
+        Ok(pointer)
+    }
+
+    /// Whether a client that has seen sequence `seen` may take a new version from this pointer at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// [`PointerError::Older`] or [`PointerError::Expired`].
+    pub fn check_current(&self, seen: Option<u64>, now: u64) -> Result<(), PointerError> {
+        match seen {
+            Some(seen) if self.sequence < seen => Err(PointerError::Older { found: self.sequence, seen }),
+            _ if self.expires <= now => Err(PointerError::Expired { expires: self.expires, now }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check(&self) -> Result<(), PointerError> {
+        let is_tracker = |url: &String| {
+            url.len() <= URL_BYTES_MAX && (url.starts_with("ws://") || url.starts_with("wss://"))
+        };
+        if self.schema != POINTER_SCHEMA {
+            Err(PointerError::Unsupported(self.schema))
+        } else if self.sequence > INTEGER_MAX || self.expires > INTEGER_MAX {
+            Err(PointerError::Inconsistent("a number is larger than 2^53-1"))
+        } else if self.trackers.len() > URLS_MAX || !self.trackers.iter().all(is_tracker) {
+            Err(PointerError::Inconsistent("trackers are too many, too long, or not ws:// or wss://"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pointer() -> Pointer {
+        Pointer {
+            schema: POINTER_SCHEMA,
+            content: "game/demo".parse().expect("name"),
+            channel: "live".parse().expect("name"),
+            sequence: 7,
+            expires: 1000,
+            root: RootId::of(b"root"),
+            version: "1.2".parse().expect("name"),
+            trackers: vec!["ws://127.0.0.1:1/".to_owned()],
+        }
+    }
+
+    #[test]
+    fn round_trip_and_currency() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let sealed = pointer().seal(&key).expect("good pointer");
+        let opened = Pointer::open(&sealed, &[key.public()]).expect("signed");
+        assert_eq!(opened, pointer());
+        let check = |seen, now, expected| assert_eq!(opened.check_current(seen, now), expected);
+        check(None, 999, Ok(()));
+        check(Some(7), 999, Ok(()));
+        check(Some(8), 999, Err(PointerError::Older { found: 7, seen: 8 }));
+        check(None, 1000, Err(PointerError::Expired { expires: 1000, now: 1000 }));
+    }
+
+    #[test]
+    fn limits() {
+        let key = SigningKey::from_seed(&[1; 32]);
+        let refused = |change: fn(&mut Pointer)| {
+            let mut pointer = pointer();
+            change(&mut pointer);
+            pointer.seal(&key).expect_err("refused")
+        };
+        assert_eq!(refused(|p| p.schema = 2), PointerError::Unsupported(2));
+        assert!(matches!(refused(|p| p.sequence = 1 << 53), PointerError::Inconsistent(_)));
+        assert!(matches!(
+            refused(|p| p.trackers = vec!["ws://x".to_owned(); 9]),
+            PointerError::Inconsistent(_)
+        ));
+        assert!(matches!(
+            refused(|p| p.trackers = vec!["http://x".to_owned()]),
+            PointerError::Inconsistent(_)
+        ));
+        assert!(matches!(
+            refused(|p| p.trackers = vec![format!("ws://{}", "x".repeat(300))]),
+            PointerError::Inconsistent(_)
+        ));
+    }
+}
