@@ -1,1 +1,16 @@
-//! .
+//! The decision core of Freshet: what to fetch, from whom, what to serve, and when the origin must help.
+//!
+//! No clock, randomness, IO, threads or locks: the shell hands in what happened with [`Core::handle_input`] and the
+//! time in microseconds, carries out what [`Core::poll_output`] says, and calls [`Core::handle_timeout`] at
+//! [`Core::poll_timeout`]. The core sees chunk positions, links and verdicts, never bytes. The same inputs give the
+//! same outputs to the last bit, here, in the simulator, and in the TypeScript twin.
+
+mod core;
+mod input;
+mod output;
+mod policy;
+
+pub use crate::core::{Core, CoreConfig, Totals};
+pub use input::{ChunkIndex, FetchEnd, FetchId, Input, LinkId, Refusal, RequestEnd, RequestId};
+pub use output::{DropReason, OriginReason, Output, ServeRefusal};
+pub use policy::{Goal, Policy};
