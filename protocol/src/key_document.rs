@@ -115,6 +115,8 @@ impl KeyDocument {
             Err(KeyDocumentError::Inconsistent("too many keys"))
         } else if self.sequence > INTEGER_MAX {
             Err(KeyDocumentError::Inconsistent("sequence is larger than 2^53-1"))
+        } else if self.keys.iter().filter_map(|grant| grant.expires).any(|expires| expires > INTEGER_MAX) {
+            Err(KeyDocumentError::Inconsistent("an expiry is larger than 2^53-1"))
         } else {
             Ok(())
         }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::id::{ContentName, KeyId, PeerId, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
-    ADDRESSES_MAX, AGENT_BYTES_MAX, CHUNKS_MAX, LINKS_WANTED_MAX, SHARDS_MAX, SHARDS_PER_MESSAGE_MAX,
-    SIGNAL_BYTES_MAX, TRACKER_MESSAGE_BYTES_MAX,
+    ADDRESSES_MAX, AGENT_BYTES_MAX, CHUNKS_MAX, INTEGER_MAX, LINKS_WANTED_MAX, SHARDS_MAX,
+    SHARDS_PER_MESSAGE_MAX, SIGNAL_BYTES_MAX, TRACKER_MESSAGE_BYTES_MAX,
 };
 
 /// The version of these messages that this program speaks.
@@ -314,6 +314,7 @@ impl ClientMessage {
             Self::Announce(announce) => {
                 limit(announce.chunks as usize, CHUNKS_MAX as usize, "number of chunks")?;
                 limit(announce.candidates.len(), ADDRESSES_MAX, "number of candidates")?;
+                limit_integer(announce.left_bytes, "bytes left")?;
                 limit(announce.links_wanted.into(), LINKS_WANTED_MAX.into(), "number of links wanted")?;
                 if let HaveSummary::Shards(bits) = &announce.have {
                     limit(bits.0.len(), SHARDS_MAX.div_ceil(8) as usize, "have summary")?;
@@ -328,8 +329,9 @@ impl ClientMessage {
                     "shard",
                 )?;
             }
-            Self::Signal { data, .. } => limit(data.len(), SIGNAL_BYTES_MAX, "signal")?,
-            Self::Leave { .. } | Self::Paired { .. } | Self::Unknown => {}
+            Self::Signal { pair, data } => limit_signal(*pair, data)?,
+            Self::Paired { pair, .. } => limit_integer(*pair, "pair number")?,
+            Self::Leave { .. } | Self::Unknown => {}
         }
         Ok(message)
     }
@@ -350,8 +352,12 @@ impl ServerMessage {
         match &message {
             Self::Challenge { nonce } => limit(nonce.0.len(), 64, "nonce")?,
             Self::Welcome { stun_ports, .. } => limit(stun_ports.len(), 2, "number of STUN ports")?,
-            Self::Pair { candidates, .. } => limit(candidates.len(), ADDRESSES_MAX, "number of candidates")?,
-            Self::Shards { granted, .. } => {
+            Self::Pair { pair, candidates, .. } => {
+                limit_integer(*pair, "pair number")?;
+                limit(candidates.len(), ADDRESSES_MAX, "number of candidates")?;
+            }
+            Self::Shards { granted, origin_budget_bytes_s, .. } => {
+                limit_integer(origin_budget_bytes_s.unwrap_or_default(), "origin budget")?;
                 limit(granted.len(), SHARDS_PER_MESSAGE_MAX, "number of shards")?;
                 limit(
                     granted.iter().max().map_or(0, |&shard| shard as usize),
@@ -359,8 +365,9 @@ impl ServerMessage {
                     "shard",
                 )?;
             }
-            Self::Signal { data, .. } => limit(data.len(), SIGNAL_BYTES_MAX, "signal")?,
-            Self::Ticket { ticket, .. } => {
+            Self::Signal { pair, data } => limit_signal(*pair, data)?,
+            Self::Ticket { ticket, expires } => {
+                limit_integer(*expires, "expires")?;
                 limit(ticket.0.len(), crate::limits::TICKET_BYTES_MAX, "ticket")?;
             }
             Self::Drain { .. } | Self::Error { .. } | Self::Unknown => {}
@@ -383,6 +390,15 @@ fn read<T: for<'de> Deserialize<'de>>(text: &[u8]) -> Result<T, TrackerMessageEr
 
 fn limit(value: usize, max: usize, what: &'static str) -> Result<(), TrackerMessageError> {
     if value <= max { Ok(()) } else { Err(TrackerMessageError::OverLimit(what)) }
+}
+
+fn limit_integer(value: u64, what: &'static str) -> Result<(), TrackerMessageError> {
+    if value <= INTEGER_MAX { Ok(()) } else { Err(TrackerMessageError::OverLimit(what)) }
+}
+
+fn limit_signal(pair: u64, data: &str) -> Result<(), TrackerMessageError> {
+    limit_integer(pair, "pair number")?;
+    limit(data.len(), SIGNAL_BYTES_MAX, "signal")
 }
 
 #[cfg(test)]

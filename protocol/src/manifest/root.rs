@@ -6,7 +6,8 @@ use crate::envelope::{self, DocumentKind, EnvelopeError};
 use crate::id::{ContentName, Name, PageId, RootId};
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
-    CHUNK_BYTES_MAX, CHUNKS_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGES_MAX, PATH_BYTES_MAX, ROOT_BYTES_MAX,
+    CHUNK_BYTES_MAX, CHUNKS_MAX, ENTRIES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGES_MAX, PATH_BYTES_MAX,
+    ROOT_BYTES_MAX,
 };
 
 /// The root's payload type and limit.
@@ -155,6 +156,7 @@ impl Root {
             (self.bytes <= INTEGER_MAX, "size is larger than 2^53-1"),
             (self.pages.len() <= PAGES_MAX, "too many pages"),
             (self.chunks <= CHUNKS_MAX, "too many chunks"),
+            (self.entries as usize <= ENTRIES_MAX, "too many entries"),
             (
                 self.pages.iter().all(|p| p.bytes as usize <= PAGE_BYTES_MAX),
                 "a page is larger than the limit",
