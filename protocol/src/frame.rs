@@ -15,7 +15,7 @@ use crate::id::{Hash, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
     AGENT_BYTES_MAX, BYE_BYTES_MAX, CHUNK_BYTES_MAX, CHUNKS_MAX, DATA_BYTES_MAX, FRAME_BYTES_MAX,
-    LINK_RELEASES_MAX, POINTER_BYTES_MAX, TICKET_BYTES_MAX,
+    KEY_DOCUMENT_BYTES_MAX, LINK_RELEASES_MAX, POINTER_BYTES_MAX, TICKET_BYTES_MAX,
 };
 use crate::ranges::{put_ranges, read_ranges};
 use crate::wire::{Reader, WireError, put_bytes, put_varint, varint_len};
@@ -251,6 +251,12 @@ pub enum Frame {
         /// The envelope's JSON.
         envelope: Vec<u8>,
     },
+    /// The newest key document that the sender knows: an envelope, good only under the tenant's key that the reader
+    /// pins. Lets a peer join while the origin is away. Optional.
+    Keys {
+        /// The envelope's JSON.
+        envelope: Vec<u8>,
+    },
     /// A fresh ticket of the sender. Optional.
     Ticket {
         /// The ticket.
@@ -276,9 +282,13 @@ const TYPE_BYE: u64 = 18;
 const TYPE_FETCHING: u64 = 1;
 const TYPE_POINTER: u64 = 3;
 const TYPE_TICKET: u64 = 5;
+const TYPE_KEYS: u64 = 7;
 
 /// An envelope of a pointer is base64 around its payload, with signatures.
 const POINTER_ENVELOPE_BYTES_MAX: usize = POINTER_BYTES_MAX * 2 + 4096;
+
+/// As [`POINTER_ENVELOPE_BYTES_MAX`], for key documents.
+const KEYS_ENVELOPE_BYTES_MAX: usize = KEY_DOCUMENT_BYTES_MAX * 2 + 4096;
 
 /// What [`Frame::decode`] found at the front of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -392,6 +402,10 @@ impl Frame {
                 out.extend_from_slice(envelope);
                 TYPE_POINTER
             }
+            Self::Keys { envelope } => {
+                out.extend_from_slice(envelope);
+                TYPE_KEYS
+            }
             Self::Ticket { ticket } => {
                 out.extend_from_slice(ticket);
                 TYPE_TICKET
@@ -439,6 +453,9 @@ impl Frame {
             TYPE_POINTER => {
                 Self::Pointer { envelope: rest_max(&mut reader, POINTER_ENVELOPE_BYTES_MAX, "pointer")? }
             }
+            TYPE_KEYS => {
+                Self::Keys { envelope: rest_max(&mut reader, KEYS_ENVELOPE_BYTES_MAX, "key document")? }
+            }
             TYPE_TICKET => Self::Ticket { ticket: rest_max(&mut reader, TICKET_BYTES_MAX, "ticket")? },
             TYPE_BYE => Self::Bye { reason: reader.text_max(BYE_BYTES_MAX, "reason")?.to_owned() },
             _ => return Err(WireError::Invalid("frame type")),
@@ -449,7 +466,8 @@ impl Frame {
 }
 
 fn is_known(kind: u64) -> bool {
-    (kind <= TYPE_BYE && kind.is_multiple_of(2)) || matches!(kind, TYPE_FETCHING | TYPE_POINTER | TYPE_TICKET)
+    (kind <= TYPE_BYE && kind.is_multiple_of(2))
+        || matches!(kind, TYPE_FETCHING | TYPE_POINTER | TYPE_TICKET | TYPE_KEYS)
 }
 
 fn put_release_ranges(out: &mut Vec<u8>, release: u64, ranges: &[Range<u32>], kind: u64) -> u64 {
