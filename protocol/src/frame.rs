@@ -275,7 +275,7 @@ const TYPE_RELEASE: u64 = 4;
 const TYPE_HAVE: u64 = 6;
 const TYPE_WITHDRAW: u64 = 8;
 const TYPE_REQUEST: u64 = 10;
-const TYPE_DATA: u64 = 12;
+pub(crate) const TYPE_DATA: u64 = 12;
 const TYPE_REFUSE: u64 = 14;
 const TYPE_CANCEL: u64 = 16;
 const TYPE_BYE: u64 = 18;
@@ -518,6 +518,16 @@ fn read_request(reader: &mut Reader<'_>) -> Result<Request, WireError> {
 }
 
 fn read_data(mut reader: Reader<'_>, body: &Bytes) -> Result<Data, WireError> {
+    let (request, encoding, total) = read_data_fields(&mut reader)?;
+    let len = reader.remaining();
+    if len > DATA_BYTES_MAX || len > total as usize {
+        return Err(WireError::OverLimit("data size"));
+    }
+    Ok(Data { request, encoding, total, payload: body.slice(body.len() - len..) })
+}
+
+/// What stands before the payload of a Data frame: request, encoding and size of the whole answer.
+pub(crate) fn read_data_fields(reader: &mut Reader<'_>) -> Result<(u64, Encoding, u32), WireError> {
     let request = reader.varint()?;
     let encoding = match reader.varint()? {
         0 => Encoding::Identity,
@@ -526,11 +536,7 @@ fn read_data(mut reader: Reader<'_>, body: &Bytes) -> Result<Data, WireError> {
         _ => return Err(WireError::Invalid("encoding")),
     };
     let total = reader.u32_max(CHUNK_BYTES_MAX, "answer size")?;
-    let len = reader.remaining();
-    if len > DATA_BYTES_MAX || len > total as usize {
-        return Err(WireError::OverLimit("data size"));
-    }
-    Ok(Data { request, encoding, total, payload: body.slice(body.len() - len..) })
+    Ok((request, encoding, total))
 }
 
 fn rest_max(reader: &mut Reader<'_>, max: usize, what: &'static str) -> Result<Vec<u8>, WireError> {

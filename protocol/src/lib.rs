@@ -3,6 +3,7 @@
 //! `docs/PROTOCOL.md` is the normative text; `vectors/*.json` hold good and bad bytes for every form, which this crate
 //! and its TypeScript twin both must judge alike.
 
+mod answer;
 mod chunk;
 mod envelope;
 mod frame;
@@ -21,6 +22,7 @@ mod ticket;
 mod tracker;
 mod wire;
 
+pub use answer::{AnswerFrame, DataHead};
 pub use chunk::{Mismatch, VerifiedChunk};
 pub use envelope::{DocumentKind, EnvelopeError, envelope_bytes_max};
 pub use frame::{
