@@ -1,0 +1,54 @@
+//! Every bound of the transport, in one place. What a peer may make this node hold or do is limited here or in
+//! [`freshet_protocol::limits`].
+
+use std::time::Duration;
+
+/// Links held at once where the configuration says nothing else.
+pub const LINKS_MAX: usize = 24;
+/// Events that wait for the job; links stop reading when it is full.
+pub(super) const EVENTS_MAX: usize = 1024;
+
+/// Commands that wait for a link's task. A job that is so far ahead of a link has lost it.
+pub(super) const LINK_COMMANDS_MAX: usize = 1024;
+/// Control frames that wait to be sent on one link.
+pub(super) const CONTROL_QUEUE_FRAMES_MAX: usize = 1024;
+/// Bytes of control frames that wait to be sent on one link: a peer that stops reading is cut off.
+pub(super) const CONTROL_QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Control frames that a peer may send in a burst: its whole have-state in the worst case.
+pub(super) const CONTROL_BURST_FRAMES: u32 = 1024;
+/// Control frames a second that a peer may send in the long run.
+pub(super) const CONTROL_FRAMES_S: u32 = 100;
+/// A longer control frame counts as several: one for each started unit of so many bytes.
+pub(super) const CONTROL_UNIT_BYTES: usize = 8 << 10;
+/// Bytes of optional frames of unknown type that a peer may put into one answer.
+pub(super) const ANSWER_SKIPPED_BYTES_MAX: usize = 64 << 10;
+
+/// Time for Hello and Proof, from the end of the TLS handshake.
+pub(super) const HELLO_TIME: Duration = Duration::from_secs(5);
+/// Time for the TLS handshake, over all candidates of a dial.
+pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Head start of each candidate over the next one.
+pub(super) const CANDIDATE_STAGGER: Duration = Duration::from_millis(100);
+/// Time for a peer to write its Request onto a stream it has opened.
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// Time for a peer to answer Bye by closing.
+pub(super) const BYE_TIME: Duration = Duration::from_millis(200);
+/// Time for [`super::Transport::close`].
+pub(super) const CLOSE_TIME: Duration = Duration::from_millis(500);
+
+/// Connections that are still in their handshake or Hello; more are refused.
+pub(super) const HANDSHAKES_MAX: usize = 64;
+/// Handshakes beyond which a dialer must first prove its address (QUIC Retry), against spoofed floods.
+pub(super) const HANDSHAKES_UNPROVEN_MAX: usize = 16;
+/// Dials at once; more fail.
+pub(super) const DIALS_MAX: usize = 32;
+/// Banned keys remembered; the oldest is forgotten first.
+pub(super) const BANS_MAX: usize = 4096;
+/// Announced peers remembered; the oldest is forgotten first.
+pub(super) const EXPECTED_MAX: usize = 64;
+/// How long a peer announced by [`super::Transport::expect`] is remembered.
+pub(super) const EXPECTED_TIME: Duration = Duration::from_secs(30);
+/// How long a ticket stays good beyond its expiry while no tracker answers.
+pub(super) const GRACE_S: u64 = 6 * 60 * 60;
+/// Longest reason of a remote side that is kept, in characters.
+pub(super) const REASON_CHARS_MAX: usize = 128;
