@@ -126,6 +126,13 @@ pub enum Input {
         /// How.
         end: RequestEnd,
     },
+    /// Bytes of an origin fetch came in, not yet verified.
+    OriginProgress {
+        /// The fetch.
+        fetch: FetchId,
+        /// How many since the last such input.
+        bytes: u32,
+    },
     /// One chunk of an origin fetch came in whole.
     OriginChunk {
         /// The fetch.

@@ -5,10 +5,23 @@
 //! [`Core::poll_timeout`]. The core sees chunk positions, links and verdicts, never bytes. The same inputs give the
 //! same outputs to the last bit, here, in the simulator, and in the TypeScript twin.
 
+mod announce;
+mod assign;
+mod bits;
 mod core;
+mod estimate;
+mod governor;
 mod input;
+mod ledger;
+pub mod limits;
+mod link;
+mod mix;
+mod origin;
 mod output;
+mod pick;
 mod policy;
+mod shard_ask;
+mod upload;
 
 pub use crate::core::{Core, CoreConfig, Totals};
 pub use input::{ChunkIndex, FetchEnd, FetchId, Input, LinkId, Refusal, RequestEnd, RequestId};

@@ -5,9 +5,7 @@ use std::ops::Range;
 use crate::input::{ChunkIndex, FetchId, LinkId, RequestId};
 
 /// Why bytes come from the origin. Ends up in the metrics: operators ask "why origin?".
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OriginReason {
     /// No peer is known to hold it: the swarm's first copy.

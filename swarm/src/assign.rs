@@ -1,0 +1,301 @@
+//! Which link is asked for what, and when a request is given up or doubled.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use freshet_protocol::Locality;
+
+use crate::bits::Bits;
+use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
+use crate::ledger::{Ledger, State};
+use crate::limits::{BUSY_US, DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, LINKS_MAX, REST_US};
+use crate::link::Link;
+use crate::output::Output;
+use crate::pick::Picker;
+
+/// An own request to a peer.
+#[derive(Debug)]
+struct PeerRequest {
+    link: LinkId,
+    chunk: ChunkIndex,
+    asked_us: u64,
+    received: u32,
+}
+
+/// All links and the requests on them.
+#[derive(Debug)]
+pub(crate) struct Assign {
+    links: BTreeMap<LinkId, Link>,
+    requests: BTreeMap<RequestId, PeerRequest>,
+    next_request: u64,
+    duplicate_bytes: u64,
+}
+
+impl Assign {
+    pub(crate) fn new() -> Self {
+        Self { links: BTreeMap::new(), requests: BTreeMap::new(), next_request: 0, duplicate_bytes: 0 }
+    }
+
+    /// Whether the link could be taken.
+    pub(crate) fn link_up(
+        &mut self,
+        now: u64,
+        link: LinkId,
+        len: u32,
+        locality: Locality,
+        rtt_us: u64,
+    ) -> bool {
+        if self.links.len() >= LINKS_MAX || self.links.contains_key(&link) {
+            return false;
+        }
+        self.links.insert(link, Link::new(len, locality, rtt_us, now));
+        true
+    }
+
+    pub(crate) fn link_down(&mut self, ledger: &mut Ledger, link: LinkId) {
+        let Some(gone) = self.links.remove(&link) else { return };
+        gone.has.iter().for_each(|chunk| ledger.remove_holder(chunk));
+        let lost: Vec<RequestId> = self.requests_on(link).collect();
+        for request in lost {
+            self.drop_request(ledger, request);
+        }
+    }
+
+    pub(crate) fn has_link(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    /// Whether any link could be asked, now or soon.
+    pub(crate) fn has_useful_link(&self, now: u64) -> bool {
+        self.links.values().any(|link| !link.is_resting(now) && link.has.count() > 0)
+    }
+
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// Whether some neighbour fetches the position from the origin.
+    pub(crate) fn is_fetched_nearby(&self, chunk: ChunkIndex) -> bool {
+        self.links.values().any(|link| link.fetching.iter().any(|range| range.contains(&chunk)))
+    }
+
+    pub(crate) fn have(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
+        let Some(link) = self.links.get_mut(&link) else { return };
+        for chunk in within(&link.has, ranges) {
+            if link.has.insert(chunk) {
+                ledger.add_holder(chunk);
+                link.is_dirty = true;
+            }
+        }
+    }
+
+    pub(crate) fn withdraw(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
+        let Some(link) = self.links.get_mut(&link) else { return };
+        for chunk in within(&link.has, ranges) {
+            if link.has.remove(chunk) {
+                ledger.remove_holder(chunk);
+            }
+        }
+    }
+
+    pub(crate) fn fetching(&mut self, link: LinkId, ranges: Vec<Range<u32>>) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.fetching = ranges;
+        }
+    }
+
+    pub(crate) fn progress(&mut self, now: u64, request: RequestId, bytes: u32) {
+        let Some(request) = self.requests.get_mut(&request) else { return };
+        request.received = request.received.saturating_add(bytes);
+        if let Some(link) = self.links.get_mut(&request.link) {
+            link.received(now, u64::from(bytes));
+        }
+    }
+
+    /// A request ended. The link and position it was about, unless it is not known (any more).
+    pub(crate) fn ended(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        request: RequestId,
+        end: RequestEnd,
+    ) -> Option<(LinkId, ChunkIndex)> {
+        let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.remove(&request)?;
+        let link = self.links.get_mut(&link_id).expect("requests end with their link");
+        let whole = ledger.bytes(chunk);
+        match end {
+            RequestEnd::Verified => {
+                link.received(now, u64::from(whole.saturating_sub(received)));
+                link.ended(Some(now - asked_us));
+                return Some((link_id, chunk));
+            }
+            RequestEnd::Corrupt => {
+                link.ended(None);
+                ledger.waste_corrupt(u64::from(whole));
+            }
+            RequestEnd::Failed => {
+                link.ended(None);
+                link.rest(now, BUSY_US);
+                ledger.waste(u64::from(received));
+            }
+            RequestEnd::Refused(refusal) => {
+                link.ended(None);
+                match refusal {
+                    Refusal::Busy => link.rest(now, BUSY_US),
+                    Refusal::Exhausted => link.is_exhausted = true,
+                    Refusal::NotHeld => {
+                        if link.has.remove(chunk) {
+                            ledger.remove_holder(chunk);
+                        }
+                    }
+                }
+            }
+        }
+        self.give_up(ledger, chunk);
+        Some((link_id, chunk))
+    }
+
+    /// A chunk came in: other requests for it are taken back.
+    pub(crate) fn take_back(
+        &mut self,
+        ledger: &mut Ledger,
+        chunk: ChunkIndex,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let others: Vec<RequestId> =
+            self.requests.iter().filter(|(_, request)| request.chunk == chunk).map(|(&id, _)| id).collect();
+        self.cancel(ledger, &others, outputs);
+    }
+
+    /// Takes back everything.
+    pub(crate) fn take_back_all(&mut self, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
+        let all: Vec<RequestId> = self.requests.keys().copied().collect();
+        self.cancel(ledger, &all, outputs);
+    }
+
+    /// Asks each link that has room, one chunk a round, nearest and fastest links first.
+    pub(crate) fn fill(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        picker: &mut Picker,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let mut order: Vec<(Locality, u64, LinkId)> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.is_dirty)
+            .map(|(&id, link)| (link.locality, u64::MAX - link.bytes_s(), id))
+            .collect();
+        order.sort_unstable();
+        let chunk_bytes = ledger.mean_bytes();
+        while !order.is_empty() {
+            order.retain(|&(_, _, id)| {
+                let link = self.links.get_mut(&id).expect("the list is of links");
+                let picked = link.has_room(now, chunk_bytes).then(|| picker.pick(ledger, link)).flatten();
+                let Some(chunk) = picked else {
+                    // A resting link is looked at again by the tick.
+                    link.is_dirty = link.is_resting(now) && !link.is_exhausted;
+                    return false;
+                };
+                self.ask(now, ledger, id, chunk, outputs);
+                true
+            });
+        }
+    }
+
+    /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick.
+    pub(crate) fn look_after(&mut self, now: u64, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
+        let stalled: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(&id, _)| id).collect();
+        for link in stalled {
+            let requests: Vec<RequestId> = self.requests_on(link).collect();
+            self.cancel(ledger, &requests, outputs);
+            self.links.get_mut(&link).expect("it was just found").rest(now, REST_US);
+        }
+        if ledger.free().count() == 0 {
+            self.double_late(now, ledger, outputs);
+        }
+    }
+
+    /// End game: an idle link is asked for what another has not delivered in much longer than this one needs.
+    fn double_late(&mut self, now: u64, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
+        let chunk_bytes = ledger.mean_bytes();
+        let idle: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.outstanding == 0 && link.has_room(now, chunk_bytes))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in idle {
+            let link = &self.links[&id];
+            let late_us = LATE_US_MIN.max(link.expected_us() * LATE_FACTOR);
+            let late = self.requests.values().find(|request| {
+                now - request.asked_us >= late_us
+                    && link.has.contains(request.chunk)
+                    && ledger.state(request.chunk) == State::Asked(1)
+            });
+            let Some(chunk) = late.map(|request| request.chunk) else { continue };
+            let bytes = u64::from(ledger.bytes(chunk));
+            if self.duplicate_bytes + bytes > ledger.job_bytes * DUPLICATES_PERMILLE / 1000 {
+                return;
+            }
+            self.duplicate_bytes += bytes;
+            self.ask(now, ledger, id, chunk, outputs);
+        }
+    }
+
+    fn ask(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        id: LinkId,
+        chunk: ChunkIndex,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        ledger.ask(chunk);
+        self.links.get_mut(&id).expect("asked links are up").asked(now);
+        self.requests.insert(request, PeerRequest { link: id, chunk, asked_us: now, received: 0 });
+        outputs.push_back(Output::Request { link: id, request, chunk });
+    }
+
+    fn cancel(&mut self, ledger: &mut Ledger, requests: &[RequestId], outputs: &mut VecDeque<Output>) {
+        for &request in requests {
+            if let Some(link) = self.drop_request(ledger, request) {
+                self.links.get_mut(&link).expect("requests end with their link").ended(None);
+                outputs.push_back(Output::Cancel { request });
+            }
+        }
+    }
+
+    fn drop_request(&mut self, ledger: &mut Ledger, request: RequestId) -> Option<LinkId> {
+        let PeerRequest { link, chunk, received, .. } = self.requests.remove(&request)?;
+        ledger.waste(u64::from(received));
+        self.give_up(ledger, chunk);
+        Some(link)
+    }
+
+    /// A chunk may be free again: links that hold it are looked at.
+    pub(crate) fn give_up(&mut self, ledger: &mut Ledger, chunk: ChunkIndex) {
+        ledger.give_up(chunk);
+        if ledger.state(chunk) == State::Free {
+            for link in self.links.values_mut().filter(|link| link.has.contains(chunk)) {
+                link.is_dirty = true;
+            }
+        }
+    }
+
+    fn requests_on(&self, link: LinkId) -> impl Iterator<Item = RequestId> {
+        self.requests.iter().filter(move |(_, request)| request.link == link).map(|(&id, _)| id)
+    }
+}
+
+/// The positions of `ranges` that exist.
+fn within(has: &Bits, ranges: &[Range<u32>]) -> impl Iterator<Item = u32> + use<> {
+    let len = has.len();
+    let ranges: Vec<Range<u32>> =
+        ranges.iter().map(|range| range.start.min(len)..range.end.min(len)).collect();
+    ranges.into_iter().flatten()
+}

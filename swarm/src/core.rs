@@ -1,0 +1,354 @@
+//! The facade: routes inputs to the parts that decide, and collects what they say.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
+
+use freshet_protocol::Locality;
+
+use crate::announce::Announce;
+use crate::assign::Assign;
+use crate::governor::{Governor, Tracker, View};
+use crate::input::{ChunkIndex, FetchEnd, FetchId, Input, LinkId, RequestEnd, RequestId};
+use crate::ledger::{Ledger, Source, State};
+use crate::limits::{CORRUPT_MAX, TICK_US};
+use crate::origin::Origin;
+use crate::output::{DropReason, OriginReason, Output};
+use crate::pick::Picker;
+use crate::policy::Policy;
+use crate::shard_ask::ShardAsk;
+use crate::upload::Upload;
+
+/// What a core is made of.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// Size of the chunk at each position, in bytes.
+    pub chunk_bytes: Vec<u32>,
+    /// Positions that this job wants; others are neither fetched nor asked for (parts not chosen, second places of a
+    /// chunk). Ascending, disjoint.
+    pub wanted: Vec<Range<ChunkIndex>>,
+    /// Positions held at the start. Ascending, disjoint.
+    pub held: Vec<Range<ChunkIndex>>,
+    /// The knobs.
+    pub policy: Policy,
+    /// Whether a tracker is configured: the first decisions then wait a little for its word.
+    pub has_tracker: bool,
+    /// Spreads choices between peers; random, from the shell.
+    pub seed: u32,
+}
+
+/// Counts of a core's life, for reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Verified bytes that came from peers and were used.
+    pub peer_bytes: u64,
+    /// Verified bytes that came from the origin and were used, by reason in the order of [`OriginReason::ALL`].
+    pub origin_bytes: [u64; OriginReason::ALL.len()],
+    /// Bytes that came and were not used: duplicates, broken off, corrupt.
+    pub waste_bytes: u64,
+    /// Of these, bytes that did not match their hash.
+    pub corrupt_bytes: u64,
+    /// Payload bytes handed to peers.
+    pub sent_bytes: u64,
+    /// Positions held.
+    pub held_chunks: u32,
+    /// Wanted positions not held.
+    pub missing_chunks: u32,
+    /// Bytes of wanted positions not held.
+    pub missing_bytes: u64,
+}
+
+/// The core of one release on one peer.
+#[derive(Debug)]
+pub struct Core {
+    policy: Policy,
+    ledger: Ledger,
+    assign: Assign,
+    picker: Picker,
+    origin: Origin,
+    governor: Governor,
+    upload: Upload,
+    announce: Announce,
+    shards: ShardAsk,
+    tracker: Tracker,
+    /// Positions that peers got wrong: the origin's next copy of them is for that reason.
+    corrupt: BTreeSet<ChunkIndex>,
+    tick_us: u64,
+    is_complete: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl Core {
+    /// A core at the time `now` (microseconds).
+    pub fn new(now: u64, config: CoreConfig) -> Self {
+        let len = config.chunk_bytes.len() as u32;
+        let ledger = Ledger::new(config.chunk_bytes, &config.wanted, &config.held);
+        let mut core = Self {
+            policy: config.policy,
+            ledger,
+            assign: Assign::new(),
+            picker: Picker::new(config.seed),
+            origin: Origin::new(len, config.seed),
+            governor: Governor::new(now),
+            upload: Upload::new(len, now),
+            announce: Announce::default(),
+            shards: ShardAsk::default(),
+            tracker: if config.has_tracker { Tracker::Unheard } else { Tracker::None },
+            corrupt: BTreeSet::new(),
+            tick_us: now + TICK_US,
+            is_complete: false,
+            outputs: VecDeque::new(),
+        };
+        core.decide(now);
+        core
+    }
+
+    /// Tells what happened at `now` (microseconds, never going back).
+    pub fn handle_input(&mut self, now: u64, input: Input) {
+        match input {
+            Input::LinkUp { link, locality, rtt_us } => self.link_up(now, link, locality, rtt_us),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::Have { link, ranges } => self.assign.have(&mut self.ledger, link, &ranges),
+            Input::Withdraw { link, ranges } => self.assign.withdraw(&mut self.ledger, link, &ranges),
+            Input::Fetching { link, ranges } => self.assign.fetching(link, ranges),
+            Input::Progress { request, bytes } => {
+                self.governor.progress(now);
+                self.assign.progress(now, request, bytes);
+            }
+            Input::RequestEnded { request, end } => self.request_ended(now, request, end),
+            Input::OriginProgress { fetch, bytes } => {
+                self.governor.progress(now);
+                self.origin.progress(now, fetch, bytes);
+            }
+            Input::OriginChunk { fetch, chunk, verified } => self.origin_chunk(now, fetch, chunk, verified),
+            Input::OriginEnded { fetch, end } => self.origin_ended(now, fetch, end),
+            Input::Found { ranges } => {
+                let len = self.ledger.len();
+                for chunk in ranges.into_iter().flatten().filter(|&chunk| chunk < len) {
+                    self.hold(chunk, Source::Local);
+                }
+            }
+            Input::Lost { chunk } => {
+                if self.ledger.lose(chunk) {
+                    self.outputs.push_back(Output::SendWithdraw { ranges: vec![chunk..chunk + 1] });
+                }
+            }
+            Input::Shards { granted, active_jobs, origin_budget_bytes_s } => {
+                self.governor.swarm(active_jobs, origin_budget_bytes_s);
+                self.shards.answered(now, granted.is_empty());
+                self.tracker = Tracker::Up;
+                let map = self.ledger.shards();
+                granted.into_iter().for_each(|shard| self.origin.lease(map.positions(shard)));
+            }
+            Input::TrackerUp => self.tracker = Tracker::Up,
+            Input::TrackerDown => {
+                self.tracker = Tracker::Down;
+                self.shards.tracker_down();
+                self.announce.fetching_changed();
+            }
+            Input::PeerRequest { link, request, chunk } => {
+                if self.assign.has_link(link) {
+                    self.upload.asked(&self.policy, &self.ledger, (link, request), chunk, &mut self.outputs);
+                }
+            }
+            Input::PeerCancel { link, request } => self.upload.cancelled(link, request),
+            Input::Sent { link, request, bytes } => self.upload.sent(now, link, request, bytes),
+            Input::Policy(policy) => self.set_policy(policy),
+        }
+        self.decide(now);
+    }
+
+    /// Tells that the time of [`Core::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: u64) {
+        if now >= self.tick_us {
+            self.tick_us = now + TICK_US;
+            if !self.is_complete {
+                self.assign.look_after(now, &mut self.ledger, &mut self.outputs);
+                self.origin.drop_needless(&mut self.ledger, &mut self.assign, &mut self.outputs);
+            }
+        }
+        self.decide(now);
+    }
+
+    /// Next thing to do; ask until there is none after each input and timeout.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Core::handle_timeout`] next, if at all.
+    pub fn poll_timeout(&self) -> Option<u64> {
+        let tick = (!self.is_complete).then_some(self.tick_us);
+        let report = self.shards.report_timeout(&self.ledger, self.tracker);
+        [tick, report, self.announce.timeout(), self.upload.timeout(&self.policy)].into_iter().flatten().min()
+    }
+
+    /// Counts so far.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            peer_bytes: self.ledger.peer_bytes,
+            origin_bytes: self.ledger.origin_bytes,
+            waste_bytes: self.ledger.waste_bytes,
+            corrupt_bytes: self.ledger.corrupt_bytes,
+            sent_bytes: self.upload.sent_bytes,
+            held_chunks: self.ledger.held().count(),
+            missing_chunks: self.ledger.missing_chunks,
+            missing_bytes: self.ledger.missing_bytes,
+        }
+    }
+
+    /// Whether every wanted position is held.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+
+    /// Which positions are held.
+    pub fn held(&self) -> Vec<Range<ChunkIndex>> {
+        self.ledger.held().ranges()
+    }
+
+    fn link_up(&mut self, now: u64, link: LinkId, locality: Locality, rtt_us: u64) {
+        if !self.assign.link_up(now, link, self.ledger.len(), locality, rtt_us) {
+            self.outputs.push_back(Output::DropLink { link, reason: DropReason::Misbehaved });
+        } else if self.policy.sharing && self.ledger.held().count() > 0 {
+            self.outputs.push_back(Output::SendHave { link: Some(link), ranges: self.held() });
+        }
+    }
+
+    fn link_down(&mut self, link: LinkId) {
+        self.assign.link_down(&mut self.ledger, link);
+        self.upload.link_down(link);
+    }
+
+    fn request_ended(&mut self, now: u64, request: RequestId, end: RequestEnd) {
+        let Some((link, chunk)) = self.assign.ended(now, &mut self.ledger, request, end) else { return };
+        match end {
+            RequestEnd::Verified => {
+                self.governor.progress(now);
+                self.hold(chunk, Source::Peer);
+            }
+            RequestEnd::Corrupt => {
+                // A chunk comes from one source, which hashes before it sends: it is to blame, at once.
+                if self.corrupt.len() < CORRUPT_MAX {
+                    self.corrupt.insert(chunk);
+                }
+                self.link_down(link);
+                self.outputs.push_back(Output::DropLink { link, reason: DropReason::Corrupt });
+            }
+            RequestEnd::Refused(_) | RequestEnd::Failed => {}
+        }
+    }
+
+    fn origin_chunk(&mut self, now: u64, fetch: FetchId, chunk: ChunkIndex, verified: bool) {
+        let Some(reason) = self.origin.delivered(now, &self.ledger, fetch, chunk) else { return };
+        if verified {
+            self.governor.progress(now);
+            self.origin.succeeded();
+            let reason = if self.corrupt.contains(&chunk) { OriginReason::CorruptPeers } else { reason };
+            self.hold(chunk, Source::Origin(reason));
+        } else {
+            self.ledger.waste_corrupt(u64::from(self.ledger.bytes(chunk)));
+            self.origin.failed(now, None);
+            self.assign.give_up(&mut self.ledger, chunk);
+        }
+    }
+
+    fn origin_ended(&mut self, now: u64, fetch: FetchId, end: FetchEnd) {
+        self.origin.ended(&mut self.ledger, &mut self.assign, fetch);
+        self.note_fetching();
+        if let FetchEnd::Failed { retry_after_us } = end {
+            self.origin.failed(now, retry_after_us);
+        }
+    }
+
+    fn hold(&mut self, chunk: ChunkIndex, source: Source) {
+        let sources = match self.ledger.state(chunk) {
+            State::Asked(sources) => sources,
+            State::Unwanted | State::Free | State::Held => 0,
+        };
+        if !self.ledger.hold(chunk, source) {
+            return;
+        }
+        if self.policy.sharing {
+            self.announce.held(chunk);
+        }
+        if sources > 1 || (sources == 1 && source == Source::Local) {
+            self.assign.take_back(&mut self.ledger, chunk, &mut self.outputs);
+        }
+    }
+
+    fn set_policy(&mut self, policy: Policy) {
+        let before = std::mem::replace(&mut self.policy, policy);
+        if before.sharing && !policy.sharing {
+            self.upload.stop(&mut self.outputs);
+            self.announce.clear();
+            self.outputs.push_back(Output::SendWithdraw { ranges: self.held() });
+        } else if !before.sharing && policy.sharing {
+            self.outputs.push_back(Output::SendHave { link: None, ranges: self.held() });
+        }
+        if before.p2p && !policy.p2p {
+            self.assign.take_back_all(&mut self.ledger, &mut self.outputs);
+        }
+    }
+
+    /// Looks at everything that an input may have made possible.
+    fn decide(&mut self, now: u64) {
+        if !self.is_complete {
+            if self.policy.p2p {
+                self.assign.fill(now, &mut self.ledger, &mut self.picker, &mut self.outputs);
+            }
+            self.ask_origin(now);
+            self.check_complete();
+        }
+        if self.policy.p2p {
+            self.shards.ask(
+                now,
+                self.tracker,
+                &self.policy,
+                &mut self.ledger,
+                &self.origin,
+                &mut self.outputs,
+            );
+        }
+        self.upload.fill(now, &self.policy, &self.ledger, &mut self.outputs);
+        self.announce.flush(now, || self.origin.fetching(), &mut self.outputs);
+    }
+
+    fn ask_origin(&mut self, now: u64) {
+        let is_alone = !self.policy.p2p;
+        while self.origin.has_room(now, is_alone) && self.ledger.free().count() > 0 {
+            let view = View {
+                now,
+                tracker: self.tracker,
+                has_useful_link: self.assign.has_useful_link(now),
+                has_requests: self.assign.has_requests(),
+                has_lease: self.origin.has_lease(),
+                got_bytes: self.ledger.job_bytes - self.ledger.missing_bytes,
+                origin_bytes_s: self.origin.bytes_s(),
+            };
+            let Some(demand) = self.governor.demand(&self.policy, &view) else { return };
+            let Core { origin, ledger, assign, picker, outputs, .. } = self;
+            match origin.start(now, demand, ledger, assign, picker, outputs) {
+                Some(bytes) => self.governor.spend(bytes),
+                // A lease may turn out to be fetched already: then the governor is asked again.
+                None if view.has_lease => continue,
+                None => return,
+            }
+            self.note_fetching();
+        }
+    }
+
+    /// Neighbours need to know only while no tracker spreads first copies.
+    fn note_fetching(&mut self) {
+        if self.tracker != Tracker::Up && self.policy.p2p && self.policy.sharing {
+            self.announce.fetching_changed();
+        }
+    }
+
+    fn check_complete(&mut self) {
+        if self.ledger.missing_chunks == 0 {
+            self.is_complete = true;
+            self.assign.take_back_all(&mut self.ledger, &mut self.outputs);
+            self.origin.drop_all(&mut self.ledger, &mut self.assign, &mut self.outputs);
+            self.outputs.push_back(Output::Complete);
+        }
+    }
+}

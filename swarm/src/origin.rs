@@ -1,0 +1,307 @@
+//! Own fetches from the origin: which runs of chunks, how many at a time, and what became of them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+use freshet_protocol::limits::RANGE_BYTES;
+
+use crate::assign::Assign;
+use crate::estimate::Rate;
+use crate::governor::{Choice, Demand};
+use crate::input::{ChunkIndex, FetchId};
+use crate::ledger::{Ledger, State};
+use crate::limits::{
+    FETCHES_MAX, LEASED_RANGES_MAX, ORIGIN_COVER_US, ORIGIN_FLIGHT_MAX, ORIGIN_FLIGHT_MIN,
+    ORIGIN_REST_MAX_US, ORIGIN_REST_US, PICK_CANDIDATES_MAX, PICK_WORDS_MAX, RUN_BYTES_MIN, RUN_COVER_US,
+};
+use crate::mix::mix32;
+use crate::output::{OriginReason, Output};
+use crate::pick::Picker;
+
+/// A fetch under way.
+#[derive(Debug)]
+struct Fetch {
+    reason: OriginReason,
+    /// Positions not delivered yet, in order.
+    pending: VecDeque<ChunkIndex>,
+    /// Bytes of the position that is coming in.
+    partial_bytes: u64,
+}
+
+/// The origin as a source.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    fetches: BTreeMap<FetchId, Fetch>,
+    next_fetch: u64,
+    /// Bytes asked for and not delivered.
+    flight_bytes: u64,
+    rate: Rate,
+    rest_until: u64,
+    failures: u32,
+    /// Granted positions not asked for yet.
+    leased: VecDeque<Range<ChunkIndex>>,
+    /// Where the own order goes on.
+    cursor: ChunkIndex,
+    salt: u32,
+}
+
+impl Origin {
+    pub(crate) fn new(len: u32, seed: u32) -> Self {
+        let salt = mix32(seed ^ 0x6f72_6967);
+        Self {
+            fetches: BTreeMap::new(),
+            next_fetch: 0,
+            flight_bytes: 0,
+            rate: Rate::default(),
+            rest_until: 0,
+            failures: 0,
+            leased: VecDeque::new(),
+            cursor: salt.checked_rem(len).unwrap_or(0),
+            salt,
+        }
+    }
+
+    pub(crate) fn bytes_s(&self) -> Option<u64> {
+        self.rate.bytes_s()
+    }
+
+    pub(crate) fn has_lease(&self) -> bool {
+        !self.leased.is_empty()
+    }
+
+    /// The tracker grants positions. More than the bound are left for others.
+    pub(crate) fn lease(&mut self, positions: Range<ChunkIndex>) {
+        if self.leased.len() < LEASED_RANGES_MAX && !positions.is_empty() {
+            self.leased.push_back(positions);
+        }
+    }
+
+    /// Granted bytes not asked for yet, as far as `enough`.
+    pub(crate) fn leased_bytes(&self, ledger: &Ledger, enough: u64) -> u64 {
+        let mut bytes = 0;
+        for chunk in self.leased.iter().cloned().flatten() {
+            if ledger.state(chunk) == State::Free {
+                bytes += u64::from(ledger.bytes(chunk));
+            }
+            if bytes >= enough {
+                break;
+            }
+        }
+        bytes
+    }
+
+    /// Bytes that should be in flight before no further fetch starts.
+    pub(crate) fn flight_wanted(&self, is_alone: bool) -> u64 {
+        let cover = self.rate.bytes_s().unwrap_or(0).saturating_mul(ORIGIN_COVER_US) / 1_000_000;
+        let least = if is_alone { RANGE_BYTES } else { ORIGIN_FLIGHT_MIN };
+        cover.clamp(least, ORIGIN_FLIGHT_MAX)
+    }
+
+    /// Whether another fetch may start now.
+    pub(crate) fn has_room(&self, now: u64, is_alone: bool) -> bool {
+        now >= self.rest_until
+            && self.fetches.len() < FETCHES_MAX
+            && self.flight_bytes < self.flight_wanted(is_alone)
+    }
+
+    /// Starts a fetch as demanded; the bytes asked for, or none where nothing fits.
+    pub(crate) fn start(
+        &mut self,
+        now: u64,
+        demand: Demand,
+        ledger: &mut Ledger,
+        assign: &Assign,
+        picker: &mut Picker,
+        outputs: &mut VecDeque<Output>,
+    ) -> Option<u64> {
+        let bytes_max = match demand.choice {
+            Choice::Sequential => RANGE_BYTES,
+            Choice::Leased | Choice::OwnOrder | Choice::Rarest => self.run_bytes(ledger),
+        };
+        let run = match demand.choice {
+            Choice::Leased => self.next_leased(ledger, bytes_max),
+            Choice::OwnOrder => self.next_own(ledger, assign, bytes_max),
+            Choice::Sequential => {
+                ledger.free().next(0, u32::MAX).map(|first| free_run(ledger, first, bytes_max))
+            }
+            Choice::Rarest => picker.pick_for_origin(ledger).map(|first| free_run(ledger, first, bytes_max)),
+        }?;
+        let fetch = FetchId(self.next_fetch);
+        self.next_fetch += 1;
+        let bytes: u64 = run.clone().map(|chunk| u64::from(ledger.bytes(chunk))).sum();
+        run.clone().for_each(|chunk| ledger.ask(chunk));
+        if self.fetches.is_empty() {
+            self.rate.begin(now);
+        }
+        self.flight_bytes += bytes;
+        let (first, count, reason) = (run.start, run.len() as u32, demand.reason);
+        self.fetches.insert(fetch, Fetch { reason, pending: run.collect(), partial_bytes: 0 });
+        outputs.push_back(Output::FetchOrigin { fetch, first, count, reason });
+        Some(bytes)
+    }
+
+    pub(crate) fn progress(&mut self, now: u64, fetch: FetchId, bytes: u32) {
+        if let Some(fetch) = self.fetches.get_mut(&fetch) {
+            fetch.partial_bytes += u64::from(bytes);
+            self.rate.add(now, u64::from(bytes));
+        }
+    }
+
+    /// A chunk of a fetch came in; why it was fetched, unless it was not asked for.
+    pub(crate) fn delivered(
+        &mut self,
+        now: u64,
+        ledger: &Ledger,
+        fetch: FetchId,
+        chunk: ChunkIndex,
+    ) -> Option<OriginReason> {
+        let fetch = self.fetches.get_mut(&fetch)?;
+        let at = fetch.pending.iter().position(|&pending| pending == chunk)?;
+        fetch.pending.remove(at);
+        let bytes = u64::from(ledger.bytes(chunk));
+        let early = fetch.partial_bytes.min(bytes);
+        fetch.partial_bytes -= early;
+        self.flight_bytes -= bytes;
+        self.rate.add(now, bytes - early);
+        Some(fetch.reason)
+    }
+
+    /// A fetch ended, or is broken off. What it did not deliver is free again.
+    pub(crate) fn ended(&mut self, ledger: &mut Ledger, assign: &mut Assign, fetch: FetchId) {
+        let Some(Fetch { pending, partial_bytes, .. }) = self.fetches.remove(&fetch) else { return };
+        ledger.waste(partial_bytes);
+        for chunk in pending {
+            self.flight_bytes -= u64::from(ledger.bytes(chunk));
+            assign.give_up(ledger, chunk);
+        }
+    }
+
+    /// The origin works: the next failure starts again with a short pause.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The origin failed: it is left alone for its own word, or longer with each failure.
+    pub(crate) fn failed(&mut self, now: u64, retry_after_us: Option<u64>) {
+        let doubled = ORIGIN_REST_US << self.failures.min(10);
+        self.failures += 1;
+        let pause = retry_after_us.unwrap_or(doubled).clamp(ORIGIN_REST_US, ORIGIN_REST_MAX_US);
+        // Full jitter over the second half, so that peers do not come back together.
+        let jitter = u64::from(mix32(self.salt ^ self.failures)) % (pause / 2 + 1);
+        self.rest_until = now + pause / 2 + jitter;
+    }
+
+    /// Breaks off fetches of which nothing more is missing.
+    pub(crate) fn drop_needless(
+        &mut self,
+        ledger: &mut Ledger,
+        assign: &mut Assign,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let needless = |fetch: &Fetch| fetch.pending.iter().all(|&chunk| ledger.is_held(chunk));
+        let gone: Vec<FetchId> = self
+            .fetches
+            .iter()
+            .filter(|(_, fetch)| !fetch.pending.is_empty() && needless(fetch))
+            .map(|(&id, _)| id)
+            .collect();
+        for fetch in gone {
+            self.ended(ledger, assign, fetch);
+            outputs.push_back(Output::CancelOrigin { fetch });
+        }
+    }
+
+    /// Breaks off everything.
+    pub(crate) fn drop_all(
+        &mut self,
+        ledger: &mut Ledger,
+        assign: &mut Assign,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let all: Vec<FetchId> = self.fetches.keys().copied().collect();
+        for fetch in all {
+            self.ended(ledger, assign, fetch);
+            outputs.push_back(Output::CancelOrigin { fetch });
+        }
+    }
+
+    /// What is being fetched now.
+    pub(crate) fn fetching(&self) -> Vec<Range<ChunkIndex>> {
+        let mut positions: Vec<ChunkIndex> =
+            self.fetches.values().flat_map(|fetch| fetch.pending.iter().copied()).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        freshet_protocol::ranges_of(positions)
+    }
+
+    /// Size of a run while peers are about: a part of a second of the origin's rate, less towards the end.
+    fn run_bytes(&self, ledger: &Ledger) -> u64 {
+        let cover = self.rate.bytes_s().unwrap_or(0).saturating_mul(RUN_COVER_US) / 1_000_000;
+        let end = ledger.missing_bytes / 16;
+        cover.clamp(RUN_BYTES_MIN, RANGE_BYTES).min(end.max(1))
+    }
+
+    /// The next granted run that is still free and that no neighbour holds.
+    fn next_leased(&mut self, ledger: &Ledger, bytes_max: u64) -> Option<Range<ChunkIndex>> {
+        while let Some(range) = self.leased.front_mut() {
+            let wanted =
+                |&chunk: &ChunkIndex| ledger.state(chunk) == State::Free && ledger.holders(chunk) == 0;
+            let Some(first) = range.clone().find(wanted) else {
+                self.leased.pop_front();
+                continue;
+            };
+            let run = run_while(ledger, first..range.end, bytes_max, wanted);
+            range.start = run.end;
+            return Some(run);
+        }
+        None
+    }
+
+    /// The next run in the own order that no neighbour holds or fetches; a bounded look.
+    fn next_own(&mut self, ledger: &Ledger, assign: &Assign, bytes_max: u64) -> Option<Range<ChunkIndex>> {
+        let wanted = |&chunk: &ChunkIndex| {
+            ledger.state(chunk) == State::Free
+                && ledger.holders(chunk) == 0
+                && !assign.is_fetched_nearby(chunk)
+        };
+        let mut wrapped = false;
+        for _ in 0..PICK_CANDIDATES_MAX {
+            let Some(candidate) = ledger.free().next(self.cursor, PICK_WORDS_MAX) else {
+                if std::mem::replace(&mut wrapped, true) {
+                    return None;
+                }
+                self.cursor = 0;
+                continue;
+            };
+            if wanted(&candidate) {
+                let run = run_while(ledger, candidate..ledger.len(), bytes_max, wanted);
+                self.cursor = run.end;
+                return Some(run);
+            }
+            self.cursor = candidate + 1;
+        }
+        None
+    }
+}
+
+/// Free positions from `first` on, until `bytes_max` is reached.
+fn free_run(ledger: &Ledger, first: ChunkIndex, bytes_max: u64) -> Range<ChunkIndex> {
+    run_while(ledger, first..ledger.len(), bytes_max, |&chunk| ledger.state(chunk) == State::Free)
+}
+
+/// The longest run at the front of `range` of wanted positions; ends where `bytes_max` is reached, and holds at least one.
+fn run_while(
+    ledger: &Ledger,
+    range: Range<ChunkIndex>,
+    bytes_max: u64,
+    wanted: impl Fn(&ChunkIndex) -> bool,
+) -> Range<ChunkIndex> {
+    let mut bytes = 0;
+    let fits = |chunk: &ChunkIndex| {
+        let goes_on = bytes < bytes_max && wanted(chunk);
+        bytes += u64::from(ledger.bytes(*chunk));
+        goes_on
+    };
+    let count = range.clone().take_while(fits).count() as u32;
+    range.start..range.start + count
+}
