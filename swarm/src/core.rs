@@ -19,7 +19,8 @@ use crate::shard_ask::ShardAsk;
 use crate::upload::Upload;
 
 /// What a core is made of.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CoreConfig {
     /// Size of the chunk at each position, in bytes.
     pub chunk_bytes: Vec<u32>,
@@ -37,7 +38,7 @@ pub struct CoreConfig {
 }
 
 /// Counts of a core's life, for reports.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     /// Verified bytes that came from peers and were used.
     pub peer_bytes: u64,
@@ -252,10 +253,11 @@ impl Core {
     }
 
     fn origin_ended(&mut self, now: u64, fetch: FetchId, end: FetchEnd) {
-        self.origin.ended(&mut self.ledger, &mut self.assign, fetch);
+        let was_known = self.origin.ended(&mut self.ledger, &mut self.assign, fetch);
         self.note_fetching();
-        if let FetchEnd::Failed { retry_after_us } = end {
-            self.origin.failed(now, retry_after_us);
+        match end {
+            FetchEnd::Failed { retry_after_us } if was_known => self.origin.failed(now, retry_after_us),
+            FetchEnd::Failed { .. } | FetchEnd::Complete => {}
         }
     }
 
@@ -313,8 +315,7 @@ impl Core {
     }
 
     fn ask_origin(&mut self, now: u64) {
-        let is_alone = !self.policy.p2p;
-        while self.origin.has_room(now, is_alone) && self.ledger.free().count() > 0 {
+        while self.origin.has_slot(now) && self.ledger.free().count() > 0 {
             let view = View {
                 now,
                 tracker: self.tracker,
@@ -329,7 +330,7 @@ impl Core {
             match origin.start(now, demand, ledger, assign, picker, outputs) {
                 Some(bytes) => self.governor.spend(bytes),
                 // A lease may turn out to be fetched already: then the governor is asked again.
-                None if view.has_lease => continue,
+                None if view.has_lease && !origin.has_lease() => continue,
                 None => return,
             }
             self.note_fetching();

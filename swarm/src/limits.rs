@@ -54,6 +54,8 @@ pub const LATE_FACTOR: u64 = 2;
 pub const LATE_US_MIN: u64 = 300_000;
 /// Smallest run of an origin fetch while peers are about, in bytes.
 pub const RUN_BYTES_MIN: u64 = 512 << 10;
+/// Smallest run of an origin fetch when little is missing, in bytes.
+pub const RUN_BYTES_END: u64 = 256 << 10;
 /// Time of the origin's rate that one run covers while peers are about.
 pub const RUN_COVER_US: u64 = 250_000;
 /// Time of the origin's rate that is kept in flight.

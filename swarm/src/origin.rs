@@ -12,7 +12,8 @@ use crate::input::{ChunkIndex, FetchId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{
     FETCHES_MAX, LEASED_RANGES_MAX, ORIGIN_COVER_US, ORIGIN_FLIGHT_MAX, ORIGIN_FLIGHT_MIN,
-    ORIGIN_REST_MAX_US, ORIGIN_REST_US, PICK_CANDIDATES_MAX, PICK_WORDS_MAX, RUN_BYTES_MIN, RUN_COVER_US,
+    ORIGIN_REST_MAX_US, ORIGIN_REST_US, PICK_CANDIDATES_MAX, PICK_WORDS_MAX, RUN_BYTES_END, RUN_BYTES_MIN,
+    RUN_COVER_US,
 };
 use crate::mix::mix32;
 use crate::output::{OriginReason, Output};
@@ -90,18 +91,21 @@ impl Origin {
         bytes
     }
 
-    /// Bytes that should be in flight before no further fetch starts.
-    pub(crate) fn flight_wanted(&self, is_alone: bool) -> u64 {
+    /// Bytes in flight below which a further fetch starts. First copies start with little, so that the first chunk is
+    /// whole and on its way to peers soon; where the origin replaces peers, more keeps it busy.
+    pub(crate) fn flight_wanted(&self, choice: Choice) -> u64 {
         let cover = self.rate.bytes_s().unwrap_or(0).saturating_mul(ORIGIN_COVER_US) / 1_000_000;
-        let least = if is_alone { RANGE_BYTES } else { ORIGIN_FLIGHT_MIN };
+        let least = match choice {
+            Choice::Sequential => RANGE_BYTES,
+            Choice::Leased => ORIGIN_FLIGHT_MIN,
+            Choice::OwnOrder | Choice::Rarest => RUN_BYTES_MIN,
+        };
         cover.clamp(least, ORIGIN_FLIGHT_MAX)
     }
 
-    /// Whether another fetch may start now.
-    pub(crate) fn has_room(&self, now: u64, is_alone: bool) -> bool {
-        now >= self.rest_until
-            && self.fetches.len() < FETCHES_MAX
-            && self.flight_bytes < self.flight_wanted(is_alone)
+    /// Whether another fetch may start now at all.
+    pub(crate) fn has_slot(&self, now: u64) -> bool {
+        now >= self.rest_until && self.fetches.len() < FETCHES_MAX
     }
 
     /// Starts a fetch as demanded; the bytes asked for, or none where nothing fits.
@@ -114,6 +118,9 @@ impl Origin {
         picker: &mut Picker,
         outputs: &mut VecDeque<Output>,
     ) -> Option<u64> {
+        if self.flight_bytes >= self.flight_wanted(demand.choice) {
+            return None;
+        }
         let bytes_max = match demand.choice {
             Choice::Sequential => RANGE_BYTES,
             Choice::Leased | Choice::OwnOrder | Choice::Rarest => self.run_bytes(ledger),
@@ -155,25 +162,31 @@ impl Origin {
         fetch: FetchId,
         chunk: ChunkIndex,
     ) -> Option<OriginReason> {
-        let fetch = self.fetches.get_mut(&fetch)?;
-        let at = fetch.pending.iter().position(|&pending| pending == chunk)?;
-        fetch.pending.remove(at);
+        let entry = self.fetches.get_mut(&fetch)?;
+        let at = entry.pending.iter().position(|&pending| pending == chunk)?;
+        entry.pending.remove(at);
         let bytes = u64::from(ledger.bytes(chunk));
-        let early = fetch.partial_bytes.min(bytes);
-        fetch.partial_bytes -= early;
+        let early = entry.partial_bytes.min(bytes);
+        entry.partial_bytes -= early;
+        let (reason, is_over) = (entry.reason, entry.pending.is_empty());
+        if is_over {
+            self.fetches.remove(&fetch);
+        }
         self.flight_bytes -= bytes;
         self.rate.add(now, bytes - early);
-        Some(fetch.reason)
+        Some(reason)
     }
 
-    /// A fetch ended, or is broken off. What it did not deliver is free again.
-    pub(crate) fn ended(&mut self, ledger: &mut Ledger, assign: &mut Assign, fetch: FetchId) {
-        let Some(Fetch { pending, partial_bytes, .. }) = self.fetches.remove(&fetch) else { return };
+    /// A fetch ended, or is broken off, with something not delivered: that is free again. Whether it was known; one
+    /// that delivered all is over by that.
+    pub(crate) fn ended(&mut self, ledger: &mut Ledger, assign: &mut Assign, fetch: FetchId) -> bool {
+        let Some(Fetch { pending, partial_bytes, .. }) = self.fetches.remove(&fetch) else { return false };
         ledger.waste(partial_bytes);
         for chunk in pending {
             self.flight_bytes -= u64::from(ledger.bytes(chunk));
             assign.give_up(ledger, chunk);
         }
+        true
     }
 
     /// The origin works: the next failure starts again with a short pause.
@@ -199,12 +212,8 @@ impl Origin {
         outputs: &mut VecDeque<Output>,
     ) {
         let needless = |fetch: &Fetch| fetch.pending.iter().all(|&chunk| ledger.is_held(chunk));
-        let gone: Vec<FetchId> = self
-            .fetches
-            .iter()
-            .filter(|(_, fetch)| !fetch.pending.is_empty() && needless(fetch))
-            .map(|(&id, _)| id)
-            .collect();
+        let gone: Vec<FetchId> =
+            self.fetches.iter().filter(|(_, fetch)| needless(fetch)).map(|(&id, _)| id).collect();
         for fetch in gone {
             self.ended(ledger, assign, fetch);
             outputs.push_back(Output::CancelOrigin { fetch });
@@ -237,8 +246,8 @@ impl Origin {
     /// Size of a run while peers are about: a part of a second of the origin's rate, less towards the end.
     fn run_bytes(&self, ledger: &Ledger) -> u64 {
         let cover = self.rate.bytes_s().unwrap_or(0).saturating_mul(RUN_COVER_US) / 1_000_000;
-        let end = ledger.missing_bytes / 16;
-        cover.clamp(RUN_BYTES_MIN, RANGE_BYTES).min(end.max(1))
+        let end = (ledger.missing_bytes / 16).max(RUN_BYTES_END);
+        cover.clamp(RUN_BYTES_MIN, RANGE_BYTES).min(end)
     }
 
     /// The next granted run that is still free and that no neighbour holds.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use freshet_protocol::limits::SHARDS_PER_MESSAGE_MAX;
 
-use crate::governor::Tracker;
+use crate::governor::{Choice, Tracker};
 use crate::ledger::Ledger;
 use crate::limits::{ASK_AGAIN_US, REPORT_US};
 use crate::origin::Origin;
@@ -68,7 +68,7 @@ impl ShardAsk {
         if self.is_asked || now < self.again_us || ledger.free().count() == 0 {
             return 0;
         }
-        let wanted = origin.flight_wanted(false) * 2;
+        let wanted = origin.flight_wanted(Choice::Leased) * 2;
         let leased = origin.leased_bytes(ledger, wanted);
         if leased >= wanted {
             return 0;

@@ -1,0 +1,9 @@
+//! Behaviour of the core: scenarios shared with the TypeScript twin, properties under random worlds, bounds, scale.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bounds;
+mod properties;
+mod scale;
+mod scenarios;
+mod world;
