@@ -13,6 +13,10 @@ pub const SHORTLIST_MAX: usize = 64;
 pub(super) const SHORTLIST_NEAR_MAX: usize = 16;
 /// One of so many links is chosen at random, to hold the swarm together: two of eight.
 pub(super) const LINKS_PER_RANDOM: usize = 4;
+/// Most draws for one random partner before the best one is taken instead.
+pub(super) const RANDOM_DRAWS_MAX: usize = 16;
+/// A peer with fewer links may take places that others keep for random links.
+pub(super) const TOPPED_UP_LINKS: usize = 4;
 /// Most releases of one content for which first copies are spread at a time.
 pub const LEASED_RELEASES_MAX: usize = 8;
 /// Most shards that one client may have on lease.

@@ -1,20 +1,25 @@
 //! Who is paired with whom.
 //!
 //! A peer that wants links is paired at once, as far as there are partners; what is missing is remembered, and whoever
-//! becomes free later is offered to those who wait. Load comes before locality, so that near peers are not drowned; two
-//! of eight links are chosen at random, since without them a swarm falls into pieces along its lines. What is preferred
-//! is a preference only: a small group is topped up from whoever is left.
+//! becomes free later is offered to those who wait. Load comes before locality, so that near peers are not drowned.
+//!
+//! Two of eight links are chosen at random from the whole swarm, since without them it falls into pieces along its lines
+//! and its ages. That needs old peers with a place left, so a part of each peer's places is kept for random links and
+//! for those who have hardly any link: thus small groups are topped up from whoever is there.
+
+use std::collections::BTreeSet;
 
 use freshet_protocol::{Locality, PeerId, ServerMessage};
 
 use super::config::Config;
 use super::failures::Failures;
-use super::limits::{SHORTLIST_MAX, SHORTLIST_NEAR_MAX};
+use super::limits::{LINKS_PER_RANDOM, RANDOM_DRAWS_MAX, SHORTLIST_MAX, SHORTLIST_NEAR_MAX, TOPPED_UP_LINKS};
 use super::locality::locality;
 use super::member::{Member, OwnPair};
 use super::mixer::Mixer;
 use super::pair::Pair;
 use super::reach::Dialer;
+use super::roster::Roster;
 use super::state::Swarms;
 use super::swarm::Swarm;
 use super::timers::Timer;
@@ -42,12 +47,25 @@ enum Among {
     Waiting,
 }
 
-/// What choosing looks at beside the swarm.
+impl Among {
+    fn roster(self, swarm: &Swarm) -> &Roster {
+        match self {
+            Self::Open => &swarm.open,
+            Self::Waiting => &swarm.waiting,
+        }
+    }
+}
+
+/// What choosing looks at.
 struct Chooser<'a> {
     now_us: u64,
     config: &'a Config,
     failures: &'a Failures,
     mixer: &'a mut Mixer,
+    swarm: &'a Swarm,
+    peer: PeerId,
+    member: &'a Member,
+    among: Among,
 }
 
 impl Swarms {
@@ -58,29 +76,25 @@ impl Swarms {
     }
 
     fn pair_among(&mut self, now_us: u64, number: u64, peer: PeerId, among: Among) {
-        let Some(swarm) = self.swarms.get(&number) else { return };
-        let Some(member) = swarm.members.get(&peer) else { return };
-        let room = swarm.room(member).min(member.allowance(now_us, &self.config));
-        let count = match among {
-            Among::Open => room.min(member.wanted()),
-            Among::Waiting => room,
-        };
+        let Some(mut chooser) = self.chooser(now_us, number, peer, among) else { return };
+        let count = chooser.count();
         if count == 0 {
             return;
         }
-        let mut chooser =
-            Chooser { now_us, config: &self.config, failures: &self.failures, mixer: &mut self.mixer };
-        let mut prospects = chooser.shortlist(swarm, (peer, member), among);
-        for _ in 0..count.min(prospects.len()) {
-            let is_random = self.needs_random(number, peer);
-            let place = if is_random { self.mixer.below(prospects.len()) } else { 0 };
-            let prospect = prospects.remove(place);
-            self.pair_up(now_us, number, peer, prospect, is_random);
+        let mut prospects = chooser.shortlist();
+        for _ in 0..count {
+            let Some(mut chooser) = self.chooser(now_us, number, peer, among) else { return };
+            let Some((prospect, random)) = chooser.pick(&prospects) else { return };
+            prospects.retain(|other| other.peer != prospect.peer);
+            self.pair_up(now_us, number, peer, prospect, random);
         }
     }
 
-    fn needs_random(&self, swarm: u64, peer: PeerId) -> bool {
-        self.swarms.get(&swarm).and_then(|swarm| swarm.members.get(&peer)).is_some_and(Member::needs_random)
+    fn chooser(&mut self, now_us: u64, swarm: u64, peer: PeerId, among: Among) -> Option<Chooser<'_>> {
+        let swarm = self.swarms.get(&swarm)?;
+        let member = swarm.members.get(&peer)?;
+        let (config, failures, mixer) = (&self.config, &self.failures, &mut self.mixer);
+        Some(Chooser { now_us, config, failures, mixer, swarm, peer, member, among })
     }
 
     fn pair_up(&mut self, now_us: u64, number: u64, peer: PeerId, prospect: Prospect, random: bool) {
@@ -123,35 +137,69 @@ impl Swarms {
 }
 
 impl Chooser<'_> {
-    /// Possible partners of a peer, best first. A small swarm is looked at whole, a large one is sampled.
-    fn shortlist(&mut self, swarm: &Swarm, (peer, member): (PeerId, &Member), among: Among) -> Vec<Prospect> {
-        let mut peers = match among {
-            Among::Open => swarm.open.sample(self.mixer, SHORTLIST_MAX - SHORTLIST_NEAR_MAX),
-            Among::Waiting => swarm.waiting.sample(self.mixer, SHORTLIST_MAX),
-        };
-        if among == Among::Open {
-            peers.extend(swarm.near(member.address, peer, SHORTLIST_NEAR_MAX));
+    /// Most pairs to make.
+    fn count(&self) -> usize {
+        let room = self.swarm.room(self.member).min(self.member.allowance(self.now_us, self.config));
+        match self.among {
+            Among::Open => room.min(self.member.wanted()),
+            Among::Waiting => room,
         }
-        peers.remove(&peer);
-        let mut prospects: Vec<_> =
-            peers.into_iter().filter_map(|other| self.prospect(swarm, (peer, member), other)).collect();
+    }
+
+    /// Possible partners, best first. A small swarm is looked at whole, a large one is sampled.
+    fn shortlist(&mut self) -> Vec<Prospect> {
+        let near = self.swarm.near(self.member.address, self.peer, SHORTLIST_NEAR_MAX);
+        let mut peers: BTreeSet<_> = match self.among {
+            Among::Open => near.collect(),
+            Among::Waiting => BTreeSet::new(),
+        };
+        let count = SHORTLIST_MAX - peers.len();
+        peers.extend(self.among.roster(self.swarm).sample(self.mixer, count));
+        let mut prospects: Vec<_> = peers.into_iter().filter_map(|other| self.prospect(other)).collect();
         prospects.sort_unstable();
         prospects
     }
 
-    fn prospect(&mut self, swarm: &Swarm, (peer, own): (PeerId, &Member), other: PeerId) -> Option<Prospect> {
-        let theirs = swarm.members.get(&other)?;
+    /// The next partner, and whether it was chosen at random.
+    fn pick(&mut self, prospects: &[Prospect]) -> Option<(Prospect, bool)> {
+        if self.member.needs_random()
+            && let Some(prospect) = self.at_random()
+        {
+            return Some((prospect, true));
+        }
+        let has_place = |prospect: &&Prospect| match self.among {
+            Among::Open => self.is_spare(self.member.load(), prospect.load),
+            Among::Waiting => self.is_spare(prospect.load, self.member.load()),
+        };
+        prospects.iter().find(has_place).map(|&prospect| (prospect, false))
+    }
+
+    /// Whether one with `acceptor_load` links takes on one that has `asker_load`, when that is not a random choice.
+    fn is_spare(&self, asker_load: usize, acceptor_load: usize) -> bool {
+        let links_max = usize::from(self.config.links_max);
+        acceptor_load < links_max - links_max / LINKS_PER_RANDOM || asker_load < TOPPED_UP_LINKS
+    }
+
+    fn at_random(&mut self) -> Option<Prospect> {
+        (0..RANDOM_DRAWS_MAX).find_map(|_| {
+            let other = self.among.roster(self.swarm).draw(self.mixer)?;
+            self.prospect(other)
+        })
+    }
+
+    fn prospect(&mut self, other: PeerId) -> Option<Prospect> {
+        let own = self.member;
+        let theirs = self.swarm.members.get(&other).filter(|_| other != self.peer)?;
         // One key may have two connections for a while, when a client comes back before its old one is noticed.
         let fits = own.key != theirs.key
             && !own.pairs.contains_key(&other)
             && (own.gives(theirs) || theirs.gives(own))
             && theirs.allowance(self.now_us, self.config) > 0
             && own.reach.route(&theirs.reach).is_some()
-            && !self.failures.is_recent(self.now_us, peer, other);
-        let links_max = usize::from(self.config.links_max);
+            && !self.failures.is_recent(self.now_us, self.peer, other);
         fits.then(|| Prospect {
             is_other_release: own.release != theirs.release,
-            load_step: theirs.load() * LOAD_STEPS / links_max,
+            load_step: theirs.load() * LOAD_STEPS / usize::from(self.config.links_max),
             locality: locality(own.address, theirs.address),
             load: theirs.load(),
             tie: self.mixer.next(),

@@ -35,6 +35,11 @@ impl Roster {
         self.places.contains_key(&peer)
     }
 
+    /// A peer drawn at random.
+    pub(super) fn draw(&self, mixer: &mut Mixer) -> Option<PeerId> {
+        (!self.peers.is_empty()).then(|| self.peers[mixer.below(self.peers.len())])
+    }
+
     /// All peers where there are at most `max`, and about `max` drawn at random otherwise.
     pub(super) fn sample(&self, mixer: &mut Mixer, max: usize) -> BTreeSet<PeerId> {
         if self.peers.len() <= max {

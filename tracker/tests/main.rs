@@ -1,0 +1,3 @@
+//! Behaviour of the tracker: its pure part, driven without a clock, and the server, driven by real clients.
+
+mod swarms;
