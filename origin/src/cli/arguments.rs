@@ -1,0 +1,146 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use freshet_origin::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN};
+use freshet_protocol::{ContentName, Name, PublicKey};
+
+/// Publishes folders as signed releases, and serves them over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "freshet-origin", version)]
+pub(crate) struct Arguments {
+    /// What to log on stderr: error, warn, info, debug, trace, or target=level pairs separated by commas.
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a tenant's keys, or let a tracker sign tickets; prints the public key that players pin.
+    Keys(KeysArguments),
+    /// Publish a folder as a version and show it on a channel.
+    Publish(PublishArguments),
+    /// Serve a store over HTTP until SIGTERM or SIGINT.
+    Serve(ServeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArguments {
+    /// Where objects lie: a folder (made if missing), or s3://bucket/prefix with AWS_ENDPOINT, AWS_REGION,
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.
+    #[arg(long, default_value = "./freshet-store", value_name = "PLACE")]
+    pub(crate) store: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysArguments {
+    /// The tenant: the first segment of its contents' names.
+    #[arg(long)]
+    pub(crate) tenant: String,
+    /// Folder of the keys; its *.seed files are secret.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys_dir: PathBuf,
+    /// Public key of a tracker that may sign tickets for this tenant. May be repeated.
+    #[arg(long, value_name = "ed25519:KEY")]
+    pub(crate) add_tracker: Vec<PublicKey>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishArguments {
+    /// The folder to publish.
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Folder of the tenant's keys, as `keys` made it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys_dir: PathBuf,
+    /// What this is a version of, like game/demo.
+    #[arg(long)]
+    pub(crate) content: ContentName,
+    /// The version, like 1.2. A version is never published again with other files.
+    #[arg(long = "version", value_name = "VERSION")]
+    pub(crate) release: Name,
+    /// The channel that shall show the version.
+    #[arg(long, default_value = "live")]
+    pub(crate) channel: Name,
+    /// Address of a tracker, ws:// or wss://. May be repeated. Without any, clients use HTTP alone.
+    #[arg(long = "tracker", value_name = "URL")]
+    pub(crate) trackers: Vec<String>,
+    /// How long clients may take the version from the channel before it must be published again: 60s to 3650d.
+    #[arg(long, default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) expires: Duration,
+    /// Average chunk: 16K to 512K, or in bytes. Smaller chunks make smaller patches and longer manifests.
+    #[arg(long, default_value = "128K", value_parser = parse_chunk_bytes, value_name = "SIZE")]
+    pub(crate) chunk_avg: u32,
+    /// zstd level of stored chunks. Higher is slower to publish and a little smaller.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
+    pub(crate) zstd_level: i32,
+    /// Print JSON objects, one a line; the last tells of the release.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Address and port; port 0 picks a free one. The address is printed.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// File that is written with the address, as JSON, once the origin serves.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// File that is written with what was sent, as JSON, every second and at the end.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) report_file: Option<PathBuf>,
+    /// Most connections at once; more wait. Each may hold about half a MiB while its client reads.
+    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1..=65_536), value_name = "COUNT")]
+    pub(crate) connections_max: u32,
+    /// How long a connection may make no progress before it is closed.
+    #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) idle_timeout: Duration,
+}
+
+/// A chunk size such as `128K` or `131072`.
+fn parse_chunk_bytes(text: &str) -> Result<u32, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1024),
+        None => (text, 1),
+    };
+    let bytes = digits.parse::<u32>().ok().and_then(|count| count.checked_mul(unit));
+    bytes
+        .filter(|bytes| (CHUNK_AVG_BYTES_MIN..=CHUNK_AVG_BYTES_MAX).contains(bytes))
+        .ok_or_else(|| "must be 16K to 512K, or a number of bytes in that range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunk_sizes() {
+        let check = |text, expected| assert_eq!(parse_chunk_bytes(text).ok(), expected, "{text}");
+        check("16K", Some(16 << 10));
+        check("512k", Some(512 << 10));
+        check("131072", Some(131_072));
+        check("15K", None);
+        check("513K", None);
+        check("1M", None);
+        check("99999999999K", None);
+        check("", None);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,47 @@
+//! The commands: each turns its arguments into a call of the library and prints what came of it.
+
+mod arguments;
+mod keys;
+mod publish;
+mod ready;
+mod serve;
+
+pub(crate) use arguments::Arguments;
+use arguments::Command;
+
+/// Exit code where the arguments or the configuration are wrong.
+const EXIT_USAGE: u8 = 2;
+/// Exit code where the work failed.
+const EXIT_FAILED: u8 = 1;
+
+/// Why the program ends, and with which code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: anyhow::Error,
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    /// Something that other arguments would cure.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), code: EXIT_USAGE }
+    }
+
+    /// The work itself failed.
+    pub(crate) fn failed(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), code: EXIT_FAILED }
+    }
+}
+
+pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Keys(arguments) => keys::run(&arguments),
+        Command::Publish(arguments) => publish::run(arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+    }
+}
+
+/// Prints one JSON object on a line of its own.
+fn print_json(value: &impl serde::Serialize) {
+    println!("{}", serde_json::to_string(value).expect("own values are valid JSON"));
+}

@@ -1,0 +1,80 @@
+//! `publish`: publishes a folder.
+
+use freshet_origin::{Keys, Progress, PublishError, PublishOptions, Published, Store, publish_reporting};
+use serde_json::json;
+
+use super::arguments::PublishArguments;
+use super::{Failure, print_json};
+
+pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
+    let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
+    let keys = Keys::load(&arguments.keys_dir).map_err(Failure::usage)?;
+    let options = PublishOptions {
+        channel: arguments.channel,
+        chunk_avg_bytes: arguments.chunk_avg,
+        zstd_level: arguments.zstd_level,
+        expires_in: arguments.expires,
+        trackers: arguments.trackers,
+        ..PublishOptions::new(store, keys, arguments.folder, arguments.content, arguments.release)
+    };
+    let is_json = arguments.json;
+    let mut report = |progress: Progress| {
+        if is_json {
+            print_json(&json!({ "progress": progress }));
+        } else {
+            println!("{} read, {} new stored", size(progress.bytes), size(progress.stored_bytes));
+        }
+    };
+    let published = publish_reporting(options, &mut report).await.map_err(|error| match error {
+        PublishError::Knob(_) | PublishError::OtherTenant { .. } | PublishError::StoreInside { .. } => {
+            Failure::usage(error)
+        }
+        error => Failure::failed(error),
+    })?;
+    if is_json {
+        print_json(&published);
+    } else {
+        print_human(&published);
+    }
+    Ok(())
+}
+
+fn print_human(published: &Published) {
+    let Published { content, version, channel, sequence, root, totals, .. } = published;
+    println!("{content} {version} is on channel {channel} (sequence {sequence}), root {root}");
+    println!(
+        "{} in {} entries, {} chunks, {} pages; {} chunks were new, stored as {} ({} before compression)",
+        size(totals.bytes),
+        published.entries,
+        totals.chunks,
+        published.pages,
+        totals.new_chunks,
+        size(totals.stored_bytes),
+        size(totals.new_bytes),
+    );
+}
+
+/// Bytes for people, in powers of ten as networks and disks count.
+pub(super) fn size(bytes: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+    let step = (bytes.checked_ilog10().unwrap_or(0) / 3) as usize;
+    match step {
+        0 => format!("{bytes} B"),
+        step => format!("{:.1} {}", bytes as f64 / 1000_f64.powi(step as i32), units[step]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        let check = |bytes, expected| assert_eq!(size(bytes), expected);
+        check(0, "0 B");
+        check(999, "999 B");
+        check(1000, "1.0 kB");
+        check(67_108_864, "67.1 MB");
+        check(u64::MAX, "18.4 EB");
+    }
+}

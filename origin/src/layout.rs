@@ -1,0 +1,86 @@
+//! Names of the objects in a store: those of `freshet_protocol::origin_path`, and two that only origins read.
+
+use freshet_protocol::{ContentName, Name, PackId, PageId, RootId};
+
+/// Ending of a pack's list of chunks.
+const CHUNKS_SUFFIX: &str = ".chunks";
+
+/// What an object is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Keys,
+    Channel(Name),
+    Root(RootId),
+    Page(PageId),
+    Index(PageId),
+    Pack(PackId),
+    /// The list of chunks in a pack.
+    Sidecar(PackId),
+    Version(Name),
+}
+
+/// Object of a pack's list of chunks.
+pub(crate) fn sidecar(content: &ContentName, pack: PackId) -> String {
+    format!("{}{CHUNKS_SUFFIX}", freshet_protocol::origin_path::pack(content, pack))
+}
+
+/// Object that names the root of a version.
+pub(crate) fn version(content: &ContentName, version: &Name) -> String {
+    format!("{content}/versions/{version}")
+}
+
+/// Folder of one kind of objects, as `list` takes it.
+pub(crate) fn folder(content: &ContentName, name: &str) -> String {
+    format!("{content}/{name}")
+}
+
+/// What an object or request path names, if it is one of ours.
+pub(crate) fn parse(path: &str) -> Option<(ContentName, Kind)> {
+    let (head, last) = path.rsplit_once('/')?;
+    if last == "keys" {
+        return Some((head.parse().ok()?, Kind::Keys));
+    }
+    let (content, collection) = head.rsplit_once('/')?;
+    let content = content.parse().ok()?;
+    let kind = match collection {
+        "channels" => Kind::Channel(last.parse().ok()?),
+        "roots" => Kind::Root(last.parse().ok()?),
+        "pages" => Kind::Page(last.parse().ok()?),
+        "index" => Kind::Index(last.parse().ok()?),
+        "versions" => Kind::Version(last.parse().ok()?),
+        "packs" => match last.strip_suffix(CHUNKS_SUFFIX) {
+            Some(pack) => Kind::Sidecar(pack.parse().ok()?),
+            None => Kind::Pack(last.parse().ok()?),
+        },
+        _ => return None,
+    };
+    Some((content, kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use freshet_protocol::origin_path;
+
+    #[test]
+    fn names_parse_back() {
+        let content: ContentName = "game/demo".parse().expect("name");
+        let live: Name = "live".parse().expect("name");
+        let (pack, page) = (PackId([7; 16]), PageId::of(b"page"));
+        let check =
+            |path: String, kind: Kind| assert_eq!(parse(&path), Some((content.clone(), kind)), "{path}");
+        check(origin_path::keys(&content), Kind::Keys);
+        check(origin_path::pointer(&content, &live), Kind::Channel(live.clone()));
+        check(origin_path::root(&content, RootId(page.0)), Kind::Root(RootId(page.0)));
+        check(origin_path::page(&content, page), Kind::Page(page));
+        check(origin_path::index(&content, page), Kind::Index(page));
+        check(origin_path::pack(&content, pack), Kind::Pack(pack));
+        check(sidecar(&content, pack), Kind::Sidecar(pack));
+        check(version(&content, &live), Kind::Version(live.clone()));
+        for other in
+            ["", "keys", "game/keys", "game/demo/x/y/z/keys", "game/demo/publish.lock", "game/demo/packs/xy"]
+        {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
+}

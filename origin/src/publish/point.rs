@@ -1,0 +1,138 @@
+//! The last steps of a publish, in the order that keeps readers whole: root, keys, version, and the pointer that makes
+//! the release visible.
+
+use std::time::Duration;
+
+use freshet_protocol::{
+    ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, Pointer, Role, Root,
+    RootId, envelope_bytes_max, origin_path,
+};
+
+use super::PublishError;
+use crate::keys::{Keys, may_publish};
+use crate::layout;
+use crate::release::{self, ReadError, VERSION_SCHEMA, VersionDocument};
+use crate::store::{Revision, Store, StoreError};
+
+/// Writes the root, unless it is there.
+pub(super) async fn put_root(store: &Store, keys: &Keys, root: &Root) -> Result<RootId, PublishError> {
+    let (id, envelope) = root.seal(keys.online())?;
+    store.create(&origin_path::root(&root.content, id), envelope.into()).await?;
+    Ok(id)
+}
+
+/// Writes the key document, unless the store's is newer. Returns the one that counts.
+pub(super) async fn put_keys(
+    store: &Store,
+    content: &ContentName,
+    keys: &Keys,
+) -> Result<KeyDocument, PublishError> {
+    let object = origin_path::keys(content);
+    let (found, seen) =
+        match found(store.read_revision(&object, envelope_bytes_max(KEY_DOCUMENT_KIND) as u64).await)? {
+            None => (None, None),
+            Some((bytes, seen)) => {
+                let document =
+                    KeyDocument::open(&bytes, keys.public()).map_err(PublishError::OtherTenantKey)?;
+                (Some(document), Some(seen))
+            }
+        };
+    match found {
+        Some(stored) if stored.sequence >= keys.document().sequence => {
+            let may = may_publish(&stored, keys.online().public());
+            if may { Ok(stored) } else { Err(PublishError::KeyWithdrawn) }
+        }
+        _ => {
+            store.swap(&object, keys.document_bytes().to_vec().into(), seen).await?;
+            Ok(keys.document().clone())
+        }
+    }
+}
+
+/// The root that a version has in the store.
+pub(super) async fn published_root(
+    store: &Store,
+    content: &ContentName,
+    version: &Name,
+) -> Result<Option<RootId>, PublishError> {
+    match release::version(store, content, version).await {
+        Ok(document) => Ok(Some(document.root)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Names the root of the version, once and for all.
+pub(super) async fn put_version(
+    store: &Store,
+    root: &Root,
+    id: RootId,
+    now: u64,
+) -> Result<(), PublishError> {
+    let document = VersionDocument { schema: VERSION_SCHEMA, root: id, published: now };
+    let bytes = serde_json::to_vec(&document).expect("a version document is valid JSON");
+    if store.create(&layout::version(&root.content, &root.version), bytes.into()).await? {
+        return Ok(());
+    }
+    match published_root(store, &root.content, &root.version).await? {
+        Some(found) if found == id => Ok(()),
+        _ => Err(PublishError::VersionTaken),
+    }
+}
+
+/// What a channel shall show.
+pub(super) struct Aim<'a> {
+    pub(super) content: &'a ContentName,
+    pub(super) channel: &'a Name,
+    pub(super) version: &'a Name,
+    pub(super) root: RootId,
+    pub(super) trackers: &'a [String],
+    pub(super) expires_in: Duration,
+}
+
+/// Moves the channel; returns the sequence that it has now. A pointer that says the same already is left alone until
+/// half of its life is over.
+pub(super) async fn put_pointer(
+    store: &Store,
+    keys: &Keys,
+    document: &KeyDocument,
+    aim: Aim<'_>,
+    now: u64,
+) -> Result<u64, PublishError> {
+    let object = origin_path::pointer(aim.content, aim.channel);
+    let old = found(store.read_revision(&object, envelope_bytes_max(POINTER_KIND) as u64).await)?;
+    let (old, seen) = match old {
+        None => (None, None),
+        Some((bytes, seen)) => {
+            let pointer = Pointer::open(&bytes, &document.keys_for(Role::Pointer, 0))?;
+            (Some(pointer), Some(seen))
+        }
+    };
+    let life = aim.expires_in.as_secs();
+    if let Some(old) = &old {
+        let is_same = old.root == aim.root && old.version == *aim.version && old.trackers == aim.trackers;
+        if is_same && old.expires > now + life / 2 {
+            return Ok(old.sequence);
+        }
+    }
+    let pointer = Pointer {
+        schema: POINTER_SCHEMA,
+        content: aim.content.clone(),
+        channel: aim.channel.clone(),
+        sequence: old.map_or(1, |old| old.sequence + 1),
+        expires: now + life,
+        root: aim.root,
+        version: aim.version.clone(),
+        trackers: aim.trackers.to_vec(),
+    };
+    store.swap(&object, pointer.seal(keys.online())?.into(), seen).await?;
+    Ok(pointer.sequence)
+}
+
+fn found<T>(read: Result<(T, Revision), StoreError>) -> Result<Option<(T, Revision)>, ReadError> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,161 @@
+//! Finds what a request asks for, and what is to be said about it.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX};
+use freshet_protocol::{Hash, KEY_DOCUMENT_KIND, POINTER_KIND, ROOT_KIND, envelope_bytes_max, origin_path};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::counters::Kind;
+use super::files::{FileView, Files};
+use super::media_type;
+use super::refusal::Refusal;
+use super::route::Target;
+use crate::layout;
+use crate::release::ReadError;
+use crate::store::Store;
+
+/// For what never changes under its name.
+const FOREVER: &str = "public, max-age=31536000, immutable";
+/// For pointers: how long a CDN may hide a new release.
+const POINTER_LIFE: &str = "public, max-age=5";
+/// For keys and indexes, which change seldom and are checked or repaired by other means.
+const MINUTE: &str = "public, max-age=60";
+/// For files: a version may be removed and published anew.
+const HOUR: &str = "public, max-age=3600";
+
+/// Content and what is said about it.
+pub(super) struct Content {
+    pub(super) kind: Kind,
+    /// Strong entity tag, quoted.
+    pub(super) etag: String,
+    pub(super) cache_control: &'static str,
+    pub(super) media_type: &'static str,
+    /// SHA-256 of the whole, where it is known.
+    pub(super) digest: Option<Hash>,
+    pub(super) bytes: u64,
+    source: Source,
+}
+
+enum Source {
+    Memory(Bytes),
+    Object(Store, String),
+    File(FileView),
+}
+
+impl Content {
+    /// Streams a range, piece by piece.
+    pub(super) fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, ReadError>> {
+        match &self.source {
+            Source::Memory(bytes) => {
+                let part = bytes.slice(range.start as usize..range.end as usize);
+                stream::once(std::future::ready(Ok(part))).boxed()
+            }
+            Source::Object(store, object) => store.stream(object, range).map_err(ReadError::from).boxed(),
+            Source::File(file) => file.clone().stream(range),
+        }
+    }
+}
+
+/// Which counter a request belongs to.
+pub(super) fn kind(target: &Target) -> Kind {
+    match target {
+        Target::File(..) => Kind::File,
+        Target::Object(_, kind) => match kind {
+            layout::Kind::Keys => Kind::Keys,
+            layout::Kind::Channel(_) => Kind::Pointer,
+            layout::Kind::Root(_) => Kind::Root,
+            layout::Kind::Page(_) => Kind::Page,
+            layout::Kind::Index(_) => Kind::Index,
+            layout::Kind::Pack(_) => Kind::Pack,
+            layout::Kind::Sidecar(_) | layout::Kind::Version(_) => Kind::Other,
+        },
+    }
+}
+
+pub(super) async fn find(files: &Files, target: Target) -> Result<Content, Refusal> {
+    let store = files.store();
+    let (content, object) = match target {
+        Target::File(content, version, path) => return find_file(files, &content, &version, path).await,
+        Target::Object(content, object) => (content, object),
+    };
+    match object {
+        layout::Kind::Keys => {
+            let limit = envelope_bytes_max(KEY_DOCUMENT_KIND);
+            small(store, Kind::Keys, origin_path::keys(&content), limit, MINUTE, media_type::KEYS).await
+        }
+        layout::Kind::Channel(channel) => {
+            let (path, limit) = (origin_path::pointer(&content, &channel), envelope_bytes_max(POINTER_KIND));
+            small(store, Kind::Pointer, path, limit, POINTER_LIFE, media_type::POINTER).await
+        }
+        layout::Kind::Root(id) => {
+            let (path, limit) = (origin_path::root(&content, id), envelope_bytes_max(ROOT_KIND));
+            small(store, Kind::Root, path, limit, FOREVER, media_type::ROOT).await
+        }
+        layout::Kind::Page(id) => {
+            let path = origin_path::page(&content, id);
+            small(store, Kind::Page, path, 2 * PAGE_BYTES_MAX, FOREVER, media_type::PAGE).await
+        }
+        layout::Kind::Index(id) => {
+            let path = origin_path::index(&content, id);
+            small(store, Kind::Index, path, PACK_INDEX_BYTES_MAX, MINUTE, media_type::INDEX).await
+        }
+        layout::Kind::Pack(id) => {
+            let object = origin_path::pack(&content, id);
+            let bytes = store.size(&object).await?;
+            Ok(Content {
+                kind: Kind::Pack,
+                // A pack's id is random and never used again, so it tells its bytes apart.
+                etag: format!("\"{id}\""),
+                cache_control: FOREVER,
+                media_type: media_type::PACK,
+                digest: None,
+                bytes,
+                source: Source::Object(store.clone(), object),
+            })
+        }
+        layout::Kind::Sidecar(_) | layout::Kind::Version(_) => Err(Refusal::NotFound),
+    }
+}
+
+/// An object small enough to be read whole and tagged by its hash.
+async fn small(
+    store: &Store,
+    kind: Kind,
+    object: String,
+    limit: usize,
+    cache_control: &'static str,
+    media_type: &'static str,
+) -> Result<Content, Refusal> {
+    let bytes = store.read(&object, limit as u64).await?;
+    let digest = Hash::of(&bytes);
+    Ok(Content {
+        kind,
+        etag: format!("\"{}\"", &digest.to_string()[..32]),
+        cache_control,
+        media_type,
+        digest: Some(digest),
+        bytes: bytes.len() as u64,
+        source: Source::Memory(bytes),
+    })
+}
+
+async fn find_file(
+    files: &Files,
+    content: &freshet_protocol::ContentName,
+    version: &freshet_protocol::Name,
+    path: freshet_protocol::RelPath,
+) -> Result<Content, Refusal> {
+    let media_type = media_type::of_path(path.as_str());
+    let file = files.open(content, version, &path).await?.ok_or(Refusal::NotFound)?;
+    Ok(Content {
+        kind: Kind::File,
+        etag: file.etag(),
+        cache_control: HOUR,
+        media_type,
+        digest: file.digest(),
+        bytes: file.bytes(),
+        source: Source::File(file),
+    })
+}

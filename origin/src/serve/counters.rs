@@ -1,0 +1,103 @@
+//! The honest count of what the origin sends: body bytes as they are handed to the connection, and bytes on the wire.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::{Deserialize, Serialize};
+
+/// What a request asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pointer,
+    Keys,
+    Root,
+    Page,
+    Index,
+    Pack,
+    File,
+    /// Refused, or nothing that exists.
+    Other,
+}
+
+const KINDS: usize = 8;
+
+/// Requests and bytes of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct KindCount {
+    /// Requests answered, whatever the answer.
+    pub requests: u64,
+    /// Body bytes sent.
+    pub body_bytes: u64,
+}
+
+/// What an origin has sent since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Bytes written to connections: heads, bodies and framing.
+    pub wire_bytes: u64,
+    /// Body bytes of all kinds.
+    pub body_bytes: u64,
+    /// Channel pointers.
+    pub pointer: KindCount,
+    /// Key documents.
+    pub keys: KindCount,
+    /// Roots.
+    pub root: KindCount,
+    /// Pages.
+    pub page: KindCount,
+    /// Pack indexes.
+    pub index: KindCount,
+    /// Packs.
+    pub pack: KindCount,
+    /// The plain file view.
+    pub file: KindCount,
+    /// Refused requests.
+    pub other: KindCount,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    connections: AtomicU64,
+    wire_bytes: AtomicU64,
+    requests: [AtomicU64; KINDS],
+    body_bytes: [AtomicU64; KINDS],
+}
+
+impl Tally {
+    pub(super) fn connection(&self) {
+        self.connections.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn wire(&self, bytes: usize) {
+        self.wire_bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn request(&self, kind: Kind) {
+        self.requests[kind as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn body(&self, kind: Kind, bytes: usize) {
+        self.body_bytes[kind as usize].fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(super) fn read(&self) -> Counters {
+        let count = |kind: Kind| KindCount {
+            requests: self.requests[kind as usize].load(Relaxed),
+            body_bytes: self.body_bytes[kind as usize].load(Relaxed),
+        };
+        Counters {
+            connections: self.connections.load(Relaxed),
+            wire_bytes: self.wire_bytes.load(Relaxed),
+            body_bytes: self.body_bytes.iter().map(|bytes| bytes.load(Relaxed)).sum(),
+            pointer: count(Kind::Pointer),
+            keys: count(Kind::Keys),
+            root: count(Kind::Root),
+            page: count(Kind::Page),
+            index: count(Kind::Index),
+            pack: count(Kind::Pack),
+            file: count(Kind::File),
+            other: count(Kind::Other),
+        }
+    }
+}

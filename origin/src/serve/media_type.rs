@@ -1,0 +1,55 @@
+//! Media types of what the origin serves. Browsers are told not to guess, so the usual ones are named.
+
+pub(super) const POINTER: &str = "application/vnd.freshet.pointer+json";
+pub(super) const KEYS: &str = "application/vnd.freshet.keys+json";
+pub(super) const ROOT: &str = "application/vnd.freshet.root+json";
+/// A page is a zstd blob that the client decompresses itself, not a content coding that a proxy may undo.
+pub(super) const PAGE: &str = "application/vnd.freshet.page+zstd";
+pub(super) const INDEX: &str = "application/vnd.freshet.index";
+pub(super) const PACK: &str = "application/vnd.freshet.pack";
+const OTHER: &str = "application/octet-stream";
+
+/// By the ending of a file's name.
+pub(super) fn of_path(path: &str) -> &'static str {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let Some((_, ending)) = name.rsplit_once('.') else { return OTHER };
+    match ending.to_ascii_lowercase().as_str() {
+        "css" => "text/css; charset=utf-8",
+        "gif" => "image/gif",
+        "htm" | "html" => "text/html; charset=utf-8",
+        "jpg" | "jpeg" => "image/jpeg",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "json" => "application/json",
+        "m3u8" => "application/vnd.apple.mpegurl",
+        "m4a" => "audio/mp4",
+        "m4s" => "video/iso.segment",
+        "mp3" => "audio/mpeg",
+        "mp4" | "m4v" => "video/mp4",
+        "mpd" => "application/dash+xml",
+        "ogg" => "audio/ogg",
+        "png" => "image/png",
+        "svg" => "image/svg+xml",
+        "ts" => "video/mp2t",
+        "txt" => "text/plain; charset=utf-8",
+        "vtt" => "text/vtt; charset=utf-8",
+        "wasm" => "application/wasm",
+        "webm" => "video/webm",
+        "webp" => "image/webp",
+        "xml" => "application/xml",
+        _ => OTHER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings() {
+        let check = |path, expected| assert_eq!(of_path(path), expected, "{path}");
+        check("video/seg_1.M4S", "video/iso.segment");
+        check("a.b/c", OTHER);
+        check("game.pak", OTHER);
+        check("a/index.html", "text/html; charset=utf-8");
+    }
+}

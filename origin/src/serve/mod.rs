@@ -1,0 +1,197 @@
+//! Serves a store over HTTP/1.1 and HTTP/2 without TLS: a CDN or a proxy in front of it has that.
+
+mod content;
+mod counters;
+mod files;
+mod listen;
+mod media_type;
+mod range;
+mod refusal;
+mod respond;
+mod route;
+mod watch;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower_http::cors::{Any, CorsLayer};
+
+pub use counters::{Counters, KindCount};
+
+use crate::store::Store;
+use counters::{Kind, Tally};
+use files::Files;
+use listen::Listening;
+use refusal::Refusal;
+use respond::Sending;
+
+/// Most requests answered at once, over all connections: each holds about half a MiB while its client reads.
+const REQUESTS_MAX: usize = 2048;
+/// How long browsers may remember that they may ask from anywhere.
+const PREFLIGHT_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Why the origin does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; choose another with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// What to serve, and within which bounds.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// What is served. It may be read-only.
+    pub store: Store,
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Most connections at once; more wait. Default 2048.
+    pub connections_max: usize,
+    /// A connection without progress for this long is closed, at the latest after twice as long. Default 30 s.
+    pub idle_timeout: Duration,
+}
+
+impl ServeOptions {
+    /// Options with the defaults.
+    pub fn new(store: Store, listen: SocketAddr) -> Self {
+        Self { store, listen, connections_max: 2048, idle_timeout: Duration::from_secs(30) }
+    }
+}
+
+/// An origin that serves. Dropped, it stops at once.
+#[derive(Debug)]
+pub struct Serving {
+    address: SocketAddr,
+    tally: Arc<Tally>,
+    stop: DropGuard,
+    task: JoinHandle<()>,
+}
+
+impl Serving {
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Base URL of the origin, with a `/` at its end.
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// What it has sent so far.
+    pub fn counters(&self) -> Counters {
+        self.tally.read()
+    }
+
+    /// Stops: no new connections, and a few seconds for open answers. Returns what was sent in all.
+    pub async fn shutdown(self) -> Counters {
+        drop(self.stop);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the origin ended badly");
+        }
+        self.tally.read()
+    }
+}
+
+/// Starts to serve.
+///
+/// # Errors
+/// [`ServeError::Listen`] when the address is taken or not this machine's.
+pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
+    let ServeOptions { store, listen, connections_max, idle_timeout } = options;
+    let fail = |source| ServeError::Listen { address: listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(fail)?;
+    let address = listener.local_addr().map_err(fail)?;
+    let tally = Arc::new(Tally::default());
+    let stop = CancellationToken::new();
+    let service = Service {
+        files: Files::new(store),
+        tally: tally.clone(),
+        places: Arc::new(Semaphore::new(REQUESTS_MAX)),
+    };
+    let router = Router::new().fallback(answer).layer(cors()).with_state(Arc::new(service));
+    let listening = Listening {
+        listener,
+        router,
+        tally: tally.clone(),
+        stop: stop.clone(),
+        connections_max,
+        idle_timeout,
+    };
+    let task = tokio::spawn(listening.run());
+    Ok(Serving { address, tally, stop: stop.drop_guard(), task })
+}
+
+struct Service {
+    files: Files,
+    tally: Arc<Tally>,
+    places: Arc<Semaphore>,
+}
+
+async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let mut response = match service.answer(&request.into_parts().0).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            service.tally.body(Kind::Other, refusal.sentence().len());
+            refusal.into_response()
+        }
+    };
+    // Pages that isolate themselves (COEP) may load from here too.
+    let policy = HeaderName::from_static("cross-origin-resource-policy");
+    response.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
+    response
+}
+
+impl Service {
+    async fn answer(&self, request: &Parts) -> Result<Response, Refusal> {
+        let target = self.target(request);
+        self.tally.request(target.as_ref().map_or(Kind::Other, content::kind));
+        let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let content = content::find(&self.files, target?).await?;
+        let sending = Sending { tally: self.tally.clone(), place };
+        respond::respond(content, &request.method, &request.headers, sending)
+    }
+
+    fn target(&self, request: &Parts) -> Result<route::Target, Refusal> {
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return Err(Refusal::Method);
+        }
+        let uri = &request.uri;
+        let url_bytes = uri.path_and_query().map_or(0, |path| path.as_str().len());
+        if url_bytes > route::URL_BYTES_MAX { Err(Refusal::UrlTooLong) } else { route::parse(uri.path()) }
+    }
+}
+
+/// Any page may read: what is served is public, and checked by who reads it.
+fn cors() -> CorsLayer {
+    let exposed = [
+        header::ACCEPT_RANGES,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::ETAG,
+        HeaderName::from_static("repr-digest"),
+    ];
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
+        .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::IF_RANGE])
+        .expose_headers(exposed)
+        // Every origin gets the same answer, so a CDN shall keep one copy.
+        .vary([])
+        .max_age(PREFLIGHT_LIFE)
+}

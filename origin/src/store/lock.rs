@@ -1,0 +1,57 @@
+//! Keeps two publishers, or a publisher and gc, out of one content of a local store. The lock is the operating
+//! system's, so it ends with its process. A bucket has none; there conditional writes guard the pointers.
+
+use std::fs::{File, TryLockError};
+
+use freshet_protocol::ContentName;
+
+use super::{Store, StoreError};
+
+/// Name of the lock file within a content's folder.
+const LOCK_FILE: &str = "publish.lock";
+
+/// Held while one program writes a content.
+#[derive(Debug)]
+pub(crate) struct ContentLock {
+    _file: Option<File>,
+}
+
+impl ContentLock {
+    /// Takes the lock, or says who is in the way.
+    pub(crate) fn take(store: &Store, content: &ContentName) -> Result<Self, StoreError> {
+        let Some(folder) = store.folder() else { return Ok(Self { _file: None }) };
+        let folder = folder.join(content.as_str());
+        let fail = |error: std::io::Error| StoreError::Io {
+            store: store.name().to_owned(),
+            action: "lock",
+            object: content.to_string(),
+            source: error.into(),
+        };
+        std::fs::create_dir_all(&folder).map_err(fail)?;
+        let file = File::options().create(true).append(true).open(folder.join(LOCK_FILE)).map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Busy { store: store.name().to_owned(), content: content.to_string() })
+            }
+            Err(TryLockError::Error(error)) => Err(fail(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let folder = tempfile::tempdir().expect("folder");
+        let store = Store::open(folder.path().to_str().expect("text")).expect("store");
+        let content = "game/demo".parse().expect("name");
+        let held = ContentLock::take(&store, &content).expect("free");
+        assert!(matches!(ContentLock::take(&store, &content), Err(StoreError::Busy { .. })));
+        ContentLock::take(&store, &"game/other".parse().expect("name")).expect("another content");
+        drop(held);
+        ContentLock::take(&store, &content).expect("free again");
+    }
+}

@@ -1,0 +1,303 @@
+//! Where an origin keeps its objects: a local folder or an S3-compatible bucket. The types of `object_store` do not
+//! leave this folder.
+
+mod location;
+mod lock;
+mod upload;
+
+use std::ops::Range;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+
+pub(crate) use lock::ContentLock;
+pub(crate) use upload::Upload;
+
+/// Bytes read from a local store at once while streaming.
+const PIECE_BYTES: u64 = 256 << 10;
+/// Most objects that one listing returns.
+pub(crate) const LIST_OBJECTS_MAX: usize = 1 << 20;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The location is neither a folder nor a bucket.
+    #[error("store {location:?}: {reason}")]
+    Location {
+        /// What was given.
+        location: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// There is no such object.
+    #[error("store {store} has no {object}")]
+    NotFound {
+        /// The store.
+        store: String,
+        /// The object.
+        object: String,
+    },
+    /// Another program changed the object in between.
+    #[error("{object} in store {store} was changed by another program; run this again")]
+    Changed {
+        /// The store.
+        store: String,
+        /// The object.
+        object: String,
+    },
+    /// The object is larger than any that Freshet writes there.
+    #[error("{object} in store {store} is longer than {limit} bytes; it is not Freshet's or is damaged")]
+    TooLong {
+        /// The store.
+        store: String,
+        /// The object.
+        object: String,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// More objects than one listing returns.
+    #[error("store {store} has more than {LIST_OBJECTS_MAX} objects under {prefix}")]
+    TooMany {
+        /// The store.
+        store: String,
+        /// The prefix listed.
+        prefix: String,
+    },
+    /// Another publish or gc holds the content.
+    #[error("another publish or gc works on {content} in store {store}; wait until it has ended")]
+    Busy {
+        /// The store.
+        store: String,
+        /// The content.
+        content: String,
+    },
+    /// Reading or writing failed.
+    #[error("cannot {action} {object} in store {store}: {source}")]
+    Io {
+        /// The store.
+        store: String,
+        /// What was tried.
+        action: &'static str,
+        /// The object.
+        object: String,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl StoreError {
+    /// Whether the object does not exist, as opposed to a fault.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+}
+
+/// An object as a listing names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    /// Time of the last write, Unix seconds.
+    pub(crate) modified: u64,
+}
+
+/// Which state of an object was read; a swap succeeds only on that state.
+#[derive(Debug, Clone)]
+pub(crate) struct Revision(UpdateVersion);
+
+/// A place for objects. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    /// Set for a local folder.
+    folder: Option<PathBuf>,
+    name: String,
+}
+
+impl Store {
+    /// Opens a folder (made if missing) or `s3://bucket/prefix`. The latter takes endpoint, region and keys from the
+    /// environment (`AWS_ENDPOINT`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ALLOW_HTTP`).
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] when the folder cannot be made or the bucket's settings are not complete.
+    pub fn open(location: &str) -> Result<Self, StoreError> {
+        let place = location::open(location)?;
+        Ok(Self { objects: place.objects, folder: place.folder, name: location.to_owned() })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_objects(objects: Arc<dyn ObjectStore>) -> Self {
+        Self { objects, folder: None, name: "test".to_owned() }
+    }
+
+    /// The location as given to [`Store::open`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The local folder, if it is one.
+    pub(crate) fn folder(&self) -> Option<&FsPath> {
+        self.folder.as_deref()
+    }
+
+    /// Reads a whole object of at most `limit` bytes.
+    pub(crate) async fn read(&self, path: &str, limit: u64) -> Result<Bytes, StoreError> {
+        Ok(self.read_revision(path, limit).await?.0)
+    }
+
+    /// Reads a whole object of at most `limit` bytes and which state of it this is.
+    pub(crate) async fn read_revision(
+        &self,
+        path: &str,
+        limit: u64,
+    ) -> Result<(Bytes, Revision), StoreError> {
+        let fail = |error| self.error("read", path, error);
+        let found = self.objects.get(&self.path(path)?).await.map_err(fail)?;
+        if found.meta.size > limit {
+            return Err(StoreError::TooLong { store: self.name.clone(), object: path.to_owned(), limit });
+        }
+        let revision = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        Ok((found.bytes().await.map_err(fail)?, Revision(revision)))
+    }
+
+    /// Reads `range` of an object; an error when it ends earlier.
+    pub(crate) async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        let wanted = range.end - range.start;
+        let fail = |error| self.error("read", path, error);
+        let bytes = self.objects.get_range(&self.path(path)?, range).await.map_err(fail)?;
+        if bytes.len() as u64 == wanted { Ok(bytes) } else { Err(self.short(path)) }
+    }
+
+    /// Size of an object, in bytes.
+    pub(crate) async fn size(&self, path: &str) -> Result<u64, StoreError> {
+        let meta = self.objects.head(&self.path(path)?).await;
+        meta.map(|meta| meta.size).map_err(|error| self.error("read", path, error))
+    }
+
+    /// Streams `range` of an object, never holding more than a piece of it.
+    pub(crate) fn stream(
+        &self,
+        path: &str,
+        range: Range<u64>,
+    ) -> BoxStream<'static, Result<Bytes, StoreError>> {
+        let (store, path) = (self.clone(), path.to_owned());
+        if self.folder.is_none() {
+            return stream::once(async move { store.stream_remote(path, range).await }).try_flatten().boxed();
+        }
+        stream::try_unfold(range, move |rest| {
+            let (store, path) = (store.clone(), path.clone());
+            async move {
+                if rest.is_empty() {
+                    return Ok(None);
+                }
+                let end = rest.end.min(rest.start + PIECE_BYTES);
+                let piece = store.read_range(&path, rest.start..end).await?;
+                Ok(Some((piece, end..rest.end)))
+            }
+        })
+        .boxed()
+    }
+
+    async fn stream_remote(
+        self,
+        path: String,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(range)));
+        let found = self.objects.get_opts(&self.path(&path)?, options).await;
+        let found = found.map_err(|error| self.error("read", &path, error))?;
+        Ok(found.into_stream().map_err(move |error| self.error("read", &path, error)).boxed())
+    }
+
+    /// Writes an object unless one of that name is there; returns whether it was written.
+    pub(crate) async fn create(&self, path: &str, bytes: Bytes) -> Result<bool, StoreError> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.objects.put_opts(&self.path(path)?, bytes.into(), options).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(self.error("write", path, error)),
+        }
+    }
+
+    /// Writes an object, over any that is there; readers see the old one or the new one.
+    pub(crate) async fn replace(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let written = self.objects.put(&self.path(path)?, bytes.into()).await;
+        written.map(drop).map_err(|error| self.error("write", path, error))
+    }
+
+    /// Writes an object over the state `seen`, or where there was none; [`StoreError::Changed`] on any other state.
+    /// A folder has no conditional write: there the caller's [`ContentLock`] keeps others out.
+    pub(crate) async fn swap(
+        &self,
+        path: &str,
+        bytes: Bytes,
+        seen: Option<Revision>,
+    ) -> Result<(), StoreError> {
+        let changed = || StoreError::Changed { store: self.name.clone(), object: path.to_owned() };
+        let Some(Revision(seen)) = seen else {
+            return if self.create(path, bytes).await? { Ok(()) } else { Err(changed()) };
+        };
+        if self.folder.is_some() {
+            return self.replace(path, bytes).await;
+        }
+        let options = PutOptions { mode: PutMode::Update(seen), ..PutOptions::default() };
+        match self.objects.put_opts(&self.path(path)?, bytes.into(), options).await {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::Precondition { .. }) => Err(changed()),
+            Err(error) => Err(self.error("write", path, error)),
+        }
+    }
+
+    /// Starts the upload of a large object, which appears when it is finished.
+    pub(crate) async fn upload(&self, path: &str) -> Result<Upload, StoreError> {
+        let parts = self.objects.put_multipart(&self.path(path)?).await;
+        let parts = parts.map_err(|error| self.error("write", path, error))?;
+        Ok(Upload::new(self.clone(), path.to_owned(), parts))
+    }
+
+    /// All objects under `prefix`, or in the store where it is empty, ordered by name.
+    pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
+        let path = if prefix.is_empty() { None } else { Some(self.path(prefix)?) };
+        let mut listing = self.objects.list(path.as_ref());
+        let mut found = Vec::new();
+        while let Some(meta) = listing.try_next().await.map_err(|error| self.error("list", prefix, error))? {
+            if found.len() == LIST_OBJECTS_MAX {
+                return Err(StoreError::TooMany { store: self.name.clone(), prefix: prefix.to_owned() });
+            }
+            let modified = u64::try_from(meta.last_modified.timestamp()).unwrap_or(0);
+            found.push(Object { path: meta.location.to_string(), bytes: meta.size, modified });
+        }
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// Deletes an object; that there is none is no error.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        match self.objects.delete(&self.path(path)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.error("delete", path, error)),
+        }
+    }
+
+    fn path(&self, path: &str) -> Result<Path, StoreError> {
+        Path::parse(path).map_err(|error| self.error("name", path, error.into()))
+    }
+
+    fn short(&self, path: &str) -> StoreError {
+        let source = "it ends early".into();
+        StoreError::Io { store: self.name.clone(), action: "read", object: path.to_owned(), source }
+    }
+
+    fn error(&self, action: &'static str, object: &str, error: object_store::Error) -> StoreError {
+        let (store, object) = (self.name.clone(), object.to_owned());
+        match error {
+            object_store::Error::NotFound { .. } => StoreError::NotFound { store, object },
+            error => StoreError::Io { store, action, object, source: error.into() },
+        }
+    }
+}
