@@ -1,0 +1,66 @@
+//! Generated documents.
+
+use freshet_protocol::{Chunker, Grant, KeyDocument, PageId, PageRef, Pointer, Role, Root};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::{content_name, hash, integer, name, path, public_key, root_id};
+
+/// Roots whose numbers add up.
+pub(crate) fn root() -> impl Strategy<Value = Root> {
+    let page = (hash(), 0..=256_u32 << 10, 0..8000_u32, path()).prop_map(|(id, bytes, chunks, first)| {
+        PageRef { id: PageId(id), bytes, chunks, first: first.to_string() }
+    });
+    (content_name(), name(), chunker(), 0..=4_u32 << 20, integer(), vec(page, 0..20)).prop_map(
+        |(content, version, chunker, entries, bytes, pages)| Root {
+            schema: 1,
+            content,
+            version,
+            chunker,
+            entries,
+            bytes,
+            chunks: pages.iter().map(|page| page.chunks).sum(),
+            pages,
+            requires: vec![],
+        },
+    )
+}
+
+fn chunker() -> impl Strategy<Value = Chunker> {
+    [1..=2_u32 << 20, 1..=2 << 20, 1..=2 << 20].prop_map(|mut sizes| {
+        sizes.sort_unstable();
+        let [bytes_min, bytes_avg, bytes_max] = sizes;
+        Chunker { algorithm: "fastcdc-2020".to_owned(), bytes_min, bytes_avg, bytes_max }
+    })
+}
+
+/// Channel pointers.
+pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
+    let trackers = vec("wss?://\\PC{1,40}", 0..=8);
+    (content_name(), name(), integer(), integer(), root_id(), name(), trackers).prop_map(
+        |(content, channel, sequence, expires, root, version, trackers)| Pointer {
+            schema: 1,
+            content,
+            channel,
+            sequence,
+            expires,
+            root,
+            version,
+            trackers,
+        },
+    )
+}
+
+/// Key documents.
+pub(crate) fn key_document() -> impl Strategy<Value = KeyDocument> {
+    let role = prop_oneof![Just(Role::Pointer), Just(Role::Root), Just(Role::Tracker), Just(Role::Unknown)];
+    let grant = (public_key(), vec(role, 0..4), option::of(integer()))
+        .prop_map(|(key, roles, expires)| Grant { key, roles, expires });
+    ("\\PC{0,20}", integer(), vec(grant, 0..=64)).prop_map(|(tenant, sequence, keys)| KeyDocument {
+        schema: 1,
+        tenant,
+        sequence,
+        keys,
+    })
+}

@@ -1,0 +1,95 @@
+//! Generated values of every type on the wire, each within its limits.
+
+mod documents;
+mod frames;
+mod messages;
+
+use freshet_protocol::{
+    ChunkId, ChunkRef, ContentName, Encoding, Entry, FilePart, Hash, KeyId, Name, PackId, PackIndex, Page,
+    PeerId, Place, PublicKey, RelPath, RootId, SwarmId, Ticket, check_link_target,
+};
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+
+pub(crate) use documents::{key_document, pointer, root};
+pub(crate) use frames::frame;
+pub(crate) use messages::{client_message, server_message};
+
+/// Integers of the wire, small and large ones alike often.
+pub(crate) fn integer() -> impl Strategy<Value = u64> {
+    (0..=53_u32, any::<u64>()).prop_map(|(bits, value)| value & ((1 << bits) - 1))
+}
+
+pub(crate) fn hash() -> impl Strategy<Value = Hash> {
+    any::<[u8; 32]>().prop_map(Hash)
+}
+
+fn root_id() -> impl Strategy<Value = RootId> {
+    hash().prop_map(RootId)
+}
+
+fn public_key() -> impl Strategy<Value = PublicKey> {
+    any::<[u8; 32]>().prop_map(PublicKey)
+}
+
+fn peer_id() -> impl Strategy<Value = PeerId> {
+    integer().prop_map(|id| PeerId::try_from(id).expect("within the limit"))
+}
+
+fn content_name() -> impl Strategy<Value = ContentName> {
+    "[a-z0-9][a-z0-9._-]{0,20}(/[a-z0-9][a-z0-9._-]{0,20}){1,3}"
+        .prop_filter_map("no reserved segment", |text| text.parse().ok())
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    "[A-Za-z0-9][A-Za-z0-9._+-]{0,63}".prop_map(|text| text.parse().expect("a good name"))
+}
+
+/// Paths of all kinds of characters.
+pub(crate) fn path() -> impl Strategy<Value = RelPath> {
+    "[^/\\\\\\pC<>:\"|?*]{1,9}(/[^/\\\\\\pC<>:\"|?*]{1,9}){0,4}"
+        .prop_filter_map("a good path", |text| text.parse().ok())
+}
+
+fn file(path: RelPath) -> impl Strategy<Value = Entry> {
+    let chunk = (hash(), 1..=2_u32 << 20).prop_map(|(id, bytes)| ChunkRef { id: ChunkId(id), bytes });
+    (any::<bool>(), 0..1_u64 << 52, 0..1_u64 << 40, vec(chunk, 0..5)).prop_map(
+        move |(executable, offset, more, chunks)| {
+            let end = offset + chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum::<u64>();
+            Entry::File(FilePart { path: path.clone(), executable, size: end + more, offset, chunks })
+        },
+    )
+}
+
+fn link(path: RelPath) -> impl Strategy<Value = Entry> {
+    "(\\.\\./)?[a-z가-힣]{1,8}(/[a-z]{1,8})?".prop_filter_map("stays inside", move |target| {
+        check_link_target(&path, &target).ok()?;
+        Some(Entry::Link { path: path.clone(), target })
+    })
+}
+
+pub(crate) fn page() -> impl Strategy<Value = Page> {
+    let entry = |path: RelPath| {
+        // A link beside the release's root has few good targets; a file stands in where none comes up.
+        let deep = if path.parts().count() > 1 { 1 } else { 0 };
+        prop_oneof![3 => file(path.clone()), 1 => Just(Entry::Folder(path.clone())), deep => link(path)]
+    };
+    btree_set(path(), 0..6)
+        .prop_flat_map(move |paths| paths.into_iter().map(entry).collect::<Vec<_>>())
+        .prop_map(|entries| Page { entries })
+}
+
+pub(crate) fn pack_index() -> impl Strategy<Value = PackIndex> {
+    let encoding = prop_oneof![Just(Encoding::Identity), Just(Encoding::Zstd)];
+    let pack = any::<u8>().prop_map(|byte| PackId([byte % 4; 16]));
+    let place = (pack, 0..1_u64 << 52, 0..=2_u32 << 20, encoding)
+        .prop_map(|(pack, offset, stored_bytes, encoding)| Place { pack, offset, stored_bytes, encoding });
+    vec(place, 0..20).prop_map(|places| PackIndex { places })
+}
+
+pub(crate) fn ticket() -> impl Strategy<Value = Ticket> {
+    let swarms = vec(hash().prop_map(SwarmId), 0..=16);
+    (peer_id(), hash().prop_map(KeyId), integer(), integer(), integer(), swarms).prop_map(
+        |(peer, key, issued, expires, rights, swarms)| Ticket { peer, key, issued, expires, rights, swarms },
+    )
+}
