@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Checks each program that a target needs. As root it installs only what is missing; otherwise it prints the exact
+# command and stops before anything is built. Takes well under a second when all is there.
+#   setup.sh build   what building and the demo need
+#   setup.sh all     what tests and benchmarks need beside it
+set -euo pipefail
+
+packages=()   # Debian packages to install
+advice=()     # what is to be done by hand
+
+need() { # PROGRAM PACKAGE
+    command -v "$1" >/dev/null 2>&1 || packages+=("$2")
+}
+
+if ! command -v cargo >/dev/null 2>&1; then
+    advice+=("Rust is missing: install rustup (https://rustup.rs); rust-toolchain.toml names the version")
+fi
+need gcc gcc
+need make make
+[ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
+
+if [ "${1:-all}" = all ]; then
+    need ip iproute2
+    need tc iproute2
+    need curl curl
+    need chrt util-linux
+    if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+        packages+=(nodejs npm)
+    fi
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+    command=(apt-get install -y --no-install-recommends "${packages[@]}")
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "setup: installing ${packages[*]}"
+        apt-get -qq update
+        DEBIAN_FRONTEND=noninteractive "${command[@]}" >/dev/null
+    else
+        advice+=("run as root: apt-get update && ${command[*]}")
+    fi
+fi
+
+if [ "${1:-all}" = all ] && [ ${#advice[@]} -eq 0 ] && ! cargo deny --version >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ]; then
+        echo "setup: installing cargo-deny (a few minutes, once)"
+        CARGO_TARGET_DIR= cargo install --quiet --locked cargo-deny
+    else
+        advice+=("run: cargo install --locked cargo-deny")
+    fi
+fi
+
+if [ ${#advice[@]} -gt 0 ]; then
+    printf 'setup: %s\n' "${advice[@]}" >&2
+    exit 2
+fi

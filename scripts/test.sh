@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Correctness and short forms of everything, stage by stage; the seconds of each stage are printed at the end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
+
+stages=()
+stage() { # NAME COMMAND...
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    stages+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+}
+
+sdk() (
+    cd browser-sdk
+    npm ci --no-audit --no-fund --silent
+    npm run --silent lint
+    npm run --silent check
+    npm test --silent
+)
+
+no_second_provider() {
+    # Two TLS providers in one tree panic at run time, so the second one must not even be built.
+    if cargo tree --locked --workspace -i aws-lc-rs 2>/dev/null | grep -q .; then
+        echo "aws-lc-rs is in the dependency tree; ring is the one provider" >&2
+        return 1
+    fi
+}
+
+stage "format" cargo fmt --all --check
+stage "dependencies" cargo deny --offline --log-level error check bans licenses sources
+stage "one TLS provider" no_second_provider
+stage "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+stage "unit, property, scenario and vector tests" \
+    cargo test --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-tracker
+stage "browser SDK" sdk
+stage "programs (release)" cargo build --release --locked --workspace
+stage "end-to-end tests" \
+    cargo test --release --locked --quiet -p freshet-origin -p freshet-edge-node -p freshet-loadtest
+
+printf '\n'
+printf '%s\n' "${stages[@]}"
+printf '%5d s  in all\n' "$SECONDS"
