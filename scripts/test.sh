@@ -21,6 +21,11 @@ sdk() (
     npm test --silent
 )
 
+dependencies() {
+    cargo fetch --locked --quiet
+    cargo deny --offline --log-level error check bans licenses sources
+}
+
 no_second_provider() {
     # Two TLS providers in one tree panic at run time, so the second one must not even be built.
     if cargo tree --locked --workspace -i aws-lc-rs 2>/dev/null | grep -q .; then
@@ -30,7 +35,7 @@ no_second_provider() {
 }
 
 stage "format" cargo fmt --all --check
-stage "dependencies" cargo deny --offline --log-level error check bans licenses sources
+stage "dependencies" dependencies
 stage "one TLS provider" no_second_provider
 stage "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
