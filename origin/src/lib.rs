@@ -1,20 +1,27 @@
 //! The origin: publishes folders as signed releases into a store, and serves them over HTTP. It is the truth that every
 //! client can fall back on, so it works with no tracker and no peers.
 
+mod collect;
+mod inventory;
 mod keys;
 mod layout;
+mod list;
 mod platform;
 mod publish;
 mod release;
+mod scrub;
 mod serve;
 mod sidecar;
 mod store;
 
+pub use collect::{Collected, GcOptions, PartlyUsed, gc};
 pub use keys::{Keys, KeysError};
+pub use list::{ChannelListing, ContentListing, VersionListing, list};
 pub use publish::{
     CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PublishError, PublishOptions, Published, WalkError,
     publish, publish_reporting,
 };
 pub use release::ReadError;
+pub use scrub::{Damage, Scrubbed, scrub};
 pub use serve::{Counters, KindCount, ServeError, ServeOptions, Serving, serve};
 pub use store::{Store, StoreError};

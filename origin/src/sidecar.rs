@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn chunk(n: u32) -> PackedChunk {
-        let encoding = if n % 2 == 0 { Encoding::Identity } else { Encoding::Zstd };
+        let encoding = if n.is_multiple_of(2) { Encoding::Identity } else { Encoding::Zstd };
         let id = ChunkId::of(&n.to_be_bytes());
         PackedChunk { id, bytes: CHUNK_BYTES_MAX, offset: n * 1000, stored_bytes: 1000, encoding }
     }

@@ -27,6 +27,12 @@ pub(crate) enum Command {
     Publish(PublishArguments),
     /// Serve a store over HTTP until SIGTERM or SIGINT.
     Serve(ServeArguments),
+    /// List contents, versions and channels of a store.
+    Ls(LsArguments),
+    /// Remove old versions, and what only they used. Tells what it would do, unless --delete is given.
+    Gc(GcArguments),
+    /// Read everything in a store and check it; exit code 1 names damage.
+    Scrub(ScrubArguments),
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +113,48 @@ pub(crate) struct ServeArguments {
     /// How long a connection may make no progress before it is closed.
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) idle_timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LsArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Print JSON, one object a content.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// How many of the newest versions of each content to keep. What a channel shows is kept in any case.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) keep: usize,
+    /// Only this content.
+    #[arg(long)]
+    pub(crate) content: Option<ContentName>,
+    /// How long to spare objects of no version: a publish may be writing them, or resume from them.
+    #[arg(long, default_value = "1d", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) grace: Duration,
+    /// Really delete.
+    #[arg(long)]
+    pub(crate) delete: bool,
+    /// Print JSON, one object a content.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScrubArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The tenant's public key; with it, signatures are checked as well as hashes.
+    #[arg(long, value_name = "ed25519:KEY")]
+    pub(crate) key: Option<PublicKey>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A chunk size such as `128K` or `131072`.

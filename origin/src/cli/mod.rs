@@ -5,6 +5,7 @@ mod keys;
 mod publish;
 mod ready;
 mod serve;
+mod store;
 
 pub(crate) use arguments::Arguments;
 use arguments::Command;
@@ -38,6 +39,9 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Ls(arguments) => store::ls(&arguments).await,
+        Command::Gc(arguments) => store::gc(arguments).await,
+        Command::Scrub(arguments) => store::scrub(&arguments).await,
     }
 }
 

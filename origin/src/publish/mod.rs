@@ -22,7 +22,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-pub(crate) use known::complete_packs;
+pub(crate) use known::{complete_packs, read_sidecar};
 pub use walk::WalkError;
 
 use crate::keys::Keys;

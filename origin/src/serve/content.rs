@@ -1,6 +1,7 @@
 //! Finds what a request asks for, and what is to be said about it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX};
@@ -74,7 +75,7 @@ pub(super) fn kind(target: &Target) -> Kind {
     }
 }
 
-pub(super) async fn find(files: &Files, target: Target) -> Result<Content, Refusal> {
+pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, Refusal> {
     let store = files.store();
     let (content, object) = match target {
         Target::File(content, version, path) => return find_file(files, &content, &version, path).await,
@@ -142,7 +143,7 @@ async fn small(
 }
 
 async fn find_file(
-    files: &Files,
+    files: &Arc<Files>,
     content: &freshet_protocol::ContentName,
     version: &freshet_protocol::Name,
     path: freshet_protocol::RelPath,

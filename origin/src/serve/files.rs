@@ -27,8 +27,7 @@ const LIFE: Duration = Duration::from_secs(60);
 /// Chunks read ahead of the client.
 const CHUNKS_AHEAD: usize = 2;
 
-/// Reads files of releases. Cheap to clone.
-#[derive(Clone)]
+/// Reads files of releases.
 pub(super) struct Files {
     store: Store,
     releases: Cache<(ContentName, Name), Arc<Release>>,
@@ -45,7 +44,7 @@ struct Release {
 /// A file of a release, ready to be read.
 #[derive(Clone)]
 pub(super) struct FileView {
-    files: Files,
+    files: Arc<Files>,
     release: Arc<Release>,
     path: RelPath,
     /// Number of the page in which it starts.
@@ -85,7 +84,7 @@ impl Files {
 
     /// Opens the file at `path`, if the version exists and has one there.
     pub(super) async fn open(
-        &self,
+        self: &Arc<Self>,
         content: &ContentName,
         version: &Name,
         path: &RelPath,
@@ -222,9 +221,9 @@ impl FileView {
         .map_ok(|cuts| stream::iter(cuts.into_iter().map(Ok::<_, ReadError>)))
         .try_flatten()
         .map_ok(move |cut: Cut| {
-            let (store, release) = (files.store.clone(), release.clone());
+            let (files, release) = (files.clone(), release.clone());
             async move {
-                let bytes = release::chunk(&store, &release.content, &cut.chunk, &cut.place).await?;
+                let bytes = release::chunk(&files.store, &release.content, &cut.chunk, &cut.place).await?;
                 Ok(bytes.slice(cut.part))
             }
         })

@@ -120,7 +120,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
     let tally = Arc::new(Tally::default());
     let stop = CancellationToken::new();
     let service = Service {
-        files: Files::new(store),
+        files: Arc::new(Files::new(store)),
         tally: tally.clone(),
         places: Arc::new(Semaphore::new(REQUESTS_MAX)),
     };
@@ -138,7 +138,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
 }
 
 struct Service {
-    files: Files,
+    files: Arc<Files>,
     tally: Arc<Tally>,
     places: Arc<Semaphore>,
 }

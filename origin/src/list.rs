@@ -1,0 +1,98 @@
+//! Lists contents, versions and channels of a store.
+
+use freshet_protocol::{ContentName, Name, RootId};
+use serde::Serialize;
+
+use crate::inventory::{self, Inventory};
+use crate::release::{self, ReadError};
+use crate::store::Store;
+
+/// A version in a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VersionListing {
+    /// The version.
+    pub version: Name,
+    /// Its root.
+    pub root: RootId,
+    /// Time of publishing, Unix seconds.
+    pub published: u64,
+    /// Files, empty folders and links.
+    pub entries: u32,
+    /// Sum of all files, in bytes.
+    pub bytes: u64,
+    /// Chunk positions.
+    pub chunks: u32,
+}
+
+/// A channel in a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChannelListing {
+    /// The channel.
+    pub channel: Name,
+    /// The version that it shows.
+    pub version: Name,
+    /// Its sequence.
+    pub sequence: u64,
+    /// End of the pointer's life, Unix seconds.
+    pub expires: u64,
+}
+
+/// A content in a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContentListing {
+    /// The content.
+    pub content: ContentName,
+    /// All its objects together, in bytes.
+    pub stored_bytes: u64,
+    /// Its packs.
+    pub packs: usize,
+    /// Its versions, the newest first.
+    pub versions: Vec<VersionListing>,
+    /// Its channels.
+    pub channels: Vec<ChannelListing>,
+}
+
+/// Lists a store.
+///
+/// # Errors
+/// [`ReadError`] when the store fails or an object of it is damaged.
+pub async fn list(store: &Store) -> Result<Vec<ContentListing>, ReadError> {
+    let mut contents = Vec::new();
+    for (content, inventory) in inventory::read(store, None).await? {
+        contents.push(list_content(store, content, &inventory).await?);
+    }
+    Ok(contents)
+}
+
+async fn list_content(
+    store: &Store,
+    content: ContentName,
+    inventory: &Inventory,
+) -> Result<ContentListing, ReadError> {
+    let mut versions = Vec::new();
+    for version in inventory.versions.keys() {
+        let document = release::version(store, &content, version).await?;
+        let root = release::root(store, &content, document.root).await?;
+        versions.push(VersionListing {
+            version: version.clone(),
+            root: document.root,
+            published: document.published,
+            entries: root.entries,
+            bytes: root.bytes,
+            chunks: root.chunks,
+        });
+    }
+    versions.sort_by(|a, b| b.published.cmp(&a.published).then_with(|| b.version.cmp(&a.version)));
+    let mut channels = Vec::new();
+    for channel in inventory.channels.keys() {
+        let pointer = release::pointer(store, &content, channel).await?;
+        channels.push(ChannelListing {
+            channel: channel.clone(),
+            version: pointer.version,
+            sequence: pointer.sequence,
+            expires: pointer.expires,
+        });
+    }
+    let (stored_bytes, packs) = (inventory.bytes, inventory.packs.len());
+    Ok(ContentListing { content, stored_bytes, packs, versions, channels })
+}

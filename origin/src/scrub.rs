@@ -1,0 +1,226 @@
+//! Reads everything that a store holds and checks it: each chunk, page and root against its hash, each index against
+//! what the packs hold, and, with the tenant's key, each signature.
+
+use std::collections::BTreeMap;
+
+use freshet_protocol::{
+    ChunkRef, ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND, PackId, PackIndex, Page,
+    PageId, PageRef, Pointer, PublicKey, ROOT_KIND, Role, Root, RootId, envelope_bytes_max, origin_path,
+};
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
+
+use crate::inventory::{self, Inventory};
+use crate::layout;
+use crate::publish::read_sidecar;
+use crate::release::{self, ReadError};
+use crate::sidecar::PackedChunk;
+use crate::store::{Store, StoreError};
+
+/// Most damages that a report names; those beyond are counted.
+pub(crate) const DAMAGES_MAX: usize = 1000;
+/// Chunks read at once.
+const CHUNKS_AT_ONCE: usize = 8;
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Damage {
+    /// The object.
+    pub object: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What a scrub found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Scrubbed {
+    /// Versions checked.
+    pub versions: u32,
+    /// Pages checked.
+    pub pages: u32,
+    /// Chunks checked.
+    pub chunks: u64,
+    /// Plain bytes of those.
+    pub bytes: u64,
+    /// Damages in all.
+    pub damage_count: u64,
+    /// The first thousand of them.
+    pub damages: Vec<Damage>,
+}
+
+/// Checks a whole store. With the tenant's public key, contents of that tenant have their signatures checked too.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be listed. Damage is no error but in the report.
+pub async fn scrub(store: &Store, tenant_key: Option<PublicKey>) -> Result<Scrubbed, StoreError> {
+    let mut scrubbed = Scrubbed::default();
+    for (content, inventory) in inventory::read(store, None).await? {
+        let mut scrub = Scrub { store, content, inventory, found: &mut scrubbed, packs: BTreeMap::new() };
+        scrub.packs().await;
+        scrub.releases().await;
+        if let Some(key) = tenant_key {
+            scrub.signatures(key).await;
+        }
+    }
+    Ok(scrubbed)
+}
+
+struct Scrub<'a> {
+    store: &'a Store,
+    content: ContentName,
+    inventory: Inventory,
+    found: &'a mut Scrubbed,
+    /// What the packs hold, for checking indexes.
+    packs: BTreeMap<PackId, Vec<PackedChunk>>,
+}
+
+impl Scrubbed {
+    fn note(&mut self, object: String, reason: impl ToString) {
+        self.damage_count += 1;
+        if self.damages.len() < DAMAGES_MAX {
+            self.damages.push(Damage { object, reason: reason.to_string() });
+        }
+    }
+}
+
+impl Scrub<'_> {
+    async fn packs(&mut self) {
+        let packs: Vec<PackId> = self.inventory.sidecars.keys().copied().collect();
+        for pack in packs {
+            match read_sidecar(self.store, &self.content, pack).await {
+                Ok(chunks) => {
+                    self.pack(pack, &chunks).await;
+                    self.packs.insert(pack, chunks);
+                }
+                Err(error) => self.found.note(layout::sidecar(&self.content, pack), error),
+            }
+        }
+    }
+
+    async fn pack(&mut self, pack: PackId, chunks: &[PackedChunk]) {
+        let object = origin_path::pack(&self.content, pack);
+        if !self.inventory.packs.contains_key(&pack) {
+            return self.found.note(object, "is missing, though its list of chunks is there");
+        }
+        let (store, object) = (self.store, object.as_str());
+        let checks = chunks.iter().map(|chunk| check_chunk(store, object, chunk));
+        let checks: Vec<_> = stream::iter(checks).buffered(CHUNKS_AT_ONCE).collect().await;
+        for (chunk, check) in chunks.iter().zip(checks) {
+            self.found.chunks += 1;
+            self.found.bytes += u64::from(chunk.bytes);
+            if let Err(reason) = check {
+                self.found.note(object.to_owned(), format!("at offset {}: {reason}", chunk.offset));
+            }
+        }
+    }
+
+    async fn releases(&mut self) {
+        let mut pages: BTreeMap<PageId, PageRef> = BTreeMap::new();
+        let versions: Vec<Name> = self.inventory.versions.keys().cloned().collect();
+        for version in versions {
+            self.found.versions += 1;
+            match self.root_of(&version).await {
+                Ok(root) => pages.extend(root.pages.into_iter().map(|page| (page.id, page))),
+                Err(error) => self.found.note(layout::version(&self.content, &version), error),
+            }
+        }
+        let channels: Vec<Name> = self.inventory.channels.keys().cloned().collect();
+        for channel in channels {
+            if let Err(error) = self.release_of(&channel).await {
+                self.found.note(origin_path::pointer(&self.content, &channel), error);
+            }
+        }
+        for page in pages.into_values() {
+            self.found.pages += 1;
+            if let Err(error) = self.page(&page).await {
+                self.found.note(origin_path::page(&self.content, page.id), error);
+            }
+        }
+    }
+
+    async fn root_of(&self, version: &Name) -> Result<Root, ReadError> {
+        let id = release::version(self.store, &self.content, version).await?.root;
+        release::root(self.store, &self.content, id).await
+    }
+
+    async fn release_of(&self, channel: &Name) -> Result<Root, ReadError> {
+        let pointer = release::pointer(self.store, &self.content, channel).await?;
+        release::root(self.store, &self.content, pointer.root).await
+    }
+
+    async fn page(&mut self, page: &PageRef) -> Result<(), ReadError> {
+        let read = release::page(self.store, &self.content, page).await?;
+        let index = release::index(self.store, &self.content, page).await?;
+        if let Some(reason) = self.first_misplaced(&read, &index) {
+            self.found.note(origin_path::index(&self.content, page.id), reason);
+        }
+        Ok(())
+    }
+
+    /// The first chunk that does not lie where the index says.
+    fn first_misplaced(&self, page: &Page, index: &PackIndex) -> Option<String> {
+        page.chunks().zip(&index.places).find_map(|(chunk, place)| {
+            let packed = self.packs.get(&place.pack).and_then(|chunks| {
+                let at =
+                    chunks.binary_search_by_key(&place.offset, |packed| u64::from(packed.offset)).ok()?;
+                chunks.get(at)
+            });
+            let is_right = packed.is_some_and(|packed| {
+                packed.id == chunk.id
+                    && (packed.stored_bytes, packed.encoding) == (place.stored_bytes, place.encoding)
+            });
+            let wrong =
+                || format!("chunk {} is not at offset {} of pack {}", chunk.id, place.offset, place.pack);
+            (!is_right).then(wrong)
+        })
+    }
+
+    async fn signatures(&mut self, key: PublicKey) {
+        let object = origin_path::keys(&self.content);
+        let document = match self.store.read(&object, envelope_bytes_max(KEY_DOCUMENT_KIND) as u64).await {
+            Ok(bytes) => KeyDocument::open(&bytes, key).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let document = match document {
+            Ok(document) => document,
+            Err(reason) => return self.found.note(object, reason),
+        };
+        let roots: Vec<RootId> = self.inventory.roots.keys().copied().collect();
+        for id in roots {
+            let object = origin_path::root(&self.content, id);
+            let open = |bytes: &[u8]| {
+                Root::open_as(id, bytes, &document.keys_for(Role::Root, 0))
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            };
+            self.signed(object, envelope_bytes_max(ROOT_KIND), open).await;
+        }
+        let channels: Vec<Name> = self.inventory.channels.keys().cloned().collect();
+        for channel in channels {
+            let object = origin_path::pointer(&self.content, &channel);
+            let open = |bytes: &[u8]| {
+                Pointer::open(bytes, &document.keys_for(Role::Pointer, 0))
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            };
+            self.signed(object, envelope_bytes_max(POINTER_KIND), open).await;
+        }
+    }
+
+    async fn signed(&mut self, object: String, limit: usize, open: impl Fn(&[u8]) -> Result<(), String>) {
+        let opened = match self.store.read(&object, limit as u64).await {
+            Ok(bytes) => open(&bytes),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(reason) = opened {
+            self.found.note(object, reason);
+        }
+    }
+}
+
+async fn check_chunk(store: &Store, object: &str, packed: &PackedChunk) -> Result<(), String> {
+    let (start, end) = (u64::from(packed.offset), u64::from(packed.offset) + u64::from(packed.stored_bytes));
+    let stored = store.read_range(object, start..end).await.map_err(|error| error.to_string())?;
+    let chunk = ChunkRef { id: packed.id, bytes: packed.bytes };
+    release::open_chunk(&chunk, packed.encoding, stored).map(drop)
+}
