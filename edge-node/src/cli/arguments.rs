@@ -1,0 +1,162 @@
+//! What can be said on the command line, and what it means for a job.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use freshet_edge_node::{GetError, GetOptions, Goal, Policy, PublicKey, SeedFor};
+
+use crate::cli::quantity::{Bytes, Rate, Time};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  installed (and shared for as long as asked)
+    1  failed for another reason; the message says why
+    2  the command line is wrong
+   10  the origin cannot be reached, and no peer could stand in for it
+   11  a key, signature or hash is not what it must be
+   12  the channel pointer is expired, or older than one seen before
+   13  the disk is full
+   14  the folder cannot be written
+   15  the port to listen on is taken
+  130  stopped by SIGINT before the release was installed
+  143  stopped by SIGTERM before the release was installed
+Whatever happens, what was fetched is kept, and the same command goes on from there.";
+
+/// Gets releases from origin and peers, and shares them where you agree.
+#[derive(Debug, Parser)]
+#[command(name = "freshet-node", version, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    /// What to log to stderr, as in RUST_LOG: a level, or target=level pairs.
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Gets or updates a release in a folder.
+    #[command(after_help = EXIT_CODES)]
+    Get(Box<Get>),
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// A channel (http://host/game/demo/channels/live) or a root (http://host/game/demo/roots/HASH); the tenant's key
+    /// may follow as #key=ed25519:...
+    url: String,
+    /// Folder to install into; made if missing.
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+    /// The tenant's public key, as the publisher printed it. Needed the first time, remembered in DIR after that.
+    #[arg(long, value_name = "ed25519:KEY")]
+    key: Option<PublicKey>,
+    /// Tracker to use (ws:// or wss://) instead of those named by the channel; may be repeated.
+    #[arg(long, value_name = "URL")]
+    tracker: Vec<String>,
+    /// Fetch from the origin alone, as plain HTTP.
+    #[arg(long)]
+    no_p2p: bool,
+    /// Hand chunks to other peers too. Without this not one byte of content is sent.
+    #[arg(long)]
+    share: bool,
+    /// Most bytes a second to hand out, like 2MB/s; no cap by default.
+    #[arg(long, value_name = "RATE", requires = "share")]
+    share_rate: Option<Rate>,
+    /// Most bytes to hand out in all, like 10GB; no cap by default.
+    #[arg(long, value_name = "BYTES", requires = "share")]
+    share_total: Option<Bytes>,
+    /// `speed`: never slower than HTTP alone. `offload`: as few bytes from the origin as --offload-slack allows.
+    #[arg(long, value_enum, default_value_t = GoalArgument::Speed)]
+    goal: GoalArgument,
+    /// At `offload`: the rate to keep up, as a part of the origin's, 0 to 1. 1 is as fast as HTTP; lower saves more of
+    /// the origin and may take longer.
+    #[arg(long, value_name = "PART", default_value_t = 0.5, value_parser = part)]
+    offload_slack: f64,
+    /// How long to go on sharing after the install: 30s, 2h, or forever.
+    #[arg(long, value_name = "TIME", default_value = "0s", requires = "share")]
+    seed_for: Time,
+    /// UDP address to accept links at; port 0 picks one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
+    listen: SocketAddr,
+    /// Address at which peers reach this node, where it is another than the tracker sees; may be repeated.
+    #[arg(long, value_name = "ADDR:PORT")]
+    advertise: Vec<SocketAddr>,
+    /// Folder for the node's identity; by default there is a new one each time.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// End when nothing came from anyone for this long while the origin fails.
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    give_up_after: Time,
+    /// Write the address that links are accepted at to this file, as JSON.
+    #[arg(long, value_name = "PATH")]
+    pub(super) ready_file: Option<PathBuf>,
+    /// Say everything as one JSON object a line; the last one is "done" or "failed".
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Write the last JSON object to this file too.
+    #[arg(long, value_name = "PATH")]
+    pub(super) report_file: Option<PathBuf>,
+    /// Say nothing but errors.
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum GoalArgument {
+    Speed,
+    Offload,
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("{text:?} is not a number from 0 to 1"))?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(format!("{text} is not from 0 to 1")) }
+}
+
+impl Get {
+    /// The job that these arguments ask for.
+    pub(super) fn options(&self) -> Result<GetOptions, GetError> {
+        let mut options = GetOptions::new(&self.url, &self.into)?;
+        if let (Some(in_url), Some(given)) = (options.key, self.key)
+            && in_url != given
+        {
+            return Err(GetError::Usage("--key and the key in the URL differ; give one of them".to_owned()));
+        }
+        if let Some(url) = self.tracker.iter().find(|url| !is_tracker(url)) {
+            return Err(GetError::Usage(format!("--tracker {url:?} must start with ws:// or wss://")));
+        }
+        options.key = self.key.or(options.key);
+        options.trackers = self.tracker.clone();
+        options.policy = Policy {
+            p2p: !self.no_p2p,
+            sharing: self.share && !self.no_p2p,
+            goal: match self.goal {
+                GoalArgument::Speed => Goal::Speed,
+                GoalArgument::Offload => Goal::Offload,
+            },
+            upload_bytes_s_max: self.share_rate.map(|rate| rate.0),
+            upload_bytes_max: self.share_total.map(|total| total.0),
+            offload_slack_permille: (self.offload_slack * 1000.0).round() as u32,
+            ..Policy::default()
+        };
+        options.seed_for = match self.seed_for {
+            Time::For(time) => SeedFor::Time(time),
+            Time::Forever => SeedFor::Forever,
+        };
+        options.give_up_after = match self.give_up_after {
+            Time::For(time) => time,
+            Time::Forever => std::time::Duration::MAX,
+        };
+        options.listen = self.listen;
+        options.advertise = self.advertise.clone();
+        options.state_dir = self.state_dir.clone();
+        Ok(options)
+    }
+}
+
+fn is_tracker(url: &str) -> bool {
+    url.starts_with("ws://") || url.starts_with("wss://")
+}

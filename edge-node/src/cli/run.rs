@@ -1,0 +1,89 @@
+//! Runs a command from start to exit code.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use freshet_edge_node::{Event, GetError, Report, get};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::arguments::{Arguments, Command, Get};
+use crate::cli::output::Output;
+use crate::cli::signals::Signals;
+
+/// Events that may wait for a slow terminal.
+const EVENTS_MAX: usize = 64;
+
+/// Logs go to stderr; a filter that cannot be read is said and not followed.
+pub(crate) fn start_logging(filter: &str) {
+    let parsed = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|error| {
+        eprintln!("freshet-node: --log {filter:?} is not understood ({error}); logging warnings");
+        tracing_subscriber::EnvFilter::new("warn")
+    });
+    tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).init();
+}
+
+/// Does what the command line asks for.
+pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
+    match arguments.command {
+        Command::Get(get) => run_get(*get, started).await,
+    }
+}
+
+async fn run_get(arguments: Get, started: Instant) -> ExitCode {
+    let mut output = Output::new(arguments.json, arguments.quiet);
+    let stop = CancellationToken::new();
+    let signals = Signals::watch(stop.clone());
+    let (report, result) = match (arguments.options(), &signals) {
+        (Ok(options), Ok(_)) => {
+            let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+            let job = tokio::spawn(get(options, sender, stop, started));
+            while let Some(event) = events.recv().await {
+                if let Event::Listening { address } = &event {
+                    tell_ready(arguments.ready_file.as_deref(), *address);
+                }
+                output.event(&event);
+            }
+            job.await.expect("a job reports its faults and does not panic")
+        }
+        (Err(error), _) => (Report::default(), Err(error)),
+        (_, Err(error)) => {
+            let error = GetError::Other(format!("cannot watch for signals: {error}"));
+            (Report::default(), Err(error))
+        }
+    };
+    let signal = signals.ok().and_then(|signals| signals.exit_code());
+    let code = exit_code(&result, signal);
+    let last = output.end(&report, &result, code);
+    if let Some(path) = &arguments.report_file
+        && let Err(error) = write_whole(path, &last)
+    {
+        eprintln!("freshet-node: cannot write the report to {}: {error}", path.display());
+    }
+    ExitCode::from(code)
+}
+
+fn exit_code(result: &Result<(), GetError>, signal: Option<u8>) -> u8 {
+    match result {
+        Ok(()) => 0,
+        Err(GetError::Stopped) => signal.unwrap_or(130),
+        Err(error) => error.exit_code(),
+    }
+}
+
+fn tell_ready(path: Option<&Path>, address: std::net::SocketAddr) {
+    let Some(path) = path else { return };
+    let text = serde_json::json!({ "listen": address }).to_string();
+    if let Err(error) = write_whole(path, &text) {
+        eprintln!("freshet-node: cannot write {}: {error}", path.display());
+    }
+}
+
+/// Writes beside the place and moves it there, so that no reader sees half of it.
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    std::fs::write(&temporary, format!("{text}\n"))?;
+    std::fs::rename(&temporary, path)
+}

@@ -1,0 +1,49 @@
+//! What a job tells while it runs, for a progress bar, a launcher's window, or a log.
+
+use std::net::SocketAddr;
+
+use crate::report::Sources;
+
+/// Something worth showing.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// The node accepts links here.
+    Listening {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The release is known.
+    Release {
+        /// Its version.
+        version: String,
+        /// Its root id.
+        root: String,
+        /// Sum of its files, in bytes.
+        bytes: u64,
+        /// Number of its files.
+        files: u64,
+        /// Bytes that are not here yet.
+        missing_bytes: u64,
+    },
+    /// How far it is; about four times a second.
+    Progress {
+        /// Bytes of the release that are here, each chunk counted once per place.
+        done_bytes: u64,
+        /// Bytes of the release.
+        total_bytes: u64,
+        /// Where they came from.
+        bytes: Sources,
+        /// Payload bytes handed to peers.
+        sent_bytes: u64,
+        /// Links to peers.
+        links: u32,
+    },
+    /// The release is installed; sharing may go on.
+    Installed,
+    /// Something that its owner should know.
+    Note {
+        /// In words.
+        message: String,
+    },
+}

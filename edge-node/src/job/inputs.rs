@@ -1,0 +1,86 @@
+//! What happens outside, as inputs of the core.
+
+use freshet_protocol::VerifiedChunk;
+use freshet_swarm::{FetchEnd, FetchId, Input};
+
+use crate::job::Job;
+use crate::node::GetError;
+use crate::origin::RunEvent;
+use crate::store::StoreEvent;
+
+impl Job {
+    pub(super) fn store_event(&mut self, event: StoreEvent) -> Result<(), GetError> {
+        let result = self.content.stored(event);
+        result.map_err(|error| GetError::io(self.content.files.layout.folder(), &error))
+    }
+
+    pub(super) fn run_event(&mut self, event: RunEvent) -> Result<(), GetError> {
+        match event {
+            RunEvent::Progress { fetch, bytes } => {
+                if self.fetches.contains_key(&fetch) {
+                    self.tell(Input::OriginProgress { fetch, bytes });
+                }
+                Ok(())
+            }
+            RunEvent::Chunk { fetch, position, chunk } => self.origin_chunk(fetch, position, chunk),
+            RunEvent::Ended { fetch, result } => {
+                if self.fetches.remove(&fetch).is_none() {
+                    return Ok(());
+                }
+                let end = match result {
+                    Ok(()) => FetchEnd::Complete,
+                    Err(error) => {
+                        tracing::warn!(%error, "origin fetch failed");
+                        let retry_after_us = error.retry_after.map(|wait| wait.as_micros() as u64);
+                        self.origin_watch.failed(error);
+                        FetchEnd::Failed { retry_after_us }
+                    }
+                };
+                self.tell(Input::OriginEnded { fetch, end });
+                Ok(())
+            }
+        }
+    }
+
+    fn origin_chunk(
+        &mut self,
+        fetch: FetchId,
+        position: u32,
+        chunk: Option<VerifiedChunk>,
+    ) -> Result<(), GetError> {
+        if !self.fetches.contains_key(&fetch) {
+            return Ok(());
+        }
+        let verified = chunk.is_some();
+        match chunk {
+            Some(chunk) => {
+                self.keep(chunk);
+                self.tell(Input::OriginChunk { fetch, chunk: position, verified });
+                self.found_elsewhere(position);
+                Ok(())
+            }
+            None => {
+                self.tell(Input::OriginChunk { fetch, chunk: position, verified });
+                let release = &self.content.files.release;
+                let path = &release.files[release.place(position).0].path;
+                self.origin_watch.wrong_chunk(position, path, self.peers.count())
+            }
+        }
+    }
+
+    pub(super) fn keep(&mut self, chunk: VerifiedChunk) {
+        self.origin_watch.progressed();
+        self.progress.first_chunk();
+        self.content.keep(chunk);
+    }
+
+    /// The other places of a chunk that came in are held with it.
+    pub(super) fn found_elsewhere(&mut self, position: u32) {
+        let release = std::sync::Arc::clone(&self.content.files.release);
+        let positions = release.positions_of(release.chunk(position).id);
+        if positions.len() > 1 {
+            let others = positions.iter().copied().filter(|&other| other != position);
+            self.tell(Input::Found { ranges: freshet_protocol::ranges_of(others) });
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A job: one release for one folder. One task owns the core; everything that happens reaches it through channels as an
+//! input, and every output of the core is carried out here.
+
+mod content;
+mod inputs;
+mod network;
+mod origin_watch;
+mod outputs;
+mod peers;
+mod progress;
+mod serving;
+mod turn;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use freshet_swarm::{Core, CoreConfig, FetchId, Policy};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::job::content::Content;
+use crate::job::origin_watch::OriginWatch;
+use crate::job::peers::{OwnRelease, Peers};
+use crate::job::serving::ReadBack;
+use crate::node::GetError;
+use crate::origin::{Origin, RunEvent, Runs};
+use crate::store::{ChunkFiles, Installed, Local, StoreEvent, Writers};
+
+pub(crate) use progress::JobReport;
+
+/// Chunks from the origin that wait for the job.
+const RUN_EVENTS_MAX: usize = 32;
+/// Chunks being read back from disk for peers.
+const READ_EVENTS_MAX: usize = 64;
+/// Memory for verified chunks that peers may ask for, in bytes.
+const HOT_BYTES_MAX: u64 = 64 << 20;
+
+/// How long to share after the install.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeedFor {
+    /// This long; zero ends at once.
+    Time(Duration),
+    /// Until stopped.
+    Forever,
+}
+
+/// What a job needs to know.
+pub(crate) struct JobConfig {
+    pub(crate) files: ChunkFiles,
+    pub(crate) local: Local,
+    pub(crate) installed: Option<Installed>,
+    pub(crate) origin: Origin,
+    pub(crate) policy: Policy,
+    pub(crate) seed_for: SeedFor,
+    /// A job whose origin fails and that gets nothing from anyone for this long ends.
+    pub(crate) give_up_after: Duration,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// A running job.
+pub(crate) struct Job {
+    core: Core,
+    started: Instant,
+    content: Content,
+    store_events: mpsc::Receiver<StoreEvent>,
+    peers: Peers,
+    runs: Runs,
+    run_events: mpsc::Receiver<RunEvent>,
+    fetches: BTreeMap<FetchId, AbortHandle>,
+    origin_watch: OriginWatch,
+    read_backs: mpsc::Receiver<ReadBack>,
+    read_back: mpsc::Sender<ReadBack>,
+    phase: Phase,
+    config: Kept,
+    progress: progress::Progress,
+}
+
+/// What stays of the configuration.
+struct Kept {
+    origin: Origin,
+    installed: Option<Installed>,
+    in_place: Vec<bool>,
+    policy: Policy,
+    seed_for: SeedFor,
+    events: mpsc::Sender<Event>,
+    stop: CancellationToken,
+}
+
+/// How far the job is.
+enum Phase {
+    /// Chunks are missing, or not yet on disk.
+    Fetching,
+    /// Files move to their places.
+    Installing(tokio::task::JoinHandle<Result<Vec<std::path::PathBuf>, crate::store::InstallError>>),
+    /// Installed; shares until then, or until stopped.
+    Sharing(Option<Instant>),
+}
+
+impl Job {
+    /// Prepares a job and starts its writers.
+    ///
+    /// # Errors
+    /// When the system gives no threads.
+    pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
+        let JobConfig { files, local, installed, origin, policy, seed_for, give_up_after, events, stop } =
+            config;
+        let release = std::sync::Arc::clone(&files.release);
+        let (writers, store_events) = Writers::start(&files)
+            .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
+        let (run_sender, run_events) = mpsc::channel(RUN_EVENTS_MAX);
+        let (read_back, read_backs) = mpsc::channel(READ_EVENTS_MAX);
+        let core = Core::new(
+            0,
+            CoreConfig {
+                chunk_bytes: release.chunks().iter().map(|chunk| chunk.bytes).collect(),
+                wanted: wanted(&files, &local),
+                held: local.held.ranges(),
+                policy,
+                has_tracker: false,
+                seed,
+            },
+        );
+        let own = OwnRelease { root: release.id, chunks: release.chunk_count(), sharing: policy.sharing };
+        let progress = progress::Progress::new(&release, &local);
+        Ok(Self {
+            core,
+            started: Instant::now(),
+            content: Content::new(files, HOT_BYTES_MAX, writers, local.held),
+            store_events,
+            peers: Peers::new(own),
+            runs: Runs::new(origin.clone(), release, run_sender),
+            run_events,
+            fetches: BTreeMap::new(),
+            origin_watch: OriginWatch::new(give_up_after),
+            read_backs,
+            read_back,
+            phase: Phase::Fetching,
+            config: Kept { origin, installed, in_place: local.in_place, policy, seed_for, events, stop },
+            progress,
+        })
+    }
+
+    /// Runs the job to its end: installed and done with sharing, failed, or stopped.
+    pub(crate) async fn run(mut self) -> (JobReport, Result<(), GetError>) {
+        let result = self.turn_until_over().await;
+        let result = self.wind_down(result).await;
+        (self.job_report(), result)
+    }
+}
+
+/// The first place of each chunk that is not held at all.
+fn wanted(files: &ChunkFiles, local: &Local) -> Vec<std::ops::Range<u32>> {
+    let release = &files.release;
+    let is_first =
+        |position: &u32| release.positions_of(release.chunk(*position).id).first() == Some(position);
+    let missing = (0..release.chunk_count()).filter(|&position| !local.held.contains(position));
+    freshet_protocol::ranges_of(missing.filter(is_first))
+}

@@ -1,0 +1,73 @@
+//! Tells when the origin is beyond hope: gone for too long while nobody else delivers, or sending wrong bytes again and
+//! again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use freshet_protocol::RelPath;
+use tokio::time::Instant;
+
+use crate::node::GetError;
+use crate::origin::OriginError;
+
+/// Wrong copies of one chunk after which the origin is given up, when there is no peer to ask.
+const WRONG_COPIES_MAX: u32 = 3;
+/// The same while peers may still help.
+const WRONG_COPIES_WITH_PEERS_MAX: u32 = 20;
+
+pub(super) struct OriginWatch {
+    give_up_after: Duration,
+    last_progress: Instant,
+    last_error: Option<OriginError>,
+    wrong: BTreeMap<u32, u32>,
+}
+
+impl OriginWatch {
+    pub(super) fn new(give_up_after: Duration) -> Self {
+        Self { give_up_after, last_progress: Instant::now(), last_error: None, wrong: BTreeMap::new() }
+    }
+
+    /// A verified chunk came, from wherever.
+    pub(super) fn progressed(&mut self) {
+        self.last_progress = Instant::now();
+        self.last_error = None;
+    }
+
+    pub(super) fn failed(&mut self, error: OriginError) {
+        self.last_error = Some(error);
+    }
+
+    /// # Errors
+    /// When the origin sent wrong bytes for the same chunk too often.
+    pub(super) fn wrong_chunk(
+        &mut self,
+        position: u32,
+        path: &RelPath,
+        links: usize,
+    ) -> Result<(), GetError> {
+        let times = self.wrong.entry(position).or_default();
+        *times += 1;
+        let times_max = if links == 0 { WRONG_COPIES_MAX } else { WRONG_COPIES_WITH_PEERS_MAX };
+        if *times < times_max {
+            return Ok(());
+        }
+        Err(GetError::Forged(format!(
+            "the origin sends bytes for {path:?} that do not match the signed manifest (chunk {position}, {times} times); nothing of it was kept, tell the publisher"
+        )))
+    }
+
+    /// # Errors
+    /// When the origin fails, and nothing came from anyone for too long.
+    pub(super) fn check(&mut self, links: usize) -> Result<(), GetError> {
+        if self.last_progress.elapsed() < self.give_up_after {
+            return Ok(());
+        }
+        match self.last_error.take() {
+            Some(error) => Err(GetError::Origin(format!(
+                "nothing came for {} s: {error}, and none of {links} peers delivers",
+                self.give_up_after.as_secs()
+            ))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the core says, carried out.
+
+use freshet_protocol::{BlobKind, Frame, RefuseReason};
+use freshet_swarm::{DropReason, Output, ServeRefusal};
+
+use crate::job::Job;
+use crate::node::GetError;
+
+impl Job {
+    /// Carries out everything that the core has to say now.
+    pub(super) fn carry_out(&mut self) -> Result<(), GetError> {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Request { link, request, chunk } => {
+                    let wanted = *self.content.files.release.chunk(chunk);
+                    if let Some(handle) = self.peers.request(link, request) {
+                        handle.request(request, BlobKind::Chunk, wanted.id.0, wanted.bytes);
+                    }
+                }
+                Output::Cancel { request } => {
+                    if let Some(handle) = self.peers.take_request(request) {
+                        handle.cancel(request);
+                    }
+                }
+                Output::FetchOrigin { fetch, first, count, reason } => {
+                    tracing::debug!(?fetch, first, count, reason = reason.name(), "fetch from the origin");
+                    let task = self.runs.start(fetch, first..first + count);
+                    self.fetches.insert(fetch, task.abort_handle());
+                }
+                Output::CancelOrigin { fetch } => {
+                    if let Some(task) = self.fetches.remove(&fetch) {
+                        task.abort();
+                    }
+                }
+                Output::SendHave { link, ranges } => {
+                    let have = |release, ranges| Frame::Have { release, ranges };
+                    self.peers.send_ranges(link, &ranges, have);
+                }
+                Output::SendWithdraw { ranges } => {
+                    let withdraw = |release, ranges| Frame::Withdraw { release, ranges };
+                    self.peers.send_ranges(None, &ranges, withdraw);
+                }
+                Output::SendFetching { ranges } => self.peers.send_fetching(ranges),
+                Output::AskShards { want, done } => self.ask_shards(want, &done),
+                Output::Serve { link, request, chunk } => self.serve(link, request, chunk),
+                Output::Refuse { link, request, reason } => {
+                    self.refuse(link, request, refuse_reason(reason));
+                }
+                Output::DropLink { link, reason } => self.drop_link(link, reason),
+                Output::Complete => tracing::info!("every chunk is held"),
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_link(&mut self, link: freshet_swarm::LinkId, reason: DropReason) {
+        let Some(gone) = self.peers.down(link) else { return };
+        match reason {
+            DropReason::Corrupt => {
+                tracing::warn!(peer = %gone.peer.peer, key = %gone.peer.key, "peer sent wrong bytes, banned");
+                gone.handle.close("sent bytes that do not match their hash");
+                self.ban(gone.peer.key);
+            }
+            DropReason::Misbehaved => gone.handle.close("broke a bound of the protocol"),
+        }
+        self.link_gone(&gone);
+    }
+}
+
+fn refuse_reason(reason: ServeRefusal) -> RefuseReason {
+    match reason {
+        ServeRefusal::NotHeld => RefuseReason::NotHeld,
+        ServeRefusal::Busy => RefuseReason::Busy,
+        ServeRefusal::Budget => RefuseReason::Budget,
+        ServeRefusal::NotSharing => RefuseReason::NotSharing,
+    }
+}

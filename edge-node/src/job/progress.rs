@@ -1,0 +1,128 @@
+//! What the job tells its owner while it runs and when it ends.
+
+use std::path::PathBuf;
+
+use freshet_protocol::KeyId;
+use freshet_swarm::{OriginReason, Totals};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::event::Event;
+use crate::job::Job;
+use crate::release::Release;
+use crate::report::{Report, Sources};
+use crate::store::Local;
+
+pub(super) struct Progress {
+    local_bytes: u64,
+    first_chunk: Option<Instant>,
+    fetched: Option<Instant>,
+    installed: Option<Instant>,
+    moved_aside: Vec<PathBuf>,
+    release_bytes: u64,
+}
+
+/// What a job did.
+#[derive(Debug)]
+pub(crate) struct JobReport {
+    totals: Totals,
+    local_bytes: u64,
+    download: std::time::Duration,
+    installed: Option<Instant>,
+    moved_aside: Vec<PathBuf>,
+    banned: Vec<KeyId>,
+    links: u64,
+}
+
+impl Progress {
+    pub(super) fn new(release: &Release, local: &Local) -> Self {
+        Self {
+            local_bytes: local.kept_bytes + local.resumed_bytes + local.copied_bytes,
+            first_chunk: None,
+            fetched: None,
+            installed: None,
+            moved_aside: Vec::new(),
+            release_bytes: release.root.bytes,
+        }
+    }
+
+    pub(super) fn first_chunk(&mut self) {
+        self.first_chunk.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn fetched(&mut self) {
+        self.fetched.get_or_insert_with(Instant::now);
+    }
+
+    pub(super) fn installed(&mut self, moved_aside: Vec<PathBuf>, events: &mpsc::Sender<Event>) {
+        self.installed = Some(Instant::now());
+        for path in &moved_aside {
+            let message = format!("a file of yours was in the way and is kept as {}", path.display());
+            // Nobody need listen; the report names the files too.
+            let _ = events.try_send(Event::Note { message });
+        }
+        self.moved_aside = moved_aside;
+        let _ = events.try_send(Event::Installed);
+    }
+}
+
+impl Job {
+    pub(super) fn report_progress(&self) {
+        let totals = self.core.totals();
+        let event = Event::Progress {
+            done_bytes: self.progress.release_bytes.saturating_sub(totals.missing_bytes),
+            total_bytes: self.progress.release_bytes,
+            bytes: self.sources(&totals),
+            sent_bytes: totals.sent_bytes,
+            links: self.peers.count() as u32,
+        };
+        // A listener that is behind gets the next one.
+        let _ = self.config.events.try_send(event);
+    }
+
+    fn sources(&self, totals: &Totals) -> Sources {
+        Sources {
+            peer: totals.peer_bytes,
+            origin: totals.origin_bytes.iter().sum(),
+            local: self.progress.local_bytes,
+        }
+    }
+
+    pub(super) fn job_report(&self) -> JobReport {
+        let started = self.progress.first_chunk.unwrap_or(self.started);
+        let ended = self.progress.fetched.unwrap_or_else(Instant::now);
+        JobReport {
+            totals: self.core.totals(),
+            local_bytes: self.progress.local_bytes,
+            download: ended.saturating_duration_since(started),
+            installed: self.progress.installed,
+            moved_aside: self.progress.moved_aside.clone(),
+            banned: self.peers.banned.clone(),
+            links: self.peers.links_total,
+        }
+    }
+}
+
+impl JobReport {
+    /// Adds what the job did to the whole report.
+    pub(crate) fn add_to(self, report: &mut Report, process_started: Instant) {
+        let by_reason = OriginReason::ALL.iter().zip(self.totals.origin_bytes);
+        report.origin_bytes_by_reason =
+            by_reason.filter(|(_, bytes)| *bytes > 0).map(|(reason, bytes)| (reason.name(), bytes)).collect();
+        report.bytes = Sources {
+            peer: self.totals.peer_bytes,
+            origin: self.totals.origin_bytes.iter().sum(),
+            local: self.local_bytes,
+        };
+        report.waste_bytes = self.totals.waste_bytes;
+        report.corrupt_bytes = self.totals.corrupt_bytes;
+        report.sent_bytes = self.totals.sent_bytes;
+        report.download_ms = self.download.as_millis() as u64;
+        report.installed = self.installed.is_some();
+        report.installed_ms =
+            self.installed.map(|at| at.saturating_duration_since(process_started).as_millis() as u64);
+        report.links = self.links;
+        report.peers_banned = self.banned.iter().map(KeyId::to_string).collect();
+        report.moved_aside = self.moved_aside;
+    }
+}

@@ -1,0 +1,91 @@
+//! Hands chunks to peers, from memory or from disk, where they are hashed before a byte of them is sent.
+
+use std::io;
+
+use bytes::Bytes;
+use freshet_protocol::{RefuseReason, VerifiedChunk};
+use freshet_swarm::{Input, LinkId};
+
+use crate::job::{Job, Phase};
+use crate::node::GetError;
+
+/// A chunk read for a peer.
+pub(super) struct ReadBack {
+    link: LinkId,
+    request: u64,
+    position: u32,
+    result: io::Result<VerifiedChunk>,
+}
+
+impl Job {
+    pub(super) fn serve(&mut self, link: LinkId, request: u64, position: u32) {
+        if self.peers.waiting(link, request).is_none() {
+            // Taken back meanwhile; the core has been told.
+            return;
+        }
+        let id = self.content.files.release.chunk(position).id;
+        if let Some(bytes) = self.content.find(id) {
+            return self.hand_over(link, request, bytes);
+        }
+        let files = self.content.files.clone();
+        let done = self.read_back.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = files.read(position);
+            // The job may be over.
+            let _ = done.blocking_send(ReadBack { link, request, position, result });
+        });
+    }
+
+    /// # Errors
+    /// When bytes that were written to staging come back changed: then the disk cannot be trusted with an install.
+    pub(super) fn chunk_read(&mut self, read: ReadBack) -> Result<(), GetError> {
+        let ReadBack { link, request, position, result } = read;
+        match result {
+            Ok(chunk) => {
+                self.content.read_back(&chunk);
+                self.hand_over(link, request, chunk.into_bytes());
+                Ok(())
+            }
+            Err(error) if matches!(self.phase, Phase::Fetching) => {
+                let (file, _) = self.content.files.release.place(position);
+                let is_staged = !self.config.in_place[file];
+                if is_staged {
+                    // Without its record, all of the staging is hashed before it is believed again.
+                    let _ = std::fs::remove_file(
+                        self.content.files.layout.progress(self.content.files.release.id),
+                    );
+                    return Err(GetError::io(&self.content.files.staged(file), &error));
+                }
+                self.lost(link, request, position, &error);
+                Ok(())
+            }
+            Err(error) => {
+                self.lost(link, request, position, &error);
+                Ok(())
+            }
+        }
+    }
+
+    /// The owner changed the file: the position is withdrawn, and nobody is blamed.
+    fn lost(&mut self, link: LinkId, request: u64, position: u32, error: &io::Error) {
+        tracing::info!(position, %error, "an installed file was changed; no longer shared");
+        self.tell(Input::Lost { chunk: position });
+        self.refuse(link, request, RefuseReason::NotHeld);
+        self.tell(Input::Sent { link, request, bytes: 0 });
+    }
+
+    fn hand_over(&mut self, link: LinkId, request: u64, bytes: Bytes) {
+        if let Some((handle, asked)) = self.peers.waiting(link, request) {
+            let from = (asked.offset as usize).min(bytes.len());
+            handle.serve(request, bytes.slice(from..));
+            self.peers.answered(link, request);
+        }
+    }
+
+    pub(super) fn refuse(&mut self, link: LinkId, request: u64, reason: RefuseReason) {
+        if let Some((handle, _)) = self.peers.waiting(link, request) {
+            handle.refuse(request, reason);
+            self.peers.answered(link, request);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The job's loop: waits for whatever happens next, tells the core, carries out what it says, and ends.
+
+use std::time::Duration;
+
+use freshet_swarm::Input;
+use tokio::time::Instant;
+
+use crate::job::{Job, Phase, SeedFor};
+use crate::node::GetError;
+use crate::store::install;
+
+/// Longest time that what was fetched last may take to reach the disk when the job ends.
+const WIND_DOWN_MAX: Duration = Duration::from_millis(1200);
+/// How often the job looks at its own state beside the core's times.
+const TICK: Duration = Duration::from_millis(250);
+
+impl Job {
+    pub(super) async fn turn_until_over(&mut self) -> Result<(), GetError> {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.carry_out()?;
+            if self.advance()? {
+                return Ok(());
+            }
+            let has_room = self.content.has_room();
+            let core_due = self.core.poll_timeout().map(|at| self.started + Duration::from_micros(at));
+            tokio::select! {
+                () = self.config.stop.cancelled() => return self.stopped(),
+                Some(event) = self.store_events.recv() => self.store_event(event)?,
+                Some(event) = self.run_events.recv(), if has_room => self.run_event(event)?,
+                Some(read) = self.read_backs.recv() => self.chunk_read(read)?,
+                result = finished(&mut self.phase) => self.install_ended(result)?,
+                () = sleep_until(core_due) => self.core.handle_timeout(self.now_us()),
+                _ = tick.tick() => self.tick()?,
+            }
+        }
+    }
+
+    /// The core's time.
+    pub(super) fn now_us(&self) -> u64 {
+        self.started.elapsed().as_micros() as u64
+    }
+
+    pub(super) fn tell(&mut self, input: Input) {
+        let now = self.now_us();
+        self.core.handle_input(now, input);
+    }
+
+    /// Goes on to the next phase where this one is over; whether the job is.
+    fn advance(&mut self) -> Result<bool, GetError> {
+        match &self.phase {
+            Phase::Fetching if self.core.is_complete() && self.content.is_written() => {
+                self.progress.fetched();
+                self.start_install();
+                Ok(false)
+            }
+            Phase::Fetching | Phase::Installing(_) => Ok(false),
+            Phase::Sharing(until) => Ok(until.is_some_and(|until| until <= Instant::now())),
+        }
+    }
+
+    fn start_install(&mut self) {
+        let files = self.content.files.clone();
+        let installed = self.config.installed.take();
+        let in_place = self.config.in_place.clone();
+        let run = move || install(&files.layout, &files.release, &in_place, installed.as_ref());
+        self.phase = Phase::Installing(tokio::task::spawn_blocking(run));
+    }
+
+    fn install_ended(
+        &mut self,
+        result: Result<Vec<std::path::PathBuf>, crate::store::InstallError>,
+    ) -> Result<(), GetError> {
+        let moved_aside = result?;
+        self.progress.installed(moved_aside, &self.config.events);
+        self.phase = Phase::Sharing(match self.config.seed_for {
+            SeedFor::Time(time) => Some(Instant::now() + time),
+            SeedFor::Forever => None,
+        });
+        Ok(())
+    }
+
+    fn stopped(&self) -> Result<(), GetError> {
+        match self.phase {
+            Phase::Sharing(_) => Ok(()),
+            Phase::Fetching | Phase::Installing(_) => Err(GetError::Stopped),
+        }
+    }
+
+    fn tick(&mut self) -> Result<(), GetError> {
+        if self.content.checkpoint_due().is_some_and(|due| due <= Instant::now()) {
+            self.content.start_checkpoint();
+        }
+        if !self.core.is_complete() {
+            self.origin_watch.check(self.peers.count())?;
+        }
+        self.report_progress();
+        Ok(())
+    }
+
+    /// Breaks off what runs, and brings what was fetched to disk.
+    pub(super) async fn wind_down(&mut self, result: Result<(), GetError>) -> Result<(), GetError> {
+        std::mem::take(&mut self.fetches).into_values().for_each(|task| task.abort());
+        let settled = tokio::time::timeout(WIND_DOWN_MAX, self.settle()).await;
+        let result = match (result, settled) {
+            // The first error is the one to tell.
+            (Err(error), _) => Err(error),
+            (Ok(()), Ok(settled)) => settled,
+            (Ok(()), Err(_)) => Ok(()),
+        };
+        if let Some(writers) = self.content.take_writers() {
+            self.store_events.close();
+            let ended = tokio::task::spawn_blocking(move || writers.finish());
+            // A disk that hangs must not keep the process; what it lost is hashed and fetched again next time.
+            let _ = tokio::time::timeout(WIND_DOWN_MAX, ended).await;
+        }
+        result
+    }
+
+    async fn settle(&mut self) -> Result<(), GetError> {
+        if let Phase::Installing(task) = &mut self.phase {
+            let result = task.await.expect("the install does not panic");
+            self.install_ended(result)?;
+        }
+        let is_installed = matches!(self.phase, Phase::Sharing(_));
+        while !is_installed && !self.content.is_settled() {
+            if self.content.is_written() {
+                self.content.start_checkpoint();
+            }
+            let Some(event) = self.store_events.recv().await else { break };
+            self.store_event(event)?;
+        }
+        Ok(())
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the end of a running install.
+async fn finished(phase: &mut Phase) -> Result<Vec<std::path::PathBuf>, crate::store::InstallError> {
+    match phase {
+        Phase::Installing(task) => task.await.expect("the install does not panic"),
+        Phase::Fetching | Phase::Sharing(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,171 @@
+//! The steps of `get`, from a URL to an installed folder.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::job::{Job, JobConfig};
+use crate::node::{GetError, GetOptions};
+use crate::origin::{Origin, OriginConfig};
+use crate::random::random_bytes;
+use crate::release::{DocumentError, Release, Resolved, Trust, cached_release, content_of, resolve};
+use crate::report::Report;
+use crate::store::{
+    ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldRelease, install, pending, scan,
+};
+
+/// Gets a release into a folder and shares it for as long as `options` says. `started` is when the caller's process
+/// began; `events` may lag behind, and `stop` ends the job within two seconds with all of its state kept.
+///
+/// Returns the report in any case, and why the release is not installed where it is not.
+pub async fn get(
+    options: GetOptions,
+    events: mpsc::Sender<Event>,
+    stop: CancellationToken,
+    started: Instant,
+) -> (Report, Result<(), GetError>) {
+    let content = content_of(&options.url.target).to_string();
+    let mut report = Report { content, ..Report::default() };
+    let result = tokio::select! {
+        result = steps(options, events, stop.clone(), started, &mut report) => result,
+        // The steps before and after the job end here at once; the job itself winds down on its own.
+        () = grace(&stop) => Err(GetError::Stopped),
+    };
+    report.time_ms = started.elapsed().as_millis() as u64;
+    (report, result)
+}
+
+/// Time that the job has to wind down before it is dropped.
+const STOP_GRACE: std::time::Duration = std::time::Duration::from_millis(1800);
+
+async fn grace(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(STOP_GRACE).await;
+}
+
+async fn steps(
+    options: GetOptions,
+    events: mpsc::Sender<Event>,
+    stop: CancellationToken,
+    started: Instant,
+    report: &mut Report,
+) -> Result<(), GetError> {
+    let layout = Layout::new(&options.folder);
+    layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
+    let _lock = lock(&layout)?;
+    let mut trust = Trust::open(&layout, content_of(&options.url.target), options.key)?;
+    finish_begun_install(&layout, &trust, &stop).await?;
+
+    let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
+    let origin = Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?;
+    let resolving = resolve(&origin, &mut trust, &layout, &options.url.target);
+    let resolved = tokio::select! {
+        resolved = resolving => resolved,
+        () = stop.cancelled() => return Err(GetError::Stopped),
+    };
+    let Resolved { release, trackers: _, note } = resolved.map_err(document_error)?;
+    if let Some(message) = note {
+        let _ = events.send(Event::Note { message }).await;
+    }
+    let release = Arc::new(release);
+    report.version = Some(release.root.version.to_string());
+    report.root = Some(release.id.to_string());
+    report.release_bytes = release.root.bytes;
+
+    let (local, installed) = look_around(&layout, &release, &trust, &stop).await?;
+    let _ = events.send(release_event(&release, &local)).await;
+    let config = JobConfig {
+        files: ChunkFiles { layout, release },
+        local,
+        installed,
+        origin: origin.clone(),
+        policy: options.policy,
+        seed_for: options.seed_for,
+        give_up_after: options.give_up_after,
+        events,
+        stop,
+    };
+    let job = Job::new(config, u32::from_be_bytes(random_bytes()))?;
+    let (job_report, result) = job.run().await;
+    job_report.add_to(report, started);
+    report.origin_wire_bytes = origin.body_bytes();
+    report.origin_requests = origin.requests();
+    result
+}
+
+fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
+    FolderLock::take(layout).map_err(|error| match error {
+        LockError::Taken => GetError::Other(format!(
+            "another process works on {}; wait for it, or stop it",
+            layout.folder().display()
+        )),
+        LockError::Io(error) => GetError::io(&layout.lock(), &error),
+    })
+}
+
+/// Ends an install that a killed process began, so that what follows sees one release and not two halves.
+async fn finish_begun_install(
+    layout: &Layout,
+    trust: &Trust,
+    stop: &CancellationToken,
+) -> Result<(), GetError> {
+    let begun = pending(layout).map_err(|error| GetError::io(&layout.intent(), &error))?;
+    let Some(release) = begun.and_then(|id| cached_release(trust, layout, id)) else { return Ok(()) };
+    let release = Arc::new(release);
+    let (local, installed) = look_around(layout, &release, trust, stop).await?;
+    if local.held.len() < release.chunk_count() {
+        // Something was changed since; the usual way fetches what is missing.
+        return Ok(());
+    }
+    let layout = layout.clone();
+    blocking(move || install(&layout, &release, &local.in_place, installed.as_ref())).await?;
+    Ok(())
+}
+
+/// What of the release is here already, and what is installed now.
+async fn look_around(
+    layout: &Layout,
+    release: &Arc<Release>,
+    trust: &Trust,
+    stop: &CancellationToken,
+) -> Result<(Local, Option<Installed>), GetError> {
+    let installed = Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))?;
+    let old = installed.as_ref().and_then(|installed| cached_release(trust, layout, installed.root));
+    let files = ChunkFiles { layout: layout.clone(), release: Arc::clone(release) };
+    let stop = stop.clone();
+    blocking(move || {
+        let old_release = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
+        let local = scan(&files, old_release, &stop)?;
+        Ok((local, installed))
+    })
+    .await
+}
+
+/// Runs what waits for disks beside the async tasks.
+async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(run).await.expect("disk work does not panic")
+}
+
+fn document_error(error: DocumentError) -> GetError {
+    match error {
+        DocumentError::Origin(error) => error.into(),
+        DocumentError::Trust(error) => error.into(),
+        DocumentError::Release(error) => error.into(),
+        DocumentError::Io { path, error } => GetError::io(Path::new(&path), &error),
+    }
+}
+
+fn release_event(release: &Release, local: &Local) -> Event {
+    let held_bytes = local.kept_bytes + local.resumed_bytes + local.copied_bytes;
+    Event::Release {
+        version: release.root.version.to_string(),
+        root: release.id.to_string(),
+        bytes: release.root.bytes,
+        files: release.files.len() as u64,
+        missing_bytes: release.root.bytes.saturating_sub(held_bytes),
+    }
+}

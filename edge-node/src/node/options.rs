@@ -1,0 +1,59 @@
+//! What a caller may ask of a node.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use freshet_protocol::PublicKey;
+use freshet_swarm::Policy;
+
+use crate::job::SeedFor;
+use crate::node::GetError;
+use crate::node::address::ReleaseUrl;
+
+/// How to get a release into a folder.
+#[derive(Debug, Clone)]
+pub struct GetOptions {
+    /// URL of a channel pointer or a root at the origin.
+    pub url: ReleaseUrl,
+    /// The installation folder.
+    pub folder: PathBuf,
+    /// The tenant's key; needed at the first use of a folder, and compared with the remembered one later.
+    pub key: Option<PublicKey>,
+    /// Trackers to use instead of those that the channel pointer names.
+    pub trackers: Vec<String>,
+    /// What may come from and go to peers, and how fast.
+    pub policy: Policy,
+    /// How long to share after the install.
+    pub seed_for: SeedFor,
+    /// Where to accept links, by UDP.
+    pub listen: SocketAddr,
+    /// Addresses at which peers reach this node, where the tracker sees another one.
+    pub advertise: Vec<SocketAddr>,
+    /// Folder that keeps the node's identity; none: a new one each time.
+    pub state_dir: Option<PathBuf>,
+    /// A job that gets nothing from anyone for this long ends.
+    pub give_up_after: Duration,
+}
+
+impl GetOptions {
+    /// Options with the defaults of the program: peers are used, nothing is shared.
+    ///
+    /// # Errors
+    /// [`GetError::Usage`] when `url` is no release's URL.
+    pub fn new(url: &str, folder: impl Into<PathBuf>) -> Result<Self, GetError> {
+        let (url, key) = ReleaseUrl::parse(url)?;
+        Ok(Self {
+            url,
+            folder: folder.into(),
+            key,
+            trackers: Vec::new(),
+            policy: Policy::default(),
+            seed_for: SeedFor::Time(Duration::ZERO),
+            listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            advertise: Vec::new(),
+            state_dir: None,
+            give_up_after: Duration::from_secs(30),
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! HTTP requests to one origin: a bounded body as a whole, or a range of a pack as a stream. The one file that knows
+//! reqwest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
+use reqwest::{Response, StatusCode, redirect};
+
+use crate::origin::error::{OriginError, OriginFault};
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Longest silence of a body, or before it.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most redirects that are followed.
+const REDIRECTS_MAX: usize = 4;
+/// Longest wait that a `Retry-After` may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Where the origin is.
+#[derive(Debug, Clone)]
+pub(crate) struct OriginConfig {
+    /// Base URL, ending in a slash.
+    pub(crate) base: String,
+    /// Program and version.
+    pub(crate) agent: String,
+}
+
+/// An origin. Cheap to clone; clones share connections and counters.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    base: Arc<str>,
+    client: reqwest::Client,
+    body_bytes: Arc<AtomicU64>,
+    requests: Arc<AtomicU64>,
+}
+
+/// A running body.
+#[derive(Debug)]
+pub(super) struct Body {
+    url: String,
+    response: Response,
+    counter: Arc<AtomicU64>,
+    /// Bytes of a whole pack that come before the range that was asked for.
+    skip: u64,
+}
+
+impl Origin {
+    /// # Errors
+    /// When the HTTP client cannot be made, for example without a TLS provider.
+    pub(crate) fn new(config: &OriginConfig) -> Result<Self, OriginError> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(&config.agent)
+            .redirect(redirect::Policy::limited(REDIRECTS_MAX))
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| fault(&config.base, OriginFault::Unreachable(cause(&error))))?;
+        Ok(Self {
+            base: config.base.as_str().into(),
+            client,
+            body_bytes: Arc::default(),
+            requests: Arc::default(),
+        })
+    }
+
+    /// Body bytes received so far, as they came over the wire.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Requests sent so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// A whole body of at most `bytes_max` bytes.
+    pub(super) async fn whole(&self, path: &str, bytes_max: u64) -> Result<Bytes, OriginError> {
+        let mut body = self.send(path, None).await?;
+        if body.response.status() != StatusCode::OK {
+            return Err(status_error(&body.url, &body.response));
+        }
+        let mut bytes = Vec::new();
+        while let Some(part) = body.next().await? {
+            if (bytes.len() + part.len()) as u64 > bytes_max {
+                return Err(fault(&body.url, OriginFault::TooLong(bytes_max)));
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes.into())
+    }
+
+    /// The bytes `start..end` of a pack. An origin that sends the whole pack instead is read up to `end` by a caller
+    /// that drops the body there.
+    pub(super) async fn range(&self, path: &str, start: u64, end: u64) -> Result<Body, OriginError> {
+        let range = format!("bytes={start}-{}", end - 1);
+        let mut body = self.send(path, Some(range)).await?;
+        match body.response.status() {
+            StatusCode::PARTIAL_CONTENT if range_start(body.response.headers()) == Some(start) => Ok(body),
+            StatusCode::PARTIAL_CONTENT => {
+                Err(fault(&body.url, OriginFault::Wrong("another range".to_owned())))
+            }
+            StatusCode::OK => {
+                body.skip = start;
+                Ok(body)
+            }
+            _ => Err(status_error(&body.url, &body.response)),
+        }
+    }
+
+    async fn send(&self, path: &str, range: Option<String>) -> Result<Body, OriginError> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.client.get(&url);
+        if let Some(range) = range {
+            request = request.header(RANGE, range);
+        }
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        match tokio::time::timeout(STALL_TIMEOUT, request.send()).await {
+            Ok(Ok(response)) => Ok(Body { url, response, counter: Arc::clone(&self.body_bytes), skip: 0 }),
+            Ok(Err(error)) => Err(fault(&url, OriginFault::Unreachable(cause(&error)))),
+            Err(_) => Err(fault(&url, OriginFault::Stalled(STALL_TIMEOUT))),
+        }
+    }
+}
+
+impl Body {
+    /// The next bytes; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, OriginError> {
+        loop {
+            let part = match tokio::time::timeout(STALL_TIMEOUT, self.response.chunk()).await {
+                Ok(Ok(Some(part))) => part,
+                Ok(Ok(None)) => return Ok(None),
+                Ok(Err(error)) => return Err(fault(&self.url, OriginFault::Unreachable(cause(&error)))),
+                Err(_) => return Err(fault(&self.url, OriginFault::Stalled(STALL_TIMEOUT))),
+            };
+            self.counter.fetch_add(part.len() as u64, Ordering::Relaxed);
+            let skipped = self.skip.min(part.len() as u64);
+            self.skip -= skipped;
+            if (skipped as usize) < part.len() {
+                return Ok(Some(part.slice(skipped as usize..)));
+            }
+        }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+fn fault(url: &str, fault: OriginFault) -> OriginError {
+    OriginError { url: url.to_owned(), fault, retry_after: None }
+}
+
+fn status_error(url: &str, response: &Response) -> OriginError {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
+    OriginError { url: url.to_owned(), fault: OriginFault::Status(response.status().as_u16()), retry_after }
+}
+
+/// First byte of a `Content-Range: bytes 0-9/10`.
+fn range_start(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?;
+    text.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+/// The innermost cause, which says most: "connection refused" rather than "error sending request".
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

@@ -1,0 +1,12 @@
+//! The origin as a node sees it: documents and chunks over plain HTTP. Nothing from here is believed before it is checked.
+
+mod client;
+mod documents;
+mod error;
+mod index;
+mod run;
+mod slices;
+
+pub(crate) use client::{Origin, OriginConfig};
+pub(crate) use error::OriginError;
+pub(crate) use run::{RunEvent, Runs};

@@ -1,0 +1,55 @@
+//! What differs by operating system, in one place: players are on Windows, servers on Linux.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// Reads all of `buffer` at `offset` of `file`, without moving the file's own position.
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    system::read_exact_at(file, buffer, offset)
+}
+
+/// Writes all of `bytes` at `offset` of `file`, without moving the file's own position.
+pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    system::write_all_at(file, bytes, offset)
+}
+
+/// Whether the owner may run the file.
+pub(crate) fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    system::is_executable(metadata)
+}
+
+/// Lets those run the file who may read it, or nobody. Systems without such a bit do nothing.
+pub(crate) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
+    system::set_executable(path, executable)
+}
+
+/// Makes a symbolic link at `path`; its `target` has `/` between its parts.
+pub(crate) fn make_link(target: &str, path: &Path) -> io::Result<()> {
+    system::make_link(target, path)
+}
+
+/// Bytes that this user may still write to the file system of `path`; none where the system does not tell.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    system::free_bytes(path)
+}
+
+/// Makes renames within the folder survive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    system::sync_folder(path)
+}
+
+/// Where the next byte that is not in a hole of a sparse file lies, from `offset` on; none when only holes follow.
+pub(crate) fn next_data(file: &File, offset: u64) -> io::Result<Option<u64>> {
+    system::next_data(file, offset)
+}

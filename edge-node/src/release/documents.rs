@@ -1,0 +1,153 @@
+//! Gets the signed documents of a release, from the folder's cache where they are there, and from the origin.
+
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use freshet_protocol::origin_path::Target;
+use freshet_protocol::{ContentName, Name, Page, PageRef, Pointer, Root, RootId};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::origin::{Origin, OriginError};
+use crate::release::map::{Release, ReleaseError};
+use crate::release::trust::{Trust, TrustError};
+use crate::store::{Layout, write_atomic};
+
+/// Pages fetched at the same time.
+const PAGES_PARALLEL: usize = 8;
+/// Pauses between attempts to get a document.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
+/// Longest wait that an origin may ask for before a document.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+
+/// Why a release's documents could not be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DocumentError {
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error("{path}: {error}")]
+    Io { path: std::path::PathBuf, error: std::io::Error },
+}
+
+/// A release and how it was found.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) release: Release,
+    pub(crate) trackers: Vec<String>,
+    /// Said to the user where the origin could not be asked.
+    pub(crate) note: Option<String>,
+}
+
+/// Finds what `target` names, from the origin; where that cannot be reached, from what the folder remembers.
+///
+/// # Errors
+/// [`DocumentError`] when neither suffices, or something does not check out.
+pub(crate) async fn resolve(
+    origin: &Origin,
+    trust: &mut Trust,
+    layout: &Layout,
+    target: &Target,
+) -> Result<Resolved, DocumentError> {
+    let content = content_of(target);
+    let mut note = None;
+    match retry(|| origin.keys(content)).await {
+        Ok(envelope) => trust.take_keys(&envelope)?,
+        Err(error) if trust.has_keys() => note = Some(format!("{error}; going on with what is known here")),
+        Err(error) => return Err(error.into()),
+    }
+    let (id, trackers) = match target {
+        Target::Root(_, id) => (*id, Vec::new()),
+        Target::Channel(content, channel) => {
+            let pointer = match retry(|| origin.pointer(content, channel)).await {
+                Ok(envelope) => trust.take_pointer(channel, &envelope)?,
+                Err(error) if error.may_pass() => {
+                    cached_pointer(trust, layout, channel).ok_or(DocumentError::Origin(error))??
+                }
+                Err(error) => return Err(error.into()),
+            };
+            (pointer.root, pointer.trackers)
+        }
+    };
+    let root = get_root(origin, trust, layout, content, id).await?;
+    let pages = get_pages(origin, layout, &root).await?;
+    Ok(Resolved { release: Release::build(id, root, &pages)?, trackers, note })
+}
+
+/// The content that a target belongs to.
+pub(crate) fn content_of(target: &Target) -> &ContentName {
+    match target {
+        Target::Channel(content, _) | Target::Root(content, _) => content,
+    }
+}
+
+/// The release `id` from the folder's cache alone; none unless all of it is there and good.
+pub(crate) fn cached_release(trust: &Trust, layout: &Layout, id: RootId) -> Option<Release> {
+    let root = trust.open_root(id, &std::fs::read(layout.root(id)).ok()?).ok()?;
+    let pages: Option<Vec<Page>> = root.pages.iter().map(|page| cached_page(layout, page)).collect();
+    Release::build(id, root, &pages?).ok()
+}
+
+/// A page from the cache.
+pub(crate) fn cached_page(layout: &Layout, page: &PageRef) -> Option<Page> {
+    Page::open(page, &Bytes::from(std::fs::read(layout.page(page.id)).ok()?)).ok()
+}
+
+fn cached_pointer(trust: &mut Trust, layout: &Layout, channel: &Name) -> Option<Result<Pointer, TrustError>> {
+    let envelope = std::fs::read(layout.pointer(channel)).ok()?;
+    Some(trust.take_pointer(channel, &envelope))
+}
+
+async fn get_root(
+    origin: &Origin,
+    trust: &Trust,
+    layout: &Layout,
+    content: &ContentName,
+    id: RootId,
+) -> Result<Root, DocumentError> {
+    let path = layout.root(id);
+    if let Ok(envelope) = std::fs::read(&path)
+        && let Ok(root) = trust.open_root(id, &envelope)
+    {
+        return Ok(root);
+    }
+    let envelope = retry(|| origin.root(content, id)).await?;
+    let root = trust.open_root(id, &envelope)?;
+    keep(&path, &envelope)?;
+    Ok(root)
+}
+
+async fn get_pages(origin: &Origin, layout: &Layout, root: &Root) -> Result<Vec<Page>, DocumentError> {
+    let get = async |page: &PageRef| -> Result<Page, DocumentError> {
+        if let Some(page) = cached_page(layout, page) {
+            return Ok(page);
+        }
+        let (plain, opened) = retry(|| origin.page(&root.content, page)).await?;
+        keep(&layout.page(page.id), &plain)?;
+        Ok(opened)
+    };
+    stream::iter(root.pages.iter().map(get)).buffered(PAGES_PARALLEL).try_collect().await
+}
+
+/// Keeps a checked document for the next run.
+pub(crate) fn keep(path: &Path, bytes: &[u8]) -> Result<(), DocumentError> {
+    write_atomic(path, bytes).map_err(|error| DocumentError::Io { path: path.to_owned(), error })
+}
+
+async fn retry<T, F: Future<Output = Result<T, OriginError>>>(
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, OriginError> {
+    for pause in PAUSES {
+        match attempt().await {
+            Err(error) if error.may_pass() => {
+                let wait = error.retry_after.unwrap_or(pause).min(RETRY_AFTER_MAX);
+                tokio::time::sleep(wait).await;
+            }
+            result => return result,
+        }
+    }
+    attempt().await
+}

@@ -1,0 +1,325 @@
+//! The pages of a manifest joined into one map: chunk position to file and offset, chunk id to positions.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use freshet_protocol::{ChunkId, ChunkRef, Entry, FilePart, Page, RelPath, Root, RootId};
+
+use crate::store::STATE_FOLDER;
+
+/// Why a manifest was refused, though each of its pages is good by itself. The publisher is the guilty side.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReleaseError {
+    #[error("the manifest is not consistent at {path:?}: {what}")]
+    Inconsistent { path: String, what: &'static str },
+    #[error("the manifest is not consistent: {0}")]
+    Totals(&'static str),
+}
+
+/// A file of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileEntry {
+    pub(crate) path: RelPath,
+    pub(crate) executable: bool,
+    pub(crate) bytes: u64,
+    /// Its chunk positions.
+    pub(crate) positions: Range<u32>,
+}
+
+/// A symbolic link of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinkEntry {
+    pub(crate) path: RelPath,
+    pub(crate) target: String,
+}
+
+/// A release, ready to be fetched and installed.
+#[derive(Debug)]
+pub(crate) struct Release {
+    pub(crate) id: RootId,
+    pub(crate) root: Root,
+    pub(crate) files: Vec<FileEntry>,
+    pub(crate) folders: Vec<RelPath>,
+    pub(crate) links: Vec<LinkEntry>,
+    chunks: Vec<ChunkRef>,
+    /// Offset of each position within its file.
+    offsets: Vec<u64>,
+    /// Positions in the order of their chunk ids.
+    by_id: Vec<u32>,
+    /// First position of each page.
+    page_starts: Vec<u32>,
+}
+
+impl Release {
+    /// Joins all pages of `root`, each of which was checked against it.
+    pub(crate) fn build(id: RootId, root: Root, pages: &[Page]) -> Result<Self, ReleaseError> {
+        let mut release = Self {
+            id,
+            root,
+            files: Vec::new(),
+            folders: Vec::new(),
+            links: Vec::new(),
+            chunks: Vec::new(),
+            offsets: Vec::new(),
+            by_id: Vec::new(),
+            page_starts: Vec::new(),
+        };
+        let mut last: Option<RelPath> = None;
+        for page in pages {
+            release.page_starts.push(release.chunks.len() as u32);
+            for entry in &page.entries {
+                let continues = matches!(entry, Entry::File(part) if part.offset > 0);
+                let in_order = match &last {
+                    Some(last) if continues => last == entry.path(),
+                    Some(last) => last < entry.path(),
+                    None => !continues,
+                };
+                if !in_order {
+                    return Err(inconsistent(entry.path(), "its place in the order of paths"));
+                }
+                release.add(entry)?;
+                last = Some(entry.path().clone());
+            }
+        }
+        release.check()?;
+        release.by_id = (0..release.chunk_count()).collect();
+        let chunks = &release.chunks;
+        release.by_id.sort_unstable_by_key(|&position| (chunks[position as usize].id, position));
+        let size_differs = |pair: &[u32]| {
+            let [a, b] = [&chunks[pair[0] as usize], &chunks[pair[1] as usize]];
+            a.id == b.id && a.bytes != b.bytes
+        };
+        if release.by_id.windows(2).any(size_differs) {
+            return Err(ReleaseError::Totals("a chunk has two sizes"));
+        }
+        Ok(release)
+    }
+
+    fn add(&mut self, entry: &Entry) -> Result<(), ReleaseError> {
+        match entry {
+            Entry::File(part) => self.add_part(part),
+            Entry::Folder(path) => {
+                self.folders.push(path.clone());
+                Ok(())
+            }
+            Entry::Link { path, target } => {
+                self.links.push(LinkEntry { path: path.clone(), target: target.clone() });
+                Ok(())
+            }
+        }
+    }
+
+    fn add_part(&mut self, part: &FilePart) -> Result<(), ReleaseError> {
+        let first = self.chunks.len() as u32;
+        if part.offset == 0 {
+            self.files.push(FileEntry {
+                path: part.path.clone(),
+                executable: part.executable,
+                bytes: part.size,
+                positions: first..first,
+            });
+        }
+        let continued = || inconsistent(&part.path, "a part that does not continue the one before");
+        let reached = if part.offset == 0 { 0 } else { self.end_of_last_chunk().ok_or_else(continued)? };
+        let file = self.files.last_mut().ok_or_else(continued)?;
+        let same = file.path == part.path && file.bytes == part.size && file.executable == part.executable;
+        if !same || reached != part.offset {
+            return Err(continued());
+        }
+        let mut offset = part.offset;
+        for chunk in &part.chunks {
+            self.chunks.push(*chunk);
+            self.offsets.push(offset);
+            offset += u64::from(chunk.bytes);
+        }
+        file.positions.end = self.chunks.len() as u32;
+        Ok(())
+    }
+
+    fn end_of_last_chunk(&self) -> Option<u64> {
+        Some(self.offsets.last()? + u64::from(self.chunks.last()?.bytes))
+    }
+
+    fn check(&self) -> Result<(), ReleaseError> {
+        for file in &self.files {
+            if self.bytes_of(file.positions.clone()) != file.bytes {
+                return Err(inconsistent(&file.path, "its chunks do not add up to its size"));
+            }
+        }
+        self.check_paths()?;
+        let entries = self.files.len() + self.folders.len() + self.links.len();
+        let bytes: u64 = self.files.iter().map(|file| file.bytes).sum();
+        if entries != self.root.entries as usize {
+            Err(ReleaseError::Totals("the number of entries differs from the root's"))
+        } else if bytes != self.root.bytes {
+            Err(ReleaseError::Totals("the sum of all files differs from the root's"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// No entry lies below a file or a link, in the folder that the node keeps for itself, or at a path that a file
+    /// system without letter case cannot tell from another.
+    fn check_paths(&self) -> Result<(), ReleaseError> {
+        let mut folded = BTreeSet::new();
+        for path in self.paths() {
+            let key = path.folded();
+            if key.split('/').next() == Some(STATE_FOLDER) {
+                return Err(inconsistent(path, "it is in the node's own folder"));
+            }
+            if !folded.insert(key) {
+                return Err(inconsistent(path, "another path differs from it in letter case alone"));
+            }
+        }
+        for path in self.paths() {
+            let key = path.folded();
+            if key.match_indices('/').any(|(at, _)| folded.contains(&key[..at])) {
+                return Err(inconsistent(path, "it lies below something that is no folder"));
+            }
+        }
+        Ok(())
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &RelPath> {
+        let files = self.files.iter().map(|file| &file.path);
+        files.chain(&self.folders).chain(self.links.iter().map(|link| &link.path))
+    }
+
+    pub(crate) fn chunk_count(&self) -> u32 {
+        self.chunks.len() as u32
+    }
+
+    /// The chunk at a position below [`Release::chunk_count`].
+    pub(crate) fn chunk(&self, position: u32) -> &ChunkRef {
+        &self.chunks[position as usize]
+    }
+
+    pub(crate) fn chunks(&self) -> &[ChunkRef] {
+        &self.chunks
+    }
+
+    pub(crate) fn bytes_of(&self, positions: Range<u32>) -> u64 {
+        let chunks = &self.chunks[positions.start as usize..positions.end as usize];
+        chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum()
+    }
+
+    /// The file that a position belongs to, by its place in `files`, and the offset within it.
+    pub(crate) fn place(&self, position: u32) -> (usize, u64) {
+        // Empty files share their start with the next one, so the last that starts here or before is the owner.
+        let file = self.files.partition_point(|file| file.positions.start <= position) - 1;
+        (file, self.offsets[position as usize])
+    }
+
+    /// All positions of a chunk, ascending.
+    pub(crate) fn positions_of(&self, id: ChunkId) -> &[u32] {
+        let id_at = |&position: &u32| self.chunks[position as usize].id;
+        let start = self.by_id.partition_point(|position| id_at(position) < id);
+        let len = self.by_id[start..].partition_point(|position| id_at(position) == id);
+        &self.by_id[start..start + len]
+    }
+
+    /// The page that a position belongs to, by its place in the root, and that page's first position.
+    pub(crate) fn page_of(&self, position: u32) -> (usize, u32) {
+        let page = self.page_starts.partition_point(|&start| start <= position) - 1;
+        (page, self.page_starts[page])
+    }
+}
+
+fn inconsistent(path: &RelPath, what: &'static str) -> ReleaseError {
+    ReleaseError::Inconsistent { path: path.to_string(), what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use freshet_protocol::{Chunker, PageId, PageRef, ROOT_SCHEMA};
+
+    fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
+        Entry::File(FilePart {
+            path: path.parse().expect("path"),
+            executable: false,
+            size,
+            offset,
+            chunks: chunks
+                .iter()
+                .map(|&(name, bytes)| ChunkRef { id: ChunkId::of(name.as_bytes()), bytes })
+                .collect(),
+        })
+    }
+
+    fn link(path: &str) -> Entry {
+        Entry::Link { path: path.parse().expect("path"), target: "t".to_owned() }
+    }
+
+    fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
+        let pages: Vec<Page> = pages.into_iter().map(|entries| Page { entries }).collect();
+        let files = || pages.iter().flat_map(|page| &page.entries);
+        let starts = |entry: &&Entry| !matches!(entry, Entry::File(part) if part.offset > 0);
+        let size = |entry: &Entry| match entry {
+            Entry::File(part) if part.offset == 0 => part.size,
+            _ => 0,
+        };
+        let root = Root {
+            schema: ROOT_SCHEMA,
+            content: "game/demo".parse().expect("name"),
+            version: "1".parse().expect("name"),
+            chunker: Chunker {
+                algorithm: "fastcdc-2020".to_owned(),
+                bytes_min: 1,
+                bytes_avg: 2,
+                bytes_max: 9,
+            },
+            entries: files().filter(starts).count() as u32,
+            bytes: files().map(size).sum(),
+            chunks: pages.iter().map(Page::chunk_count).sum(),
+            pages: pages
+                .iter()
+                .map(|page| PageRef {
+                    id: PageId::of(&page.encode()),
+                    bytes: page.encode().len() as u32,
+                    chunks: page.chunk_count(),
+                    first: String::new(),
+                })
+                .collect(),
+            requires: Vec::new(),
+        };
+        Release::build(RootId::of(b"root"), root, &pages)
+    }
+
+    #[test]
+    fn positions_run_over_pages() {
+        let release = build(vec![
+            vec![file("a", 0, 5, &[("x", 2), ("y", 3)]), file("b", 0, 0, &[]), file("c", 0, 7, &[("x", 2)])],
+            vec![file("c", 2, 7, &[("z", 5)]), link("d")],
+        ])
+        .expect("consistent");
+        assert_eq!(release.chunk_count(), 4);
+        assert_eq!(release.place(0), (0, 0));
+        assert_eq!(release.place(1), (0, 2));
+        assert_eq!(release.place(2), (2, 0));
+        assert_eq!(release.place(3), (2, 2));
+        assert_eq!(release.positions_of(ChunkId::of(b"x")), [0, 2]);
+        assert_eq!(release.positions_of(ChunkId::of(b"other")), []);
+        assert_eq!((release.page_of(2), release.page_of(3)), ((0, 0), (1, 3)));
+    }
+
+    #[test]
+    fn hostile_manifests() {
+        let check = |pages: Vec<Vec<Entry>>, expected: &str| {
+            let error = build(pages).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check(vec![vec![file("b", 0, 0, &[])], vec![file("a", 0, 0, &[])]], "order");
+        check(vec![vec![file("a", 2, 4, &[("x", 2)])]], "order");
+        check(
+            vec![vec![file("a", 0, 4, &[("x", 2)])], vec![file("a", 3, 4, &[("x", 1)])]],
+            "does not continue",
+        );
+        check(vec![vec![file("a", 0, 4, &[("x", 2)])]], "add up");
+        check(vec![vec![link("a"), link("a-b"), file("a/x", 0, 0, &[])]], "below something");
+        check(vec![vec![file("A", 0, 0, &[]), file("a", 0, 0, &[])]], "letter case");
+        check(vec![vec![file("A", 0, 0, &[]), file("a/x", 0, 0, &[])]], "below something");
+        check(vec![vec![file("a", 0, 3, &[("x", 1), ("x", 2)])]], "two sizes");
+        check(vec![vec![file(".Freshet/lock", 0, 0, &[])]], "own folder");
+    }
+}

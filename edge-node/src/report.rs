@@ -1,0 +1,58 @@
+//! What a job did, for people and machines: the numbers that operators compare with their bills.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// The outcome of a job. All sizes are in bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The content.
+    pub content: String,
+    /// The release's version, once known.
+    pub version: Option<String>,
+    /// The release's root id, once known.
+    pub root: Option<String>,
+    /// Whether the release is installed.
+    pub installed: bool,
+    /// Sum of the release's files.
+    pub release_bytes: u64,
+    /// Where the bytes came from.
+    pub bytes: Sources,
+    /// Plain bytes from the origin by the reason why they were fetched there.
+    pub origin_bytes_by_reason: BTreeMap<&'static str, u64>,
+    /// Body bytes from the origin as they came over the wire, manifest and compressed chunks together.
+    pub origin_wire_bytes: u64,
+    /// Requests sent to the origin.
+    pub origin_requests: u64,
+    /// Bytes that came and were not used.
+    pub waste_bytes: u64,
+    /// Of these, bytes that did not match their hash.
+    pub corrupt_bytes: u64,
+    /// Payload bytes handed to peers.
+    pub sent_bytes: u64,
+    /// Time since the process started, in milliseconds.
+    pub time_ms: u64,
+    /// Time from the first fetch of a chunk to the last, in milliseconds.
+    pub download_ms: u64,
+    /// Time from the start of the process to the installed release, in milliseconds; none before that.
+    pub installed_ms: Option<u64>,
+    /// Links to peers that came up.
+    pub links: u64,
+    /// Key ids of peers that sent bytes that do not match.
+    pub peers_banned: Vec<String>,
+    /// Where foreign files that were in the way have been moved.
+    pub moved_aside: Vec<PathBuf>,
+}
+
+/// Verified bytes by source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sources {
+    /// From peers.
+    pub peer: u64,
+    /// From the origin.
+    pub origin: u64,
+    /// From this folder: files that stay, an earlier download, chunks of the installed release.
+    pub local: u64,
+}

@@ -1,0 +1,102 @@
+//! Reading and writing chunks at their places: in staging while a file is incomplete, in the installed file after.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use freshet_protocol::VerifiedChunk;
+
+use crate::platform;
+use crate::release::Release;
+use crate::store::Layout;
+
+/// One release in one folder.
+#[derive(Debug, Clone)]
+pub(crate) struct ChunkFiles {
+    pub(crate) layout: Layout,
+    pub(crate) release: Arc<Release>,
+}
+
+impl ChunkFiles {
+    /// Reads and checks the chunk at `position`. Staging is looked at first, then the installed file, then staging once
+    /// more: an install may move it there in between.
+    ///
+    /// # Errors
+    /// Those of the file system, and `InvalidData` when the bytes are not the chunk's.
+    pub(crate) fn read(&self, position: u32) -> io::Result<VerifiedChunk> {
+        let (file, _) = self.release.place(position);
+        let staged = self.staged(file);
+        let installed = self.installed(file);
+        let mut result = Err(io::ErrorKind::NotFound.into());
+        for path in [&staged, &installed, &staged] {
+            result = File::open(path).and_then(|file| self.read_from(&file, position));
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
+    }
+
+    /// Reads and checks the chunk at `position` from `file`, which holds the file of that position.
+    ///
+    /// # Errors
+    /// As [`ChunkFiles::read`].
+    pub(crate) fn read_from(&self, file: &File, position: u32) -> io::Result<VerifiedChunk> {
+        let (_, offset) = self.release.place(position);
+        let chunk = self.release.chunk(position);
+        read_chunk(file, offset, chunk.bytes).and_then(|bytes| {
+            VerifiedChunk::check(chunk.id, bytes)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        })
+    }
+
+    /// Writes a chunk to staging at `position`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn write(&self, file: &File, position: u32, chunk: &VerifiedChunk) -> io::Result<()> {
+        debug_assert_eq!(chunk.id(), self.release.chunk(position).id);
+        platform::write_all_at(file, chunk.bytes(), self.release.place(position).1)
+    }
+
+    /// Opens the staging of a file for writing; makes it, sparse and at its full size, where it is missing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn open_staged(&self, file: usize) -> io::Result<File> {
+        let path = self.staged(file);
+        let open = || File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let opened = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(path.parent().expect("staging lies in a folder"))?;
+                open()?
+            }
+            result => result?,
+        };
+        let bytes = self.release.files[file].bytes;
+        if opened.metadata()?.len() != bytes {
+            opened.set_len(bytes)?;
+        }
+        Ok(opened)
+    }
+
+    pub(crate) fn staged(&self, file: usize) -> PathBuf {
+        self.layout.staged_file(self.release.id, file)
+    }
+
+    pub(crate) fn installed(&self, file: usize) -> PathBuf {
+        self.layout.installed_at(&self.release.files[file].path)
+    }
+}
+
+/// Reads `bytes` bytes at `offset`.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn read_chunk(file: &File, offset: u64, bytes: u32) -> io::Result<Bytes> {
+    let mut buffer = vec![0; bytes as usize];
+    platform::read_exact_at(file, &mut buffer, offset)?;
+    Ok(buffer.into())
+}

@@ -1,0 +1,278 @@
+//! Puts a complete release into its folder. Every step can be done twice, so a killed install is simply done again.
+//!
+//! Order: staged files are synced; the intent is written; what only the old release had is removed; staged files, links and folders move to their
+//! places; folders are synced; the record of what is installed is written; the intent and the staging go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use freshet_protocol::{RelPath, RootId};
+use serde::{Deserialize, Serialize};
+
+use crate::platform;
+use crate::release::Release;
+use crate::store::installed::{Fingerprint, Installed};
+use crate::store::{Layout, read_record, write_atomic};
+
+/// Most backups of one name.
+const BACKUPS_MAX: u32 = 1000;
+const BACKUP_SUFFIX: &str = ".freshet-backup";
+
+/// Why an install stopped. Done again, it goes on where it was.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {error}")]
+pub(crate) struct InstallError {
+    pub(crate) path: PathBuf,
+    pub(crate) error: io::Error,
+}
+
+/// An install that has begun.
+#[derive(Debug, Serialize, Deserialize)]
+struct Intent {
+    root: RootId,
+}
+
+/// The release whose install was begun and not ended, if any.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn pending(layout: &Layout) -> io::Result<Option<RootId>> {
+    Ok(read_record::<Intent>(&layout.intent())?.map(|intent| intent.root))
+}
+
+/// Installs `release`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to which foreign files that were
+/// in the way have been moved.
+///
+/// # Errors
+/// [`InstallError`] names the path.
+pub(crate) fn install(
+    layout: &Layout,
+    release: &Release,
+    in_place: &[bool],
+    old: Option<&Installed>,
+) -> Result<Vec<PathBuf>, InstallError> {
+    let mut install =
+        Install { layout, release, in_place, old, moved_aside: Vec::new(), changed: BTreeSet::new() };
+    install.complete_staging()?;
+    let intent = serde_json::to_vec(&Intent { root: release.id }).expect("an intent is valid JSON");
+    at(&layout.intent(), |path| write_atomic(path, &intent))?;
+    install.remove_old()?;
+    install.place_files()?;
+    install.place_links()?;
+    install.place_folders()?;
+    for folder in &install.changed {
+        at(folder, platform::sync_folder)?;
+    }
+    let installed = install.record()?;
+    at(&layout.installed(), |_| installed.save(layout))?;
+    let moved_aside = install.moved_aside;
+    at(&layout.intent(), |path| std::fs::remove_file(path))?;
+    remove_leftovers(layout, release);
+    Ok(moved_aside)
+}
+
+struct Install<'a> {
+    layout: &'a Layout,
+    release: &'a Release,
+    in_place: &'a [bool],
+    old: Option<&'a Installed>,
+    moved_aside: Vec<PathBuf>,
+    /// Folders whose entries changed.
+    changed: BTreeSet<PathBuf>,
+}
+
+impl Install<'_> {
+    /// Makes the empty files, which have no chunk that would make them, and syncs all others.
+    fn complete_staging(&mut self) -> Result<(), InstallError> {
+        for (number, file) in
+            self.release.files.iter().enumerate().filter(|&(number, _)| !self.in_place[number])
+        {
+            at(&self.layout.staged_file(self.release.id, number), |staged| {
+                if file.bytes == 0 {
+                    std::fs::create_dir_all(parent(staged))?;
+                }
+                let file =
+                    File::options().create(file.bytes == 0).truncate(false).write(true).open(staged)?;
+                file.sync_all()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Removes files and links that only the old release had and that nobody touched, and folders left empty by it.
+    fn remove_old(&mut self) -> Result<(), InstallError> {
+        let Some(old) = self.old else { return Ok(()) };
+        let files: BTreeSet<&RelPath> = self.release.files.iter().map(|file| &file.path).collect();
+        let links: BTreeSet<&RelPath> = self.release.links.iter().map(|link| &link.path).collect();
+        let mut folders: BTreeSet<String> = old.folders.iter().map(|path| path.to_string()).collect();
+        let gone_files = old.files.keys().filter(|path| !files.contains(path));
+        let gone_links = old.links.keys().filter(|path| !links.contains(path));
+        for path in gone_files.chain(gone_links) {
+            folders.extend(path.parents().map(str::to_owned));
+            let target = self.layout.installed_at(path);
+            if self.is_ours(path, &target) {
+                at(&target, |target| std::fs::remove_file(target))?;
+                self.changed.insert(parent(&target));
+            }
+        }
+        for folder in folders.iter().rev() {
+            let path: RelPath = folder.parse().expect("a parent of a checked path is a checked path");
+            let folder = self.layout.installed_at(&path);
+            // Only an empty folder can be removed this way; one that holds anything of the user's stays.
+            if std::fs::remove_dir(&folder).is_ok() {
+                self.changed.remove(&folder);
+                self.changed.insert(parent(&folder));
+            }
+        }
+        Ok(())
+    }
+
+    fn place_files(&mut self) -> Result<(), InstallError> {
+        for (number, file) in self.release.files.iter().enumerate() {
+            let target = self.layout.installed_at(&file.path);
+            let staged = self.layout.staged_file(self.release.id, number);
+            if !self.in_place[number] {
+                self.make_parents(&file.path)?;
+                self.clear_the_way(&file.path, &target)?;
+                at(&target, |target| std::fs::rename(&staged, target))?;
+                self.changed.insert(parent(&target));
+            }
+            at(&target, |target| platform::set_executable(target, file.executable))?;
+        }
+        Ok(())
+    }
+
+    fn place_links(&mut self) -> Result<(), InstallError> {
+        for link in &self.release.links {
+            let target = self.layout.installed_at(&link.path);
+            if std::fs::read_link(&target).is_ok_and(|found| found == Path::new(&link.target)) {
+                continue;
+            }
+            self.make_parents(&link.path)?;
+            self.clear_the_way(&link.path, &target)?;
+            if std::fs::symlink_metadata(&target).is_ok() {
+                at(&target, |target| std::fs::remove_file(target))?;
+            }
+            at(&target, |target| platform::make_link(&link.target, target))?;
+            self.changed.insert(parent(&target));
+        }
+        Ok(())
+    }
+
+    fn place_folders(&mut self) -> Result<(), InstallError> {
+        for path in &self.release.folders {
+            self.make_parents(path)?;
+            self.make_folder(path)?;
+        }
+        Ok(())
+    }
+
+    fn make_parents(&mut self, path: &RelPath) -> Result<(), InstallError> {
+        for parent in path.parents() {
+            self.make_folder(&parent.parse().expect("a parent of a checked path is a checked path"))?;
+        }
+        Ok(())
+    }
+
+    /// Makes one folder; what is there and is none, even a link to one, goes out of the way.
+    fn make_folder(&mut self, path: &RelPath) -> Result<(), InstallError> {
+        let folder = self.layout.installed_at(path);
+        let is_folder = std::fs::symlink_metadata(&folder).is_ok_and(|found| found.is_dir());
+        if !is_folder {
+            self.clear_the_way(path, &folder)?;
+            if std::fs::symlink_metadata(&folder).is_ok() {
+                at(&folder, |folder| std::fs::remove_file(folder))?;
+            }
+            at(&folder, |folder| std::fs::create_dir(folder))?;
+            self.changed.insert(parent(&folder));
+        }
+        Ok(())
+    }
+
+    /// Moves aside what lies at `target` and was not put there by an install.
+    fn clear_the_way(&mut self, path: &RelPath, target: &Path) -> Result<(), InstallError> {
+        if std::fs::symlink_metadata(target).is_err() || self.is_ours(path, target) {
+            return Ok(());
+        }
+        let backup = free_backup_name(target)?;
+        at(target, |target| std::fs::rename(target, &backup))?;
+        self.moved_aside.push(backup);
+        Ok(())
+    }
+
+    fn is_ours(&self, path: &RelPath, target: &Path) -> bool {
+        let Some((old, found)) = self.old.zip(std::fs::symlink_metadata(target).ok()) else { return false };
+        let is_our_link = || {
+            let link = old.links.get(path);
+            link.is_some_and(|link| std::fs::read_link(target).is_ok_and(|found| found == Path::new(link)))
+        };
+        old.is_untouched(path, &found) || found.is_symlink() && is_our_link()
+    }
+
+    /// How everything looks now. Fails where a file is missing, so that a half-done install is never called done.
+    fn record(&self) -> Result<Installed, InstallError> {
+        let mut files = BTreeMap::new();
+        for file in &self.release.files {
+            let target = self.layout.installed_at(&file.path);
+            let found = at(&target, |target| std::fs::symlink_metadata(target))?;
+            if !found.is_file() || found.len() != file.bytes {
+                let error = io::Error::other("the file was changed while it was installed; run again");
+                return Err(InstallError { path: target, error });
+            }
+            files.insert(file.path.clone(), Fingerprint::of(&found));
+        }
+        let links = self.release.links.iter().map(|link| (link.path.clone(), link.target.clone()));
+        Ok(Installed {
+            root: self.release.id,
+            version: self.release.root.version.clone(),
+            files,
+            links: links.collect(),
+            folders: self.release.folders.clone(),
+        })
+    }
+}
+
+fn at<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, InstallError> {
+    act(path).map_err(|error| InstallError { path: path.to_owned(), error })
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().expect("installed paths lie in a folder").to_owned()
+}
+
+fn free_backup_name(target: &Path) -> Result<PathBuf, InstallError> {
+    let name = |number: u32| {
+        let mut name = target.as_os_str().to_owned();
+        name.push(BACKUP_SUFFIX);
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        PathBuf::from(name)
+    };
+    let is_free = |path: &PathBuf| std::fs::symlink_metadata(path).is_err();
+    (1..=BACKUPS_MAX).map(name).find(is_free).ok_or_else(|| InstallError {
+        path: target.to_owned(),
+        error: io::Error::other(format!("there are {BACKUPS_MAX} backups of it already; remove some")),
+    })
+}
+
+/// Staging, progress and cached manifests of other releases are of no use any more; what cannot be removed only takes
+/// space.
+fn remove_leftovers(layout: &Layout, release: &Release) {
+    let _ = std::fs::remove_dir_all(layout.own("staging"));
+    let keep_root = release.id.to_string();
+    let keep_pages: BTreeSet<String> = release.root.pages.iter().map(|page| page.id.to_string()).collect();
+    remove_others(&layout.own("progress"), |_| false);
+    remove_others(&layout.own("roots"), |name| name == keep_root);
+    remove_others(&layout.own("pages"), |name| keep_pages.contains(name));
+}
+
+fn remove_others(folder: &Path, keep: impl Fn(&str) -> bool) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if !entry.file_name().to_str().is_some_and(&keep) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}

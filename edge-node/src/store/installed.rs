@@ -1,0 +1,61 @@
+//! What is installed: the release, and how each file looked when it was, so that an unchanged one need not be read again.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io;
+use std::time::UNIX_EPOCH;
+
+use freshet_protocol::{Name, RelPath, RootId};
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Layout, read_record, write_atomic};
+
+/// How a file looks from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    bytes: u64,
+    modified_ns: u64,
+}
+
+impl Fingerprint {
+    /// Of a regular file.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        Self { bytes: metadata.len(), modified_ns: since.map_or(0, |since| since.as_nanos() as u64) }
+    }
+}
+
+/// The installed release.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Installed {
+    pub(crate) root: RootId,
+    pub(crate) version: Name,
+    pub(crate) files: BTreeMap<RelPath, Fingerprint>,
+    /// Symbolic links and their targets.
+    pub(crate) links: BTreeMap<RelPath, String>,
+    /// Folders that are empty in the release.
+    pub(crate) folders: Vec<RelPath>,
+}
+
+impl Installed {
+    /// # Errors
+    /// Those of the file system; a damaged record counts as none, since every file can be checked by its chunks.
+    pub(crate) fn load(layout: &Layout) -> io::Result<Option<Self>> {
+        match read_record(&layout.installed()) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            result => result,
+        }
+    }
+
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn save(&self, layout: &Layout) -> io::Result<()> {
+        let bytes = serde_json::to_vec(self).expect("a record is valid JSON");
+        write_atomic(&layout.installed(), &bytes)
+    }
+
+    /// Whether the file at `path` is ours and as we left it.
+    pub(crate) fn is_untouched(&self, path: &RelPath, metadata: &Metadata) -> bool {
+        metadata.is_file() && self.files.get(path) == Some(&Fingerprint::of(metadata))
+    }
+}

@@ -1,0 +1,23 @@
+//! The installation folder: what is in it, what is being fetched into it, and how that becomes an install.
+
+mod access;
+mod hot;
+mod install;
+mod installed;
+mod layout;
+mod lock;
+mod positions;
+mod record;
+mod scan;
+mod writer;
+
+pub(crate) use access::ChunkFiles;
+pub(crate) use hot::HotChunks;
+pub(crate) use install::{InstallError, install, pending};
+pub(crate) use installed::Installed;
+pub(crate) use layout::{Layout, STATE_FOLDER};
+pub(crate) use lock::{FolderLock, LockError};
+pub(crate) use positions::Positions;
+pub(crate) use record::{read_record, write_atomic};
+pub(crate) use scan::{Local, OldRelease, ScanError, scan};
+pub(crate) use writer::{StoreEvent, WRITES_WAITING_MAX, Writers};
