@@ -1,1 +1,22 @@
-//! .
+//! Load on Freshet, simulated or real, by the same plans and with the same report.
+//!
+//! A [`Plan`] says who fetches what over which lines. [`simulate`] runs it with the real decision core
+//! (`freshet_swarm`) and the real pairing code (`freshet_tracker::swarms`) on a modelled network in virtual time, the
+//! same to the last bit for the same seed. A [`Report`] holds what was measured beside the bounds that physics sets.
+
+pub mod cli;
+mod plan;
+mod random;
+mod report;
+mod sim;
+
+pub use plan::{
+    BUILTIN_PLANS, Behaviour, Content, DELIVERIES_MAX, Group, NODES_MAX, Origin, Plan, PlanError,
+    QUANTUM_BYTES, bytes_s_of_mbit, read_plan,
+};
+pub use random::Random;
+pub use report::{
+    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, NodeRun, OriginSent, REPORT_SCHEMA, Report, Run, Sample,
+    Source,
+};
+pub use sim::{Options, SimError, simulate};

@@ -1,0 +1,16 @@
+//! `freshet-loadtest`: see the library.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use freshet_loadtest::cli::Args;
+
+fn main() -> ExitCode {
+    match Args::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("freshet-loadtest: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Groups: nodes that are alike.
+
+use serde::{Deserialize, Serialize};
+
+use super::read::PlanError;
+use super::{is_rate, is_rtt, require};
+
+/// How a node behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Behaviour {
+    /// As Freshet's own node does.
+    #[default]
+    Honest,
+    /// Fetches nothing, claims to hold everything, and answers every request at once with altered bytes.
+    Corrupt,
+    /// Fetches nothing, claims to hold everything, sends half of each chunk asked for, and stops.
+    Stall,
+    /// Honest, but each of its links carries only a trickle.
+    Slow,
+}
+
+impl Behaviour {
+    /// Whether the node takes part in order to harm: it has no job of its own, and is not counted.
+    pub fn is_hostile(self) -> bool {
+        matches!(self, Self::Corrupt | Self::Stall)
+    }
+}
+
+/// Nodes that are alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// How many.
+    pub count: u32,
+    /// Uplink, in Mbit/s of wire bytes.
+    pub up_mbit: f64,
+    /// Downlink, in Mbit/s of wire bytes.
+    pub down_mbit: f64,
+    /// Round trip between two such nodes, in milliseconds; between unlike hosts it is the mean of both.
+    #[serde(default = "rtt_ms")]
+    pub rtt_ms: f64,
+    /// When the first may start, in milliseconds from the start of the run.
+    #[serde(default)]
+    pub start_at_ms: u32,
+    /// They start at random within so many milliseconds from there.
+    #[serde(default)]
+    pub start_spread_ms: u32,
+    /// Whether they hand out chunks.
+    #[serde(default = "yes")]
+    pub sharing: bool,
+    /// Their own cap on that, in Mbit/s of payload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_mbit_max: Option<f64>,
+    /// How they behave.
+    #[serde(default)]
+    pub behaviour: Behaviour,
+    /// Whether they hold the whole content at the start.
+    #[serde(default)]
+    pub seed: bool,
+    /// They vanish without a word so many milliseconds after their start, done or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leave_after_ms: Option<u32>,
+    /// They stay so many milliseconds after they are done, and say goodbye.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_ms: Option<u32>,
+    /// Class of the address translation in front of them, for real load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nat: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn rtt_ms() -> f64 {
+    2.0
+}
+
+impl Group {
+    /// Whether its nodes have a job to finish.
+    pub fn is_counted(&self) -> bool {
+        !self.behaviour.is_hostile() && !self.seed
+    }
+
+    pub(super) fn check(&self, number: usize) -> Result<(), PlanError> {
+        let field = |name: &str| format!("groups.{number}.{name}");
+        require(&field("up_mbit"), is_rate(self.up_mbit), "0.01 to 1000000")?;
+        require(&field("down_mbit"), is_rate(self.down_mbit), "0.01 to 1000000")?;
+        require(&field("share_mbit_max"), self.share_mbit_max.is_none_or(is_rate), "0.01 to 1000000")?;
+        require(&field("rtt_ms"), is_rtt(self.rtt_ms), "0 to 10000")?;
+        let nat = self.nat.as_deref().unwrap_or("open");
+        require(&field("nat"), nat.len() <= 32, "a name of at most 32 bytes")
+    }
+}
