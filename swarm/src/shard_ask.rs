@@ -23,10 +23,13 @@ pub(crate) struct ShardAsk {
 
 impl ShardAsk {
     pub(crate) fn answered(&mut self, now: u64, is_empty: bool) {
-        self.is_asked = false;
-        if is_empty {
+        // Reports are answered too, with nothing: only the answer to a question says that there is none to give.
+        if !is_empty {
+            self.again_us = now;
+        } else if self.is_asked {
             self.again_us = now + ASK_AGAIN_US;
         }
+        self.is_asked = false;
     }
 
     pub(crate) fn tracker_down(&mut self) {
