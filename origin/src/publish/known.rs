@@ -11,9 +11,9 @@ use crate::release::ReadError;
 use crate::sidecar::{self, PackedChunk, SIDECAR_BYTES_MAX};
 use crate::store::{Object, Store};
 
-/// Most chunks of a store that a publish remembers. Beyond it the newest packs win, and an old chunk may be stored a
-/// second time.
-pub(crate) const STORED_CHUNKS_MAX: usize = 1 << 20;
+/// Most chunks of a store that a publish remembers: what fills a hash table of 2^20 places. Beyond it the newest packs
+/// win, and an old chunk may be stored a second time.
+pub(crate) const STORED_CHUNKS_MAX: usize = 7 << 17;
 /// Sidecars read at once.
 const SIDECARS_AT_ONCE: usize = 8;
 /// Marks a chunk stored with zstd; sizes stay below it.

@@ -1,14 +1,12 @@
 //! The last steps of a publish, in the order that keeps readers whole: root, keys, version, and the pointer that makes
 //! the release visible.
 
-use std::time::Duration;
-
 use freshet_protocol::{
     ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, Pointer, Role, Root,
     RootId, envelope_bytes_max, origin_path,
 };
 
-use super::PublishError;
+use super::{PublishError, PublishOptions};
 use crate::keys::{Keys, may_publish};
 use crate::layout;
 use crate::release::{self, ReadError, VERSION_SCHEMA, VersionDocument};
@@ -80,50 +78,39 @@ pub(super) async fn put_version(
     }
 }
 
-/// What a channel shall show.
-pub(super) struct Aim<'a> {
-    pub(super) content: &'a ContentName,
-    pub(super) channel: &'a Name,
-    pub(super) version: &'a Name,
-    pub(super) root: RootId,
-    pub(super) trackers: &'a [String],
-    pub(super) expires_in: Duration,
-}
-
-/// Moves the channel; returns the sequence that it has now. A pointer that says the same already is left alone until
-/// half of its life is over.
+/// Moves the channel to `root`; returns the sequence that it has now. A pointer that says the same already is left
+/// alone until half of its life is over.
 pub(super) async fn put_pointer(
-    store: &Store,
-    keys: &Keys,
+    options: &PublishOptions,
     document: &KeyDocument,
-    aim: Aim<'_>,
+    root: RootId,
     now: u64,
 ) -> Result<u64, PublishError> {
-    let object = origin_path::pointer(aim.content, aim.channel);
-    let old = found(store.read_revision(&object, envelope_bytes_max(POINTER_KIND) as u64).await)?;
-    let (old, seen) = match old {
-        None => (None, None),
-        Some((bytes, seen)) => {
-            let pointer = Pointer::open(&bytes, &document.keys_for(Role::Pointer, 0))?;
-            (Some(pointer), Some(seen))
-        }
-    };
-    let life = aim.expires_in.as_secs();
+    let PublishOptions { store, keys, content, channel, version, trackers, .. } = options;
+    let object = origin_path::pointer(content, channel);
+    let (old, seen) =
+        match found(store.read_revision(&object, envelope_bytes_max(POINTER_KIND) as u64).await)? {
+            None => (None, None),
+            Some((bytes, seen)) => {
+                (Some(Pointer::open(&bytes, &document.keys_for(Role::Pointer, 0))?), Some(seen))
+            }
+        };
+    let life = options.expires_in.as_secs();
     if let Some(old) = &old {
-        let is_same = old.root == aim.root && old.version == *aim.version && old.trackers == aim.trackers;
+        let is_same = old.root == root && old.version == *version && old.trackers == *trackers;
         if is_same && old.expires > now + life / 2 {
             return Ok(old.sequence);
         }
     }
     let pointer = Pointer {
         schema: POINTER_SCHEMA,
-        content: aim.content.clone(),
-        channel: aim.channel.clone(),
+        content: content.clone(),
+        channel: channel.clone(),
         sequence: old.map_or(1, |old| old.sequence + 1),
         expires: now + life,
-        root: aim.root,
-        version: aim.version.clone(),
-        trackers: aim.trackers.to_vec(),
+        root,
+        version: version.clone(),
+        trackers: trackers.clone(),
     };
     store.swap(&object, pointer.seal(keys.online())?.into(), seen).await?;
     Ok(pointer.sequence)

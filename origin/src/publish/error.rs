@@ -1,0 +1,91 @@
+//! Why a folder was not published.
+
+use std::path::PathBuf;
+
+use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX, ROOT_BYTES_MAX};
+use freshet_protocol::{ContentName, EnvelopeError, KeyDocumentError, PackId, PointerError, RootError};
+
+use super::walk::WalkError;
+use crate::release::ReadError;
+use crate::store::StoreError;
+
+/// Why a folder was not published. The channel shows what it showed before.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The folder holds something that cannot be published.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something in the store could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file changed while it was read.
+    #[error("{} changed while it was published; stop what writes to the folder and publish again", .0.display())]
+    Changed(PathBuf),
+    /// A knob is out of its bounds.
+    #[error("{0}")]
+    Knob(String),
+    /// The keys are of another tenant than the content.
+    #[error("content {content} belongs to tenant {:?}, but the keys are those of {tenant:?}", content.tenant())]
+    OtherTenant {
+        /// The content.
+        content: ContentName,
+        /// Whose keys they are.
+        tenant: String,
+    },
+    /// The store holds keys that another tenant key signed.
+    #[error(
+        "the store holds this content's keys signed by another tenant key, which players have pinned ({0}); use the --keys-dir it was published with"
+    )]
+    OtherTenantKey(KeyDocumentError),
+    /// A newer key document does not name the online key.
+    #[error(
+        "the store holds a newer key document that does not let this online key publish; use the current --keys-dir"
+    )]
+    KeyWithdrawn,
+    /// The folder and the store contain one another.
+    #[error("the folder {} and the store {} lie within each other; move the store with --store", folder.display(), store.display())]
+    StoreInside {
+        /// The folder.
+        folder: PathBuf,
+        /// The store.
+        store: PathBuf,
+    },
+    /// The release would have too many chunks.
+    #[error("the folder has more than {CHUNKS_MAX} chunks; raise --chunk-avg")]
+    TooManyChunks,
+    /// The release would have too many pages.
+    #[error(
+        "the folder's file list needs more than {PAGES_MAX} pages; raise --chunk-avg or pack small files together"
+    )]
+    TooManyPages,
+    /// The root would be too large.
+    #[error("the folder's root is longer than {ROOT_BYTES_MAX} bytes; raise --chunk-avg or shorten paths")]
+    RootTooLong,
+    /// The version is published with other content.
+    #[error("this version is published already with other files; publish under a new --version")]
+    VersionTaken,
+    /// A pack vanished from the store in between.
+    #[error("pack {0} vanished from the store while publishing (a gc at the same time?); publish again")]
+    PackGone(PackId),
+    /// Compressing failed.
+    #[error("cannot compress: {0}")]
+    Compress(std::io::Error),
+    /// The root broke a limit.
+    #[error(transparent)]
+    Root(RootError),
+    /// The pointer broke a limit, or the one in the store was refused.
+    #[error(transparent)]
+    Pointer(#[from] PointerError),
+}
+
+impl From<RootError> for PublishError {
+    fn from(error: RootError) -> Self {
+        match error {
+            RootError::Envelope(EnvelopeError::TooLong { .. }) => Self::RootTooLong,
+            error => Self::Root(error),
+        }
+    }
+}

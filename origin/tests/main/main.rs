@@ -1,0 +1,9 @@
+//! Behaviour of the origin, with a real store, a real server and a plain HTTP client.
+
+mod care;
+mod client;
+mod fixture;
+mod program;
+mod publishing;
+mod resume;
+mod serving;
