@@ -1,0 +1,152 @@
+//! Starts and stops a tracker.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use freshet_protocol::PublicKey;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::connection::Room;
+use crate::counters::{Counters, ServerStats};
+use crate::door::{Caller, Door};
+use crate::engine::{EVENTS_MAX, Engine, Event};
+use crate::options::{Options, OptionsError};
+use crate::ticket_key::{self, TicketKeyError};
+use crate::tickets::Tickets;
+use crate::{http, stun_server};
+
+/// Time that connections have for their last messages, once all are closed.
+const LAST_MESSAGES: Duration = Duration::from_secs(1);
+
+/// Why a tracker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A knob is out of bounds.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+    /// The ticket key cannot be had.
+    #[error(transparent)]
+    TicketKey(#[from] TicketKeyError),
+    /// An address cannot be had.
+    #[error(
+        "cannot listen on {address} ({protocol}): {error}; choose another address or end the program that has it"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// `TCP` or `UDP`.
+        protocol: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// A running tracker. Dropping it stops it at once, as a crash would.
+#[derive(Debug)]
+pub struct Serving {
+    /// TCP address of the WebSocket service.
+    pub address: SocketAddr,
+    /// UDP addresses of the STUN service; empty without one.
+    pub stun_addresses: Vec<SocketAddr>,
+    /// The key that signs tickets.
+    pub key: PublicKey,
+    room: Arc<Room>,
+    tasks: TaskTracker,
+    engine: JoinHandle<()>,
+    door: JoinHandle<()>,
+    doors: CancellationToken,
+    drain: Duration,
+    _stop: DropGuard,
+}
+
+/// Starts a tracker.
+///
+/// # Errors
+/// [`ServeError`] when a knob is out of bounds, or the key or an address cannot be had.
+pub async fn serve(options: Options) -> Result<Serving, ServeError> {
+    options.check()?;
+    let key = ticket_key::load_or_create(&options.state_dir)?;
+    let public_key = key.public();
+    let counters = Arc::new(Counters::default());
+    let stop = CancellationToken::new();
+    let doors = stop.child_token();
+
+    let listen_error = |address, protocol| move |error| ServeError::Listen { address, protocol, error };
+    let tcp_error = listen_error(options.listen, "TCP");
+    let listener = TcpListener::bind(options.listen).await.map_err(tcp_error)?;
+    let address = listener.local_addr().map_err(tcp_error)?;
+    let mut sockets = Vec::new();
+    for stun in options.stun.into_iter().flatten() {
+        sockets.push(UdpSocket::bind(stun).await.map_err(listen_error(stun, "UDP"))?);
+    }
+    let stun_addresses: Vec<SocketAddr> =
+        sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+
+    let mut config = options.swarms.clone();
+    config.ticket_renew_us = options.ticket_life_s * 1_000_000 / 2;
+    let connections_max = config.clients_max;
+    let tickets = Tickets::new(key, options.ticket_life_s);
+    let (events, queue) = mpsc::channel(EVENTS_MAX);
+    let engine = Engine::new(config, tickets, Arc::clone(&counters));
+    let engine = tokio::spawn(engine.run(queue, stop.clone()));
+
+    let patience = options.limits.hello_timeout;
+    let room = Arc::new(Room {
+        events,
+        counters: Arc::clone(&counters),
+        limits: options.limits,
+        tracker_key: public_key,
+        stun_ports: stun_addresses.iter().map(SocketAddr::port).collect(),
+        announce_ms: options.announce_ms,
+        stop: stop.clone(),
+    });
+    let tasks = TaskTracker::new();
+    let door = Door::new(listener, connections_max, patience, Arc::clone(&counters));
+    let door = tokio::spawn(run_door(door, Arc::clone(&room), tasks.clone(), doors.clone()));
+    for socket in sockets {
+        tokio::spawn(stun_server::run(socket, Arc::clone(&counters), stop.clone()));
+    }
+    let drain = Duration::from_millis(options.drain_ms.into());
+    let _stop = stop.drop_guard();
+    Ok(Serving { address, stun_addresses, key: public_key, room, tasks, engine, door, doors, drain, _stop })
+}
+
+impl Serving {
+    /// Figures of the server; `None` once it has stopped.
+    pub async fn stats(&self) -> Option<ServerStats> {
+        http::stats(&self.room).await
+    }
+
+    /// Stops in order: takes no further clients, tells all others, closes their connections spread over the drain time.
+    pub async fn shutdown(self) {
+        self.doors.cancel();
+        // Ends by the line above, and frees the port for the next tracker.
+        let _ = self.door.await;
+        if self.room.events.send(Event::Drain { over: self.drain }).await.is_ok() {
+            // An engine that failed has closed all connections too.
+            let _ = self.engine.await;
+        }
+        self.tasks.close();
+        if tokio::time::timeout(LAST_MESSAGES, self.tasks.wait()).await.is_err() {
+            tracing::debug!("some clients did not read their last messages");
+        }
+    }
+}
+
+async fn run_door(door: Door, room: Arc<Room>, tasks: TaskTracker, doors: CancellationToken) {
+    let service = http::router(room, tasks).into_make_service_with_connect_info::<Caller>();
+    tokio::select! {
+        served = axum::serve(door, service) => {
+            if let Err(error) = served {
+                tracing::error!(%error, "the TCP service ended");
+            }
+        }
+        () = doors.cancelled() => {}
+    }
+}
