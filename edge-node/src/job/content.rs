@@ -120,6 +120,16 @@ impl Content {
         self.waiting.is_empty()
     }
 
+    /// Whether staging is at rest: all is written, and no checkpoint reads it. From then on the install syncs it, and
+    /// no checkpoint begins.
+    pub(super) fn rest(&mut self) -> bool {
+        let rests = self.is_written() && !self.checkpoint.is_under_way;
+        if rests {
+            self.dirty.clear();
+        }
+        rests
+    }
+
     /// Whether all that was taken in is on disk and in a checkpoint.
     pub(super) fn is_settled(&self) -> bool {
         self.is_written() && self.dirty.is_empty() && !self.checkpoint.is_under_way

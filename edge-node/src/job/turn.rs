@@ -50,7 +50,7 @@ impl Job {
     /// Goes on to the next phase where this one is over; whether the job is.
     fn advance(&mut self) -> Result<bool, GetError> {
         match &self.phase {
-            Phase::Fetching if self.core.is_complete() && self.content.is_written() => {
+            Phase::Fetching if self.core.is_complete() && self.content.rest() => {
                 self.progress.fetched();
                 self.start_install();
                 Ok(false)

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::origin::OriginError;
+use crate::origin::{OriginError, OriginFault};
 use crate::release::{ReleaseError, TrustError};
 use crate::store::{InstallError, ScanError};
 
@@ -85,7 +85,14 @@ impl GetError {
 
 impl From<OriginError> for GetError {
     fn from(error: OriginError) -> Self {
-        Self::Origin(format!("the origin does not deliver: {error}"))
+        match error.fault {
+            OriginFault::Wrong(_) | OriginFault::TooLong(_) => {
+                Self::Forged(format!("{error}; nothing of it was kept, tell the publisher"))
+            }
+            OriginFault::Unreachable(_) | OriginFault::Status(_) | OriginFault::Stalled(_) => {
+                Self::Origin(format!("the origin does not deliver: {error}"))
+            }
+        }
     }
 }
 

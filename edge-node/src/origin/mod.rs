@@ -8,5 +8,5 @@ mod run;
 mod slices;
 
 pub(crate) use client::{Origin, OriginConfig};
-pub(crate) use error::OriginError;
+pub(crate) use error::{OriginError, OriginFault};
 pub(crate) use run::{RunEvent, Runs};

@@ -1,0 +1,10 @@
+//! The node against a real origin on loopback, in process where that shows the same, as a program where it does not.
+
+mod crooked;
+mod failures;
+mod install;
+mod program;
+mod resume;
+mod site;
+mod tree;
+mod update;

@@ -1,0 +1,124 @@
+//! A publisher with its origin, and nodes that get from it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use freshet_edge_node::{Event, GetError, GetOptions, PublicKey, Report, get};
+use freshet_origin::{Keys, PublishOptions, Published, ServeOptions, Serving, Store};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub const CONTENT: &str = "game/demo";
+
+/// A publisher's machine.
+pub struct Site {
+    pub folder: TempDir,
+    keys: PathBuf,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        // A second test in the same process finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir().expect("folder");
+        let keys = folder.path().join("keys");
+        Keys::create(&keys, "game").expect("keys");
+        Self { folder, keys }
+    }
+
+    pub fn key(&self) -> PublicKey {
+        self.load_keys().public()
+    }
+
+    pub fn load_keys(&self) -> Keys {
+        Keys::load(&self.keys).expect("keys")
+    }
+
+    /// A folder of this name to fill and publish.
+    pub fn source(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join("sources").join(name);
+        std::fs::create_dir_all(&path).expect("made");
+        path
+    }
+
+    /// Where the origin's files are; their paths are those of its URLs.
+    pub fn store_folder(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    pub fn content_file(&self, name: &str) -> PathBuf {
+        self.store_folder().join(CONTENT).join(name)
+    }
+
+    /// Files of a collection such as `packs`.
+    pub fn content_files(&self, collection: &str) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.content_file(collection)).expect("published");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
+        files.retain(|path| path.extension().is_none());
+        files.sort();
+        files
+    }
+
+    fn store(&self) -> Store {
+        let folder = self.store_folder();
+        std::fs::create_dir_all(&folder).expect("made");
+        Store::open(folder.to_str().expect("UTF-8")).expect("store")
+    }
+
+    pub async fn publish(&self, source: &Path, version: &str) -> Published {
+        self.publish_naming(source, version, Vec::new()).await
+    }
+
+    /// As [`Site::publish`]; the channel names these trackers.
+    pub async fn publish_naming(&self, source: &Path, version: &str, trackers: Vec<String>) -> Published {
+        let name = |text: &str| text.parse().expect("name");
+        let content = CONTENT.parse().expect("name");
+        let mut options =
+            PublishOptions::new(self.store(), self.load_keys(), source.to_owned(), content, name(version));
+        options.trackers = trackers;
+        freshet_origin::publish(options).await.expect("published")
+    }
+
+    pub async fn serve(&self) -> Serving {
+        freshet_origin::serve(ServeOptions::new(self.store(), SocketAddr::from(([127, 0, 0, 1], 0))))
+            .await
+            .expect("serving")
+    }
+
+    /// An installation folder of this name.
+    pub fn target(&self, name: &str) -> PathBuf {
+        self.folder.path().join("targets").join(name)
+    }
+
+    /// Options to get the live channel from `base` into the target `name`, without peers.
+    pub fn options(&self, base: &str, name: &str) -> GetOptions {
+        let url = format!("{}/{CONTENT}/channels/live", base.trim_end_matches('/'));
+        let mut options = GetOptions::new(&url, self.target(name)).expect("good URL");
+        options.key = Some(self.key());
+        options.policy.p2p = false;
+        options.give_up_after = Duration::from_secs(3);
+        options
+    }
+}
+
+/// Runs a job to its end.
+pub async fn run(options: GetOptions) -> (Report, Result<(), GetError>) {
+    let (sender, mut events) = mpsc::channel::<Event>(16);
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    get(options, sender, CancellationToken::new(), Instant::now()).await
+}
+
+/// Runs a job that must succeed.
+pub async fn installed(options: GetOptions) -> Report {
+    let (report, result) = run(options).await;
+    result.expect("installed");
+    report
+}
+
+/// Runs a job that must fail.
+pub async fn refused(options: GetOptions) -> GetError {
+    run(options).await.1.expect_err("refused")
+}
