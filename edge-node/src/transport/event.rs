@@ -28,7 +28,8 @@ pub enum TransportEvent {
         /// The frame.
         frame: Frame,
     },
-    /// Payload of an own request came in. Coarse: at most every 16 KiB, and not more often than a slow peer needs.
+    /// Payload of an own request came in. Coarse: after the first 16 KiB, then at most every 16 KiB and every 50 ms;
+    /// what comes after the last report is not told apart from the answer.
     Progress {
         /// The link.
         link: LinkId,

@@ -143,7 +143,9 @@ impl LinkHandle {
     fn command(&self, command: Command) {
         match self.commands.try_send(command) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => self.close("the link cannot keep up with its commands"),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.close("the link cannot keep up with its commands")
+            }
         }
     }
 }

@@ -1,0 +1,187 @@
+//! The network between peers: links over one UDP socket, on which chunks are asked for, sent and verified.
+//!
+//! The job drives it with [`Transport`] and [`LinkHandle`], and hears of it through one bounded channel of
+//! [`TransportEvent`]s.
+
+mod admission;
+mod answer;
+mod event;
+mod frames;
+mod hello;
+mod limits;
+mod link;
+mod meter;
+mod printable;
+mod quic;
+mod seats;
+mod switchboard;
+pub(crate) mod tls;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use freshet_protocol::{Candidate, KeyId, Locality, PublicKey, SwarmId};
+use tokio::sync::mpsc;
+
+pub use event::{Answer, PeerInfo, TransportEvent};
+pub use limits::LINKS_MAX;
+pub use link::LinkHandle;
+pub use tls::CertificateError;
+
+use crate::identity::Identity;
+use limits::{CLOSE_TIME, EVENTS_MAX};
+use quic::Quic;
+use seats::Pairing;
+use switchboard::Switchboard;
+
+/// How a link finds its rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Congestion {
+    /// CUBIC (RFC 9438): fair to what else uses the line.
+    #[default]
+    Cubic,
+    /// BBR: keeps its rate on paths that lose packets at random, where CUBIC falls to a hundredth; may crowd out others.
+    Bbr,
+}
+
+/// The knobs of QUIC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuicSettings {
+    /// How links find their rate.
+    pub congestion: Congestion,
+    /// Whether the kernel cuts batches into datagrams (GSO). Off costs three quarters of the rate; only for drivers
+    /// that lose such batches.
+    pub segmentation_offload: bool,
+}
+
+impl Default for QuicSettings {
+    fn default() -> Self {
+        Self { congestion: Congestion::default(), segmentation_offload: true }
+    }
+}
+
+/// What a transport is made of.
+#[derive(Debug, Clone)]
+pub struct TransportConfig {
+    /// Where to listen; port 0 picks one. An IPv6 wildcard takes IPv4 as well.
+    pub listen: SocketAddr,
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// Program and version as peers see it, at most 64 bytes.
+    pub agent: String,
+    /// Most links at once, dialed and accepted together.
+    pub links_max: usize,
+    /// The knobs of QUIC.
+    pub quic: QuicSettings,
+}
+
+impl TransportConfig {
+    /// Defaults for a node at `listen`.
+    pub fn new(listen: SocketAddr, identity: Arc<Identity>) -> Self {
+        let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { listen, identity, agent, links_max: LINKS_MAX, quic: QuicSettings::default() }
+    }
+}
+
+/// Why there is no transport.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The socket could not be had.
+    #[error("cannot listen on UDP {address}: {source}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why it failed; [`std::io::ErrorKind::AddrInUse`] when another program has the port.
+        source: std::io::Error,
+    },
+    /// The certificate of the identity could not be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The agent's name is too long for a Hello.
+    #[error("agent name {0:?} is longer than {max} bytes", max = freshet_protocol::limits::AGENT_BYTES_MAX)]
+    Agent(String),
+}
+
+/// The network side of a node. Cheap to clone; all calls but [`Transport::bind`] and [`Transport::close`] return at
+/// once.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    board: Arc<Switchboard>,
+    quic: Quic,
+    local_address: SocketAddr,
+}
+
+impl Transport {
+    /// Binds the socket. Peers are let in once there is a swarm, a ticket and a trusted tracker.
+    ///
+    /// # Errors
+    /// [`TransportError`] when the socket cannot be had or the configuration is not usable.
+    pub async fn bind(
+        config: TransportConfig,
+    ) -> Result<(Self, mpsc::Receiver<TransportEvent>), TransportError> {
+        if config.agent.len() > freshet_protocol::limits::AGENT_BYTES_MAX {
+            return Err(TransportError::Agent(config.agent));
+        }
+        let (events_in, events) = mpsc::channel(EVENTS_MAX);
+        let board = Arc::new(Switchboard::new(config.identity, config.agent, config.links_max, events_in));
+        let quic = Quic::bind(config.listen, config.quic, Arc::clone(&board))?;
+        let local_address =
+            quic.local_address().map_err(|source| TransportError::Bind { address: config.listen, source })?;
+        Ok((Self { board, quic, local_address }, events))
+    }
+
+    /// Where the socket is bound.
+    pub fn local_address(&self) -> SocketAddr {
+        self.local_address
+    }
+
+    /// Dials the owner of `key`. Leads to one `LinkUp` with this pair number, or one `DialFailed`.
+    pub fn dial(&self, pair: u64, candidates: Vec<Candidate>, key: KeyId, locality: Locality) {
+        self.quic.dial(Pairing { pair, locality }, candidates, key);
+    }
+
+    /// Remembers that the owner of `key` is going to dial, so that its link carries this pair number. Others may link
+    /// as well; a dial that never comes is forgotten in silence.
+    pub fn expect(&self, pair: u64, key: KeyId, locality: Locality) {
+        self.board.seats().expect(key, Pairing { pair, locality }, Instant::now());
+    }
+
+    /// The ticket to show from now on, as it has just come from the tracker. Live links keep theirs.
+    pub fn set_ticket(&self, ticket: Vec<u8>) {
+        self.board.set_ticket(ticket);
+    }
+
+    /// The trackers whose tickets count from now on.
+    pub fn trust_trackers(&self, keys: Vec<PublicKey>) {
+        self.board.admission().trust_trackers(keys);
+    }
+
+    /// Whether tickets stay good for 6 h beyond their expiry: only while no tracker answers.
+    pub fn set_grace(&self, has_grace: bool) {
+        self.board.admission().set_grace(has_grace);
+    }
+
+    /// Refuses the owner of `key` from now on, and closes its link.
+    pub fn ban(&self, key: KeyId) {
+        self.board.ban(key);
+    }
+
+    /// The swarm that tickets must name.
+    pub fn set_swarm(&self, swarm: SwarmId) {
+        self.board.admission().set_swarm(swarm);
+    }
+
+    /// Says Bye on all links and closes the socket, within 500 ms whatever the peers do.
+    pub async fn close(&self) {
+        let closed = async {
+            self.board.tasks.close();
+            self.board.seats().links().for_each(|link| link.close("this node stops"));
+            // Dials and handshakes have nothing to say Bye to.
+            let _ = tokio::time::timeout(limits::BYE_TIME * 3 / 2, self.board.tasks.wait()).await;
+            self.quic.close().await;
+        };
+        // What is not told by then, the peers learn from silence.
+        let _ = tokio::time::timeout(CLOSE_TIME, closed).await;
+    }
+}

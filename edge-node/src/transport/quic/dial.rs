@@ -1,0 +1,101 @@
+//! Dialing a peer by its candidate addresses: each gets a head start over the next, the first that shakes hands counts.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use freshet_protocol::{Candidate, KeyId, Transport};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use quinn::{Connecting, Connection};
+use tokio::time::Instant;
+
+use super::link::Opened;
+use super::{Quic, describe, meet};
+use crate::transport::event::TransportEvent;
+use crate::transport::limits::{CANDIDATE_STAGGER, CONNECT_TIME};
+use crate::transport::seats::Pairing;
+use crate::transport::tls::SERVER_NAME;
+
+/// Dials, and stays as the link's task.
+pub(super) async fn dial(quic: Quic, pairing: Pairing, candidates: Vec<Candidate>, key: KeyId) {
+    let started = quic.board.seats().start_dial(key);
+    let met = match started {
+        Ok(()) => {
+            let met = meet_any(&quic, pairing, candidates, key).await;
+            quic.board.seats().end_dial(key);
+            met
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match met {
+        Ok(link) => link.run().await,
+        Err(reason) => {
+            let failed = TransportEvent::DialFailed { pair: pairing.pair, reason };
+            // Without a job nobody waits for the outcome.
+            let _ = quic.board.tell(failed).await;
+        }
+    }
+}
+
+/// Tries one candidate after the other until one leads to the peer that is meant.
+async fn meet_any(
+    quic: &Quic,
+    pairing: Pairing,
+    candidates: Vec<Candidate>,
+    key: KeyId,
+) -> Result<Opened, String> {
+    let is_quic = |candidate: &Candidate| candidate.transport == Transport::Quic;
+    let addresses = candidates.into_iter().filter(is_quic).map(|candidate| candidate.address).collect();
+    let mut race = Race { waiting: addresses, running: FuturesUnordered::new(), next_at: Instant::now() };
+    let deadline = Instant::now() + CONNECT_TIME;
+    let mut reason = "the peer has no address for QUIC".to_owned();
+    loop {
+        match tokio::time::timeout_at(deadline, race.next(quic)).await {
+            Ok(Some(Ok(connection))) => match meet::as_dialer(&quic.board, connection, key, pairing).await {
+                Ok(link) => return Ok(link),
+                Err(error) => reason = error,
+            },
+            Ok(Some(Err(error))) => reason = error,
+            Ok(None) => return Err(reason),
+            Err(_) => return Err(format!("the peer does not answer within {} s", CONNECT_TIME.as_secs())),
+        }
+    }
+}
+
+struct Race {
+    waiting: VecDeque<SocketAddr>,
+    running: FuturesUnordered<Connecting>,
+    next_at: Instant,
+}
+
+impl Race {
+    /// The next handshake that ends, well or not; none when there is no address left.
+    async fn next(&mut self, quic: &Quic) -> Option<Result<Connection, String>> {
+        loop {
+            if self.waiting.is_empty() && self.running.is_empty() {
+                return None;
+            }
+            // Where all before have failed, the next one need not wait.
+            let next_at = if self.running.is_empty() { Instant::now() } else { self.next_at };
+            tokio::select! {
+                Some(ended) = self.running.next() => return Some(ended.map_err(|error| describe(&error))),
+                () = tokio::time::sleep_until(next_at), if !self.waiting.is_empty() => {
+                    if let Err(error) = self.start_next(quic) {
+                        return Some(Err(error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_next(&mut self, quic: &Quic) -> Result<(), String> {
+        let Some(address) = self.waiting.pop_front() else { return Ok(()) };
+        let connecting = quic
+            .endpoint
+            .connect_with(quic.client.clone(), address, SERVER_NAME)
+            .map_err(|error| format!("{address}: {error}"))?;
+        self.running.push(connecting);
+        self.next_at = Instant::now() + CANDIDATE_STAGGER;
+        Ok(())
+    }
+}

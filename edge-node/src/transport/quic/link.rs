@@ -1,0 +1,316 @@
+//! The task of a link: it owns the link's state, starts a task for each request, and tells the job what happens.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use freshet_protocol::limits::LINK_REQUESTS_MAX;
+use freshet_protocol::{Decoded, Frame, RIGHT_RECEIVE, RIGHT_SEND, RefuseReason, Request};
+use freshet_swarm::{LinkId, RequestId};
+use quinn::{Connection, RecvStream, SendStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::ask::AskTask;
+use super::control::ControlWriter;
+use super::meet::REASON_BYTES_MAX;
+use super::serve::{ServeTask, read_request};
+use super::{CODE_BYE, CODE_MISBEHAVED, describe};
+use crate::transport::PeerInfo;
+use crate::transport::event::{Answer, TransportEvent};
+use crate::transport::frames::{FrameReadError, FrameReader, ReadFrame};
+use crate::transport::limits::{BYE_TIME, CONTROL_FRAMES_S};
+use crate::transport::link::{Ask, Command, LinkState, Reply};
+use crate::transport::meter::ControlMeter;
+use crate::transport::printable::{cut, printable};
+use crate::transport::switchboard::{Seated, Switchboard};
+
+/// How often the round-trip time is taken from the connection.
+const MEASURE_TIME: Duration = Duration::from_secs(1);
+
+/// A link whose Hello is done.
+pub(super) struct Opened {
+    pub(super) board: Arc<Switchboard>,
+    pub(super) connection: Connection,
+    pub(super) seated: Seated,
+    pub(super) peer: PeerInfo,
+    /// What the peer's ticket allows.
+    pub(super) rights: u64,
+    pub(super) send: SendStream,
+    pub(super) reader: FrameReader<RecvStream>,
+}
+
+/// How a task of a stream ended.
+pub(super) enum StreamEnd {
+    /// A request came in; its answer goes onto the stream.
+    Asked {
+        asked: Request,
+        send: SendStream,
+    },
+    AskEnded(RequestId),
+    ServeEnded(u64),
+    /// The peer broke a rule.
+    Misbehaved(String),
+    /// The control stream cannot be written any more.
+    ControlLost,
+    /// Nothing that matters.
+    Nothing,
+}
+
+/// Why a link ends.
+enum LinkEnd {
+    /// This side wants it.
+    Closing(String),
+    /// The peer said Bye.
+    Bye(String),
+    Misbehaved(String),
+    /// The connection is gone.
+    Lost(String),
+}
+
+struct QuicLink {
+    board: Arc<Switchboard>,
+    connection: Connection,
+    link: LinkId,
+    rights: u64,
+    state: Arc<LinkState>,
+    commands: mpsc::Receiver<Command>,
+    control: FrameReader<RecvStream>,
+    meter: ControlMeter,
+    /// Own requests that wait for their end.
+    asks: BTreeMap<RequestId, CancellationToken>,
+    /// The peer's requests that wait for the job's word; none once it has been given.
+    asked: BTreeMap<u64, Option<oneshot::Sender<Reply>>>,
+    tasks: JoinSet<StreamEnd>,
+    bye: oneshot::Sender<String>,
+}
+
+impl Opened {
+    /// Runs the link to its end.
+    pub(super) async fn run(self) {
+        let Self { board, connection, seated, peer, rights, send, reader } = self;
+        let (key, link) = (peer.key, seated.handle.link());
+        let state = Arc::clone(&seated.mailbox.state);
+        let (bye, bye_out) = oneshot::channel();
+        let writer = ControlWriter {
+            stream: send,
+            frames: seated.mailbox.frames,
+            state: Arc::clone(&state),
+            bye: bye_out,
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            match writer.run().await {
+                Ok(()) => StreamEnd::Nothing,
+                Err(_) => StreamEnd::ControlLost,
+            }
+        });
+        // A job that is gone is seen by the link's task.
+        let _ = board.tell(TransportEvent::LinkUp { link, handle: seated.handle, peer }).await;
+        let running = QuicLink {
+            board: Arc::clone(&board),
+            connection,
+            link,
+            rights,
+            state,
+            commands: seated.mailbox.commands,
+            control: reader,
+            meter: ControlMeter::new(Instant::now()),
+            asks: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            tasks,
+            bye,
+        };
+        let reason = running.run().await;
+        board.seats().leave(key, link);
+        let _ = board.tell(TransportEvent::LinkDown { link, reason }).await;
+    }
+}
+
+impl QuicLink {
+    async fn run(mut self) -> String {
+        let end = self.drive().await;
+        self.end(end).await
+    }
+
+    async fn drive(&mut self) -> LinkEnd {
+        let mut measure = tokio::time::interval(MEASURE_TIME);
+        let (state, events) = (Arc::clone(&self.state), self.board.events.clone());
+        let closing = state.closing();
+        tokio::pin!(closing);
+        loop {
+            let ended = tokio::select! {
+                reason = &mut closing => Err(LinkEnd::Closing(reason.to_owned())),
+                () = events.closed() => Err(LinkEnd::Closing("this node stops".to_owned())),
+                Some(command) = self.commands.recv() => {
+                    self.obey(command).await;
+                    Ok(())
+                }
+                frame = self.control.next() => self.take_control(frame).await,
+                stream = self.connection.accept_bi() => match stream {
+                    Ok((send, recv)) => {
+                        self.tasks.spawn(read_request(send, recv));
+                        Ok(())
+                    }
+                    Err(error) => Err(LinkEnd::Lost(describe(&error))),
+                },
+                Some(end) = self.tasks.join_next() => self.stream_ended(end).await,
+                _ = measure.tick() => {
+                    self.state.measured(self.connection.rtt());
+                    Ok(())
+                }
+            };
+            if let Err(end) = ended {
+                return end;
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Request(ask) => self.ask(ask).await,
+            Command::Cancel(request) => {
+                if let Some(cancelled) = self.asks.get(&request) {
+                    cancelled.cancel();
+                }
+            }
+            Command::Reply { request, reply } => {
+                // A request that was taken back meanwhile has no receiver any more.
+                if let Some(waiting) = self.asked.get_mut(&request).and_then(Option::take) {
+                    let _ = waiting.send(reply);
+                }
+            }
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) {
+        let refusal = if self.rights & RIGHT_SEND == 0 {
+            Some(RefuseReason::NotSharing)
+        } else if self.asks.len() >= LINK_REQUESTS_MAX {
+            Some(RefuseReason::Busy)
+        } else {
+            None
+        };
+        if let Some(reason) = refusal {
+            let (link, request, answer) = (self.link, ask.request, Answer::Refused(reason));
+            let _ = self.board.tell(TransportEvent::Answer { link, request, answer }).await;
+            return;
+        }
+        let cancelled = CancellationToken::new();
+        self.asks.insert(ask.request, cancelled.clone());
+        let (board, connection) = (Arc::clone(&self.board), self.connection.clone());
+        self.tasks.spawn(AskTask { board, connection, link: self.link, ask, cancelled }.run());
+    }
+
+    async fn take_control(
+        &mut self,
+        frame: Result<Option<ReadFrame>, FrameReadError>,
+    ) -> Result<(), LinkEnd> {
+        let frame = match frame {
+            Ok(Some(frame)) => frame,
+            Err(FrameReadError::Frame(error)) => return Err(LinkEnd::Misbehaved(error.to_string())),
+            Ok(None) | Err(FrameReadError::Truncated) => {
+                return Err(LinkEnd::Lost("the peer ended the control stream".to_owned()));
+            }
+            Err(FrameReadError::Io(error)) => {
+                let closed = self.connection.close_reason();
+                return Err(LinkEnd::Lost(
+                    closed.map_or_else(|| printable(&error.to_string()), |e| describe(&e)),
+                ));
+            }
+        };
+        if !self.meter.charge(Instant::now(), frame.bytes) {
+            return Err(LinkEnd::Misbehaved(format!("more than {CONTROL_FRAMES_S} control frames a second")));
+        }
+        let frame = match frame.decoded {
+            Decoded::Skipped(_) => return Ok(()),
+            Decoded::Frame(frame) => frame,
+        };
+        let bye = match &frame {
+            Frame::Release { .. }
+            | Frame::Have { .. }
+            | Frame::Withdraw { .. }
+            | Frame::Fetching { .. }
+            | Frame::Pointer { .. }
+            | Frame::Keys { .. }
+            | Frame::Ticket { .. } => None,
+            Frame::Bye { reason } => Some(printable(reason)),
+            Frame::Hello(_)
+            | Frame::Proof { .. }
+            | Frame::Request(_)
+            | Frame::Data(_)
+            | Frame::Refuse { .. }
+            | Frame::Cancel { .. } => {
+                return Err(LinkEnd::Misbehaved(
+                    "a frame that does not belong on the control stream".to_owned(),
+                ));
+            }
+        };
+        let _ = self.board.tell(TransportEvent::Frame { link: self.link, frame }).await;
+        bye.map_or(Ok(()), |reason| Err(LinkEnd::Bye(reason)))
+    }
+
+    async fn stream_ended(&mut self, end: Result<StreamEnd, tokio::task::JoinError>) -> Result<(), LinkEnd> {
+        match end {
+            Ok(StreamEnd::Asked { asked, send }) => return self.asked(asked, send).await,
+            Ok(StreamEnd::AskEnded(request)) => drop(self.asks.remove(&request)),
+            Ok(StreamEnd::ServeEnded(request)) => drop(self.asked.remove(&request)),
+            Ok(StreamEnd::Misbehaved(why)) => return Err(LinkEnd::Misbehaved(why)),
+            Ok(StreamEnd::ControlLost) => return Err(LinkEnd::Lost("the control stream broke".to_owned())),
+            Ok(StreamEnd::Nothing) => {}
+            Err(error) => return Err(LinkEnd::Lost(format!("a task of the link failed: {error}"))),
+        }
+        Ok(())
+    }
+
+    async fn asked(&mut self, asked: Request, send: SendStream) -> Result<(), LinkEnd> {
+        let request = asked.request;
+        if self.asked.contains_key(&request) {
+            return Err(LinkEnd::Misbehaved(format!("request number {request} is in use")));
+        }
+        let (waiting, reply) = oneshot::channel();
+        if self.rights & RIGHT_RECEIVE == 0 {
+            let _ = waiting.send(Reply::Refuse(RefuseReason::NotSharing));
+            self.asked.insert(request, None);
+        } else {
+            self.asked.insert(request, Some(waiting));
+            let _ = self.board.tell(TransportEvent::Asked { link: self.link, asked }).await;
+        }
+        let (board, connection, link) = (Arc::clone(&self.board), self.connection.clone(), self.link);
+        self.tasks.spawn(ServeTask { board, connection, link, asked, send, reply }.run());
+        Ok(())
+    }
+
+    /// Closes the connection, waits for the tasks of all streams to tell their ends, and says why the link is down.
+    async fn end(self, end: LinkEnd) -> String {
+        // Without its other end the writer of the control stream ends as well.
+        let Self { connection, bye, mut tasks, .. } = self;
+        let reason = match end {
+            LinkEnd::Closing(reason) => {
+                // The peer answers Bye by closing; one that does not is closed without.
+                let _ = bye.send(reason.clone());
+                let _ = tokio::time::timeout(BYE_TIME, connection.closed()).await;
+                connection.close(CODE_BYE, cut(&reason, REASON_BYTES_MAX).as_bytes());
+                reason
+            }
+            LinkEnd::Bye(reason) => {
+                drop(bye);
+                connection.close(CODE_BYE, b"bye");
+                format!("the peer closed: {reason}")
+            }
+            LinkEnd::Misbehaved(why) => {
+                drop(bye);
+                connection.close(CODE_MISBEHAVED, cut(&why, REASON_BYTES_MAX).as_bytes());
+                format!("the peer misbehaved: {why}")
+            }
+            LinkEnd::Lost(reason) => {
+                drop(bye);
+                connection.close(CODE_BYE, b"");
+                reason
+            }
+        };
+        while tasks.join_next().await.is_some() {}
+        reason
+    }
+}

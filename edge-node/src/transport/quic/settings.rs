@@ -1,0 +1,97 @@
+//! The knobs of QUIC and of its UDP socket, and why they stand where they stand.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use freshet_protocol::limits::LINK_REQUESTS_MAX;
+use quinn::congestion::{BbrConfig, CubicConfig};
+use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::transport::{Congestion, QuicSettings};
+
+/// Socket buffers asked for, in bytes; systems cap them. The kernel's default overflows at bursts of a few
+/// milliseconds, and each overflow halves the rate.
+const SOCKET_BUFFER_BYTES: [usize; 2] = [8 << 20, 4 << 20];
+/// Unread bytes that a peer may have under way on one stream: the largest chunk and its heads.
+const STREAM_WINDOW_BYTES: u32 = 5 << 19;
+/// The same for the whole link: 64 chunks of average size.
+const LINK_WINDOW_BYTES: u32 = 8 << 20;
+/// Bytes accepted from the job and not yet acknowledged; full 80 MB/s at a round trip of 100 ms.
+const SEND_WINDOW_BYTES: u64 = 8 << 20;
+/// Streams a peer may have open: its requests, and the control stream.
+const STREAMS_MAX: u32 = LINK_REQUESTS_MAX as u32 + 1;
+/// Largest UDP payload probed for: Ethernet less IPv6 and UDP heads.
+const MTU_MAX: u16 = 1452;
+/// Packets after which a peer must acknowledge. Home uplinks are narrow, and each acknowledgement takes from one.
+const ACK_PACKETS: u32 = 10;
+/// Longest wait of a peer with an acknowledgement.
+const ACK_DELAY: Duration = Duration::from_millis(20);
+/// Keeps NAT mappings open, of which the shortest live about 30 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Silence after which a link is gone.
+const IDLE_MS: u32 = 15_000;
+/// Assumed until measured. Quinn's 333 ms makes a first packet lost in a NAT cost a second.
+const INITIAL_RTT: Duration = Duration::from_millis(100);
+
+/// Connections that wait to be looked at; the kernel's buffer before them is larger.
+pub(super) const INCOMING_MAX: usize = 256;
+/// Bytes that a connection may send before it is looked at.
+pub(super) const INCOMING_BYTES_MAX: u64 = 64 << 10;
+
+/// Settings of the socket. Connection ids keep quinn's form: 8 bytes, hashed with a key of the endpoint, so that
+/// strangers' datagrams are dropped at sight.
+pub(super) fn endpoint() -> EndpointConfig {
+    let mut config = EndpointConfig::default();
+    // STUN shares the socket and is told from QUIC by this bit.
+    config.grease_quic_bit(false);
+    config
+}
+
+/// Settings of each connection.
+pub(super) fn connection(settings: QuicSettings) -> Arc<TransportConfig> {
+    let mut config = TransportConfig::default();
+    let mut mtu = MtuDiscoveryConfig::default();
+    mtu.upper_bound(MTU_MAX);
+    let mut ack = AckFrequencyConfig::default();
+    ack.ack_eliciting_threshold(ACK_PACKETS.into()).max_ack_delay(Some(ACK_DELAY));
+    config
+        .mtu_discovery_config(Some(mtu))
+        .ack_frequency_config(Some(ack))
+        .stream_receive_window(STREAM_WINDOW_BYTES.into())
+        .receive_window(LINK_WINDOW_BYTES.into())
+        .send_window(SEND_WINDOW_BYTES)
+        .max_concurrent_bidi_streams(STREAMS_MAX.into())
+        .max_concurrent_uni_streams(0_u32.into())
+        .datagram_receive_buffer_size(None)
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_MS))))
+        .initial_rtt(INITIAL_RTT)
+        .enable_segmentation_offload(settings.segmentation_offload);
+    match settings.congestion {
+        Congestion::Cubic => config.congestion_controller_factory(Arc::new(CubicConfig::default())),
+        Congestion::Bbr => config.congestion_controller_factory(Arc::new(BbrConfig::default())),
+    };
+    Arc::new(config)
+}
+
+/// The one UDP socket of the node.
+pub(super) fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        // IPv4 peers come through the same socket.
+        socket.set_only_v6(false)?;
+    }
+    // A smaller buffer costs speed, nothing else.
+    let _ = SOCKET_BUFFER_BYTES.iter().find(|&&bytes| socket.set_recv_buffer_size(bytes).is_ok());
+    let _ = SOCKET_BUFFER_BYTES.iter().find(|&&bytes| socket.set_send_buffer_size(bytes).is_ok());
+    socket.bind(&address.into())?;
+    tracing::debug!(
+        receive_bytes = socket.recv_buffer_size().unwrap_or_default(),
+        send_bytes = socket.send_buffer_size().unwrap_or_default(),
+        "socket buffers"
+    );
+    Ok(socket.into())
+}

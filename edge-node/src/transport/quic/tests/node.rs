@@ -1,0 +1,124 @@
+//! A node under test: a transport with its ticket, and what a job would do with its events.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use freshet_protocol::{
+    Candidate, KeyId, Locality, PeerId, RIGHT_RECEIVE, RIGHT_SEND, SigningKey, SwarmId, Ticket,
+    Transport as Way,
+};
+use freshet_swarm::LinkId;
+use tokio::sync::mpsc;
+
+use crate::identity::Identity;
+use crate::transport::{LinkHandle, PeerInfo, Transport, TransportConfig, TransportEvent};
+
+/// More than any of these tests should take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(super) fn tracker() -> SigningKey {
+    SigningKey::from_seed(&[100; 32])
+}
+
+pub(super) fn swarm() -> SwarmId {
+    SwarmId::of(b"the swarm of these tests")
+}
+
+pub(super) fn unix_s() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()
+}
+
+/// A good ticket for `key`, to be bent by tests.
+pub(super) fn ticket(key: KeyId) -> Ticket {
+    let peer = PeerId::try_from(7).expect("small");
+    let (issued, rights) = (unix_s(), RIGHT_RECEIVE | RIGHT_SEND);
+    Ticket { peer, key, issued, expires: issued + 600, rights, swarms: vec![swarm()] }
+}
+
+pub(super) fn identity(seed: u8) -> Arc<Identity> {
+    Arc::new(Identity::from_seed(&[seed; 32]).expect("identity"))
+}
+
+/// Waits, but not for ever.
+pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("comes in time")
+}
+
+pub(super) struct Node {
+    pub(super) transport: Transport,
+    pub(super) events: mpsc::Receiver<TransportEvent>,
+    pub(super) key: KeyId,
+}
+
+impl Node {
+    pub(super) async fn start(seed: u8) -> Self {
+        Self::configured(seed, |_| {}).await
+    }
+
+    pub(super) async fn configured(seed: u8, configure: impl FnOnce(&mut TransportConfig)) -> Self {
+        let identity = identity(seed);
+        let key = identity.key_id();
+        let mut config = TransportConfig::new("127.0.0.1:0".parse().expect("address"), identity);
+        configure(&mut config);
+        let (transport, events) = Transport::bind(config).await.expect("bound");
+        transport.trust_trackers(vec![tracker().public()]);
+        transport.set_swarm(swarm());
+        transport.set_ticket(ticket(key).seal(&tracker()));
+        Self { transport, events, key }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.transport.local_address()
+    }
+
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        vec![Candidate { transport: Way::Quic, address: self.address() }]
+    }
+
+    pub(super) fn dial(&self, pair: u64, other: &Self) {
+        self.transport.dial(pair, other.candidates(), other.key, Locality::SameAddress);
+    }
+
+    pub(super) async fn next(&mut self) -> TransportEvent {
+        soon(self.events.recv()).await.expect("the transport runs")
+    }
+
+    pub(super) async fn link_up(&mut self) -> (LinkHandle, PeerInfo) {
+        match self.next().await {
+            TransportEvent::LinkUp { handle, peer, .. } => (handle, peer),
+            other => panic!("instead of LinkUp: {other:?}"),
+        }
+    }
+
+    pub(super) async fn link_down(&mut self) -> (LinkId, String) {
+        match self.next().await {
+            TransportEvent::LinkDown { link, reason } => (link, reason),
+            other => panic!("instead of LinkDown: {other:?}"),
+        }
+    }
+
+    pub(super) async fn dial_failed(&mut self) -> (u64, String) {
+        match self.next().await {
+            TransportEvent::DialFailed { pair, reason } => (pair, reason),
+            other => panic!("instead of DialFailed: {other:?}"),
+        }
+    }
+}
+
+/// Two nodes and their handles on one link.
+pub(super) struct Linked {
+    pub(super) near: Node,
+    pub(super) far: Node,
+    pub(super) to_far: LinkHandle,
+    pub(super) to_near: LinkHandle,
+}
+
+impl Linked {
+    pub(super) async fn start() -> Self {
+        let (mut near, mut far) = (Node::start(1).await, Node::start(2).await);
+        near.dial(1, &far);
+        let ((to_far, _), (to_near, _)) = (near.link_up().await, far.link_up().await);
+        Self { near, far, to_far, to_near }
+    }
+}

@@ -1,0 +1,191 @@
+//! A peer made of bare QUIC, which says what a test wants it to say.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use freshet_protocol::{
+    Frame, Hello, LinkBinding, PEER_VERSION, PublicKey, Request, Side, Ticket, proof_message,
+};
+use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, ServerConfig};
+
+use super::node::{Node, identity, soon, ticket, tracker};
+use crate::identity::Identity;
+use crate::random::random_bytes;
+use crate::transport::frames::FrameReader;
+use crate::transport::hello::{Admit, Introduction, NotAdmitted, introduce};
+use crate::transport::quic::settings;
+use crate::transport::tls::{self, SERVER_NAME};
+use crate::transport::{LinkHandle, QuicSettings};
+
+/// Lets anyone in whom the tests' tracker knows.
+struct AdmitAny;
+
+impl Admit for AdmitAny {
+    fn admit(&self, _: &PublicKey, ticket: &[u8]) -> Result<Ticket, NotAdmitted> {
+        Ok(Ticket::open(ticket, &[tracker().public()])?)
+    }
+}
+
+pub(super) struct Raw {
+    pub(super) identity: Arc<Identity>,
+    pub(super) endpoint: Endpoint,
+}
+
+/// A raw peer's end of a link.
+pub(super) struct RawLink {
+    pub(super) connection: Connection,
+    pub(super) send: SendStream,
+    /// Kept, since a stream that is dropped tells the node that nobody reads it.
+    _reader: FrameReader<RecvStream>,
+}
+
+impl Raw {
+    pub(super) fn start(seed: u8) -> Self {
+        Self::with_window(seed, 8 << 20)
+    }
+
+    /// One that has room for `window_bytes` unread bytes.
+    pub(super) fn with_window(seed: u8, window_bytes: u32) -> Self {
+        let identity = identity(seed);
+        let mut transport = quinn::TransportConfig::default();
+        transport.receive_window(window_bytes.into());
+        let transport = Arc::new(transport);
+        let mut server =
+            ServerConfig::with_crypto(Arc::new(tls::server_crypto(identity.certificate()).expect("TLS")));
+        server.transport_config(Arc::clone(&transport));
+        let mut client =
+            quinn::ClientConfig::new(Arc::new(tls::client_crypto(identity.certificate()).expect("TLS")));
+        client.transport_config(transport);
+        let socket = settings::socket("127.0.0.1:0".parse().expect("address")).expect("socket");
+        let mut endpoint =
+            crate::transport::quic::new_endpoint(settings::endpoint(), server, socket).expect("endpoint");
+        endpoint.set_default_client_config(client);
+        Self { identity, endpoint }
+    }
+
+    /// Dials without a certificate.
+    pub(super) fn without_certificate(self) -> Self {
+        let mut client = quinn::ClientConfig::new(Arc::new(tls::anonymous_client_crypto().expect("TLS")));
+        client.transport_config(settings::connection(QuicSettings::default()));
+        let mut endpoint = self.endpoint.clone();
+        endpoint.set_default_client_config(client);
+        Self { endpoint, ..self }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.endpoint.local_addr().expect("bound")
+    }
+
+    pub(super) async fn connect(&self, address: SocketAddr) -> Result<Connection, ConnectionError> {
+        soon(self.endpoint.connect(address, SERVER_NAME).expect("may dial")).await
+    }
+
+    pub(super) async fn accept(&self) -> Connection {
+        soon(async { self.endpoint.accept().await.expect("open").await.expect("handshake") }).await
+    }
+
+    /// The hello that a well-behaved peer with a good ticket says.
+    pub(super) fn hello(&self) -> Hello {
+        Hello {
+            version_min: PEER_VERSION,
+            version_max: PEER_VERSION,
+            features: 0,
+            nonce: random_bytes(),
+            key: self.identity.key(),
+            ticket: ticket(self.identity.key_id()).seal(&tracker()),
+            agent: "raw".to_owned(),
+        }
+    }
+
+    pub(super) fn binding(&self, side: Side, connection: &Connection) -> LinkBinding {
+        let own = self.identity.certificate().hash();
+        let theirs = tls::peer_certificate(connection).expect("nodes show certificates");
+        match side {
+            Side::Dialer => LinkBinding { dialer: own, acceptor: theirs },
+            Side::Acceptor => LinkBinding { dialer: theirs, acceptor: own },
+        }
+    }
+
+    async fn introduce(&self, side: Side, connection: Connection) -> RawLink {
+        let (mut send, recv) = match side {
+            Side::Dialer => soon(connection.open_bi()).await,
+            Side::Acceptor => soon(connection.accept_bi()).await,
+        }
+        .expect("control stream");
+        let mut reader = FrameReader::new(recv);
+        let introduction = Introduction {
+            identity: &self.identity,
+            agent: "raw",
+            ticket: ticket(self.identity.key_id()).seal(&tracker()),
+            side,
+            binding: self.binding(side, &connection),
+            expected: None,
+        };
+        introduce(&introduction, &AdmitAny, &mut reader, &mut send).await.expect("introduced");
+        RawLink { connection, send, _reader: reader }
+    }
+
+    /// A link that this peer has dialed, and the node's handle on it.
+    pub(super) async fn link(&self, node: &mut Node) -> (RawLink, LinkHandle) {
+        let link = self.link_unseen(node).await;
+        let (handle, _) = node.link_up().await;
+        (link, handle)
+    }
+
+    /// A link that this peer has dialed; the node's events stay where they are.
+    pub(super) async fn link_unseen(&self, node: &Node) -> RawLink {
+        let connection = self.connect(node.address()).await.expect("handshake");
+        self.introduce(Side::Dialer, connection).await
+    }
+
+    /// Says `hello`, signs its proof with the own key, and waits for the node to close the connection: its reason.
+    pub(super) async fn say(&self, address: SocketAddr, hello: Hello) -> String {
+        let connection = self.connect(address).await.expect("handshake");
+        let (mut send, recv) = soon(connection.open_bi()).await.expect("control stream");
+        let mut reader = FrameReader::new(recv);
+        let own_nonce = hello.nonce;
+        send.write_all(&Frame::Hello(hello).encode()).await.expect("written");
+        if let Ok(Ok(Some(frame))) = tokio::time::timeout(super::super::CONNECT_TIME, reader.next()).await
+            && let freshet_protocol::Decoded::Frame(Frame::Hello(theirs)) = frame.decoded
+        {
+            let binding = self.binding(Side::Dialer, &connection);
+            let message = proof_message(Side::Dialer, &theirs.nonce, &own_nonce, &binding);
+            let proof = Frame::Proof { signature: self.identity.sign(&message) };
+            // The node may have refused already.
+            let _ = send.write_all(&proof.encode()).await;
+        }
+        close_reason(&connection).await
+    }
+}
+
+impl RawLink {
+    pub(super) async fn write(&mut self, bytes: &[u8]) {
+        soon(self.send.write_all(bytes)).await.expect("written");
+    }
+
+    pub(super) async fn closed(&self) -> String {
+        close_reason(&self.connection).await
+    }
+
+    /// The next request of the node, and its stream.
+    pub(super) async fn asked(&self) -> (Request, SendStream) {
+        let (send, recv) = soon(self.connection.accept_bi()).await.expect("a request");
+        let mut reader = FrameReader::new(recv);
+        match soon(reader.next()).await.expect("a frame").expect("a frame").decoded {
+            freshet_protocol::Decoded::Frame(Frame::Request(request)) => {
+                // To the end, so that the node is not told that nobody reads.
+                assert!(soon(reader.next()).await.expect("the end").is_none());
+                (request, send)
+            }
+            other => panic!("instead of a request: {other:?}"),
+        }
+    }
+}
+
+/// Waits until the node closes, and reads why.
+pub(super) async fn close_reason(connection: &Connection) -> String {
+    match soon(connection.closed()).await {
+        ConnectionError::ApplicationClosed(close) => String::from_utf8_lossy(&close.reason).into_owned(),
+        other => panic!("not closed by the node: {other}"),
+    }
+}
