@@ -246,7 +246,8 @@ pub enum ServerMessage {
         peer: PeerId,
         /// Its key.
         key: KeyId,
-        /// Where it may be reached; empty for the side that waits.
+        /// Where it may be reached, over transports that both speak; the side that waits gets them too, to open its
+        /// own NAT towards them.
         candidates: Vec<Candidate>,
         /// Whether this side makes the offer (dials).
         dial: bool,
