@@ -35,6 +35,20 @@ impl TreeDigest {
     }
 }
 
+/// Bytes of all files below `dir`, from their lengths alone.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn tree_bytes(dir: &Path) -> Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(dir).with_context(|| format!("read the folder {}", dir.display()))? {
+        let path = entry.with_context(|| format!("read the folder {}", dir.display()))?.path();
+        let facts = fs::symlink_metadata(&path).with_context(|| format!("look at {}", path.display()))?;
+        bytes += if facts.is_dir() { tree_bytes(&path)? } else { facts.len() };
+    }
+    Ok(bytes)
+}
+
 struct Walk {
     /// Length-prefixed, so that no name can pass for another thing.
     lines: Vec<u8>,

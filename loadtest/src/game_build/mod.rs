@@ -1,6 +1,7 @@
 //! Builds to publish, generated: the same bytes for the same size and seed on every machine, so that runs can be
 //! repeated and compared without anybody's game.
 
+mod command;
 mod layout;
 mod matter;
 mod zip;
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use freshet_protocol::Hash;
 
 use crate::random::Random;
+pub(crate) use command::GenerateArgs;
 use layout::{Item, Kind};
 
 /// Smallest game-like build, in bytes: below, its parts would be empty.

@@ -33,7 +33,7 @@ const LATE: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// When the TUN device of the lab's core cannot be opened, read or waited for.
-pub fn serve_delay(one_way: Duration) -> Result<()> {
+pub(crate) fn serve_delay(one_way: Duration) -> Result<()> {
     let device =
         DeviceBuilder::new().name(DELAY_LINK).offload(true).build_sync().context("open the delay link")?;
     ensure!(device.tcp_gso() && device.udp_gso(), "the kernel's TUN device takes no packet trains");

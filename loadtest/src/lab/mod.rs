@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 pub use counters::WireBytes;
-pub use delay::serve_delay;
+pub(crate) use delay::serve_delay;
 use relay::DelayRelay;
 pub use relay::DelayReport;
 pub use shape::Rate;
@@ -212,7 +212,7 @@ impl Drop for Lab {
         drop(self.delay.take());
         if let Err(error) = self.existing().and_then(|names| netns::remove(&names)) {
             let lab = self.name.prefix();
-            tracing::warn!(lab, "the lab network is not removed, the next one will try again: {error:#}");
+            eprintln!("the lab network {lab}* is not removed, the next one will try again: {error:#}");
         }
     }
 }
@@ -230,6 +230,14 @@ impl WireMeter {
     /// When the lab is gone.
     pub fn read(&self) -> Result<Vec<WireBytes>> {
         self.routers.iter().map(|router| counters::read(router)).collect()
+    }
+
+    /// Of the plan's first host alone: what may be asked often.
+    ///
+    /// # Errors
+    /// When the lab is gone, or has no host.
+    pub fn read_first(&self) -> Result<WireBytes> {
+        counters::read(self.routers.first().context("the lab has no host")?)
     }
 }
 

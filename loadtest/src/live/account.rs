@@ -1,0 +1,204 @@
+//! From what was seen to the report.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::LiveOptions;
+use super::network::WireReading;
+use super::node::Node;
+use super::series::Series;
+use super::spending::Spending;
+use super::stage::Published;
+use crate::lab::DelayReport;
+use crate::plan::Plan;
+use crate::report::{Fed, LiveRun, NodeRun, OriginSent, Report, Run, Shaping, Source, WireSplit};
+
+/// Less of the machine's time idle than this, and the times are the machine's and not the lines'.
+const IDLE_MIN: f64 = 0.2;
+/// More delayed packets late than this share, and the round trip was not what the plan says.
+const LATE_MAX: f64 = 0.001;
+
+/// What the origin counted, as it writes it to its report file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(super) struct OriginCounters {
+    wire_bytes: u64,
+    body_bytes: u64,
+    pack: KindCount,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+struct KindCount {
+    requests: u64,
+    body_bytes: u64,
+}
+
+impl OriginCounters {
+    /// Reads the file.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("read the origin's report {}", path.display()))?;
+        serde_json::from_slice(&bytes).with_context(|| format!("read the origin's report {}", path.display()))
+    }
+
+    /// What was counted after `before`.
+    pub(super) fn since(self, before: &Self) -> Self {
+        Self {
+            wire_bytes: self.wire_bytes.saturating_sub(before.wire_bytes),
+            body_bytes: self.body_bytes.saturating_sub(before.body_bytes),
+            pack: KindCount {
+                requests: self.pack.requests.saturating_sub(before.pack.requests),
+                body_bytes: self.pack.body_bytes.saturating_sub(before.pack.body_bytes),
+            },
+        }
+    }
+}
+
+/// All that was seen of a run.
+pub(super) struct Account<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a LiveOptions,
+    pub(super) published: Published,
+    pub(super) nodes: &'a [Node],
+    pub(super) origin: OriginCounters,
+    /// The lines' counters before the first start and after the last finish.
+    pub(super) wire: Option<(WireReading, WireReading)>,
+    pub(super) spending: &'a Spending,
+    pub(super) series: Series,
+    pub(super) relay: Option<DelayReport>,
+    pub(super) end_ms: f64,
+    pub(super) verified_trees: u32,
+}
+
+impl Account<'_> {
+    /// The report.
+    pub(super) fn report(self) -> Report {
+        let nodes: Vec<NodeRun> = self.nodes.iter().map(node_run).collect();
+        let mut fed = Fed::new(self.plan.nodes());
+        for node in self.nodes {
+            fed.add(node.number as u32, None, node.bytes.origin);
+        }
+        let held: f64 = self.nodes.iter().filter(|node| node.is_counted).map(Node::completion).sum();
+        let live = self.live();
+        let cpu_s = live.cpu_s.values().sum();
+        Report::of(Run {
+            source: Source::Live,
+            plan: self.plan.clone(),
+            seed: Some(self.options.seed),
+            trace: None,
+            chunks: self.published.chunks,
+            // As the origin sends it, so that a copy is a copy however well it compresses.
+            needed_bytes: self.published.stored_bytes,
+            deliveries: (held * f64::from(self.published.chunks)).round() as u64,
+            end_ms: self.end_ms,
+            origin: self.origin_sent(),
+            nodes,
+            fed,
+            violations: self.violations(),
+            cpu_s: Some(cpu_s),
+            live: Some(live),
+            series: self.series.into_samples(),
+        })
+    }
+
+    fn origin_sent(&self) -> OriginSent {
+        let OriginCounters { wire_bytes, body_bytes, pack } = self.origin;
+        let manifest_bytes = body_bytes.saturating_sub(pack.body_bytes);
+        let plain_bytes: u64 =
+            self.nodes.iter().filter(|node| node.is_counted).map(|node| node.bytes.origin).sum();
+        OriginSent {
+            // Peers hand out plain bytes: compression must not pass for offload.
+            bytes: body_bytes.max(plain_bytes + manifest_bytes),
+            manifest_bytes,
+            wire_bytes: match &self.wire {
+                Some((before, after)) => after.origin.up - before.origin.up,
+                None => wire_bytes,
+            },
+            requests: pack.requests,
+        }
+    }
+
+    fn live(&self) -> LiveRun {
+        let (idle_mean, idle_least) = self.series.idle();
+        LiveRun {
+            shaping: self.options.shaping,
+            idle_mean,
+            idle_least,
+            is_machine_bound: idle_least.is_some_and(|idle| idle < IDLE_MIN),
+            cpu_s: self.spending.cpu_s(),
+            node_resident_bytes_max: self.spending.node_resident_bytes_max(),
+            node_wire: self.wire.as_ref().map(|(before, after)| self.node_wire(before, after)),
+            verified_trees: self.verified_trees,
+            delayed_packets: self.relay.map(|relay| [relay.packets, relay.late]),
+            notes: self.notes(),
+        }
+    }
+
+    fn node_wire(&self, before: &WireReading, after: &WireReading) -> WireSplit {
+        let mut split = WireSplit::default();
+        for (before, after) in before.nodes.iter().zip(&after.nodes) {
+            split.up_bytes += after.up - before.up;
+            split.down_bytes += after.down - before.down;
+            split.drops += after.up_drops + after.down_drops - before.up_drops - before.down_drops;
+        }
+        for node in self.nodes.iter().filter(|node| node.is_counted) {
+            let account = node.account.clone().unwrap_or_default();
+            // Of what the origin sent, the compressed form was on the wire.
+            let from_origin =
+                if account.origin_wire_bytes > 0 { account.origin_wire_bytes } else { node.bytes.origin };
+            split.down_payload_bytes += node.bytes.peer + from_origin + account.waste_bytes;
+        }
+        split.up_payload_bytes = self.nodes.iter().map(|node| node.sent_bytes).sum();
+        split
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        match self.options.shaping {
+            Shaping::Lab => {}
+            Shaping::User => notes.push(
+                "loopback: nodes cap what they hand out at the plan's uplink; the origin's line, downlinks and round \
+                 trips are not the plan's, and wire bytes are what the origin wrote to its connections"
+                    .to_owned(),
+            ),
+            Shaping::None => notes.push(
+                "loopback without any shaping: times are the machine's, and bounds mean nothing; wire bytes are what \
+                 the origin wrote to its connections"
+                    .to_owned(),
+            ),
+        }
+        notes
+    }
+
+    fn violations(&self) -> Vec<String> {
+        let mut violations = Vec::new();
+        if let Some(relay) = self.relay.filter(|relay| relay.late as f64 > relay.packets as f64 * LATE_MAX) {
+            violations.push(format!(
+                "{} of {} packets were more than 5 ms late (the latest by {} ms): the round trip was not the plan's",
+                relay.late,
+                relay.packets,
+                relay.worst_late_us / 1000
+            ));
+        }
+        violations
+    }
+}
+
+fn node_run(node: &Node) -> NodeRun {
+    let account = node.account.clone().unwrap_or_default();
+    NodeRun {
+        group: node.group as u32,
+        is_counted: node.is_counted,
+        start_ms: node.start_ms.unwrap_or(0.0),
+        finish_ms: node.finish_ms,
+        left_early: node.left_early,
+        peer_bytes: node.bytes.peer,
+        origin_bytes: account.origin_bytes_by_reason,
+        waste_bytes: account.waste_bytes,
+        corrupt_bytes: account.corrupt_bytes,
+        sent_bytes: node.sent_bytes,
+        requests: account.origin_requests,
+        bans: account.peers_banned.len() as u32,
+    }
+}

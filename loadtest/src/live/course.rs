@@ -1,0 +1,335 @@
+//! The course of a run: starts nodes when the plan says, listens to all, and ends when the last one is done.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
+
+use super::account::{Account, OriginCounters};
+use super::network::{Network, WireReading, read_wire};
+use super::node::Node;
+use super::process::{Process, ProcessEvent};
+use super::series::Series;
+use super::spending::Spending;
+use super::stage::{Stage, Who};
+use super::view::View;
+use super::{LiveOptions, LiveOutcome, Stop, verify};
+use crate::lab::DelayReport;
+use crate::plan::Plan;
+use crate::random::Random;
+
+/// How often the run is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// The origin writes what it sent each second; after this, what it sent before has been written.
+const ORIGIN_REPORTS_WITHIN: Duration = Duration::from_millis(1500);
+/// How long programs may take to end when asked; then they are killed.
+const END_WAIT: Duration = Duration::from_secs(5);
+
+/// What the plan wants at some moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Start(usize),
+    Leave(usize),
+}
+
+/// A run that goes on.
+pub(super) struct Course<'a> {
+    plan: &'a Plan,
+    options: &'a LiveOptions,
+    stage: Stage,
+    nodes: Vec<Node>,
+    /// Steps to take, by their time since `begun`.
+    schedule: VecDeque<(Duration, Step)>,
+    begun: Instant,
+    looks: Interval,
+    series: Series,
+    spending: Spending,
+    failures: Vec<String>,
+}
+
+/// What was counted before the first node started.
+#[derive(Debug, Default)]
+struct Before {
+    wire: Option<WireReading>,
+    origin: OriginCounters,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn new(plan: &'a Plan, options: &'a LiveOptions, stage: Stage) -> Self {
+        let groups = plan.groups.iter().enumerate();
+        let of_group =
+            groups.flat_map(|(group, facts)| (0..facts.count).map(move |_| (group, facts.is_counted())));
+        let nodes: Vec<Node> = of_group
+            .enumerate()
+            .map(|(number, (group, is_counted))| Node { number, group, is_counted, ..Node::default() })
+            .collect();
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self {
+            plan,
+            options,
+            series: Series::new(stage.network.meter()),
+            spending: Spending::default(),
+            stage,
+            nodes,
+            schedule: VecDeque::new(),
+            begun: Instant::now(),
+            looks,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Runs to the end, whichever it is, and takes everything down.
+    pub(super) async fn run(mut self, stop: &mut Stop, view: &mut dyn View) -> Result<LiveOutcome> {
+        let driven = tokio::select! {
+            driven = self.drive(view) => driven,
+            () = stop.asked() => Err(anyhow::anyhow!("interrupted")),
+        };
+        view.close();
+        let end_ms = self.now_ms();
+        self.end().await;
+        let relay = std::mem::replace(&mut self.stage.network, Network::Loopback).finish();
+        let (before, after) = driven?;
+        self.account(&before, after, relay?, end_ms, view)
+    }
+
+    /// From the seeds to the last one done; returns what the lines had counted before and after.
+    async fn drive(&mut self, view: &mut dyn View) -> Result<(Before, Option<WireReading>)> {
+        let before = self.seed(view).await?;
+        self.schedule = schedule(self.plan, &self.nodes, self.options.seed).into();
+        self.begun = Instant::now();
+        self.spending.begin(&self.stage, &self.nodes);
+        self.series.begin(&self.nodes)?;
+        let deadline = self.begun + Duration::from_secs(u64::from(self.plan.end_after_s));
+        let is_over = |nodes: &[Node]| nodes.iter().filter(|node| node.is_counted).all(Node::is_settled);
+        self.until(deadline, is_over, Some(view)).await?;
+        self.look(view)?;
+        Ok((before, self.read_wire()?))
+    }
+
+    /// Lets those nodes fetch the release that hold it from the start; that is not counted.
+    async fn seed(&mut self, view: &mut dyn View) -> Result<Before> {
+        let seeds: Vec<usize> = self
+            .nodes
+            .iter()
+            .filter(|node| self.plan.groups[node.group].seed)
+            .map(|node| node.number)
+            .collect();
+        if !seeds.is_empty() {
+            view.say(&format!("{} nodes fetch the release beforehand", seeds.len()));
+            self.schedule = seeds.iter().map(|&seed| (Duration::ZERO, Step::Start(seed))).collect();
+            let deadline = Instant::now() + Duration::from_secs(u64::from(self.plan.end_after_s));
+            let is_over = |nodes: &[Node]| seeds.iter().all(|&seed| nodes[seed].is_settled());
+            self.until(deadline, is_over, None).await?;
+            if let Some(seed) =
+                seeds.iter().map(|&seed| &self.nodes[seed]).find(|seed| seed.finish_ms.is_none())
+            {
+                bail!(
+                    "seed {} did not get the release: {}",
+                    seed.number,
+                    seed.failure.as_deref().unwrap_or("too late")
+                );
+            }
+            sleep(ORIGIN_REPORTS_WITHIN).await;
+        }
+        Ok(Before { wire: self.read_wire()?, origin: OriginCounters::read(&self.stage.origin_report())? })
+    }
+
+    /// Takes what comes until `is_over`, or the deadline.
+    async fn until<'v>(
+        &mut self,
+        deadline: Instant,
+        is_over: impl Fn(&[Node]) -> bool,
+        mut view: Option<&'v mut dyn View>,
+    ) -> Result<()> {
+        while !is_over(&self.nodes) {
+            let step_at = self.schedule.front().map_or(deadline, |(at, _)| self.begun + *at);
+            tokio::select! {
+                event = self.stage.events.recv() => {
+                    let (who, event) = event.expect("the stage holds a sender");
+                    self.take(who, event)?;
+                }
+                () = sleep_until(step_at.min(deadline)) => {
+                    if Instant::now() >= deadline {
+                        return Ok(());
+                    }
+                    self.step()?;
+                }
+                _ = self.looks.tick() => {
+                    if let Some(view) = &mut view {
+                        self.look(*view)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<()> {
+        let now_ms = self.now_ms();
+        match self.schedule.pop_front() {
+            Some((_, Step::Start(number))) => {
+                self.nodes[number].start(&self.stage, self.plan, self.options, now_ms)
+            }
+            Some((_, Step::Leave(number))) => {
+                self.nodes[number].leave();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn look(&mut self, view: &mut dyn View) -> Result<()> {
+        self.spending.read(&self.stage, &self.nodes);
+        let scene = self.series.look(self.now_ms(), &self.nodes)?;
+        view.show(&scene);
+        Ok(())
+    }
+
+    /// Takes in what a process said or did.
+    fn take(&mut self, who: Who, event: ProcessEvent) -> Result<()> {
+        let now_ms = self.now_ms();
+        match (who, event) {
+            (Who::Node(number), ProcessEvent::Line(line)) => self.nodes[number].heard(&line, now_ms),
+            (Who::Node(number), ProcessEvent::Ended(status)) => self.nodes[number].ended(status),
+            (Who::Origin | Who::Tracker, ProcessEvent::Line(_)) => {}
+            (Who::Origin, ProcessEvent::Ended(_)) => {
+                self.stage.origin.has_ended = true;
+                bail!("the origin ended during the run; its last words:\n{}", self.stage.origin.last_words());
+            }
+            (Who::Tracker, ProcessEvent::Ended(_)) => {
+                let Some(tracker) = &mut self.stage.tracker else { return Ok(()) };
+                tracker.has_ended = true;
+                bail!("the tracker ended during the run; its last words:\n{}", tracker.last_words());
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all processes, the nodes first: they say goodbye to origin and tracker.
+    async fn end(&mut self) {
+        self.nodes.iter().filter_map(|node| node.process.as_ref()).for_each(Process::terminate);
+        self.until_ended(|course| {
+            course.nodes.iter().filter(|node| node.is_running()).filter_map(|n| n.process.as_ref()).collect()
+        })
+        .await;
+        self.servers().for_each(Process::terminate);
+        self.until_ended(|course| course.servers().filter(|server| !server.has_ended).collect()).await;
+    }
+
+    fn servers(&self) -> impl Iterator<Item = &Process> {
+        [Some(&self.stage.origin), self.stage.tracker.as_ref()].into_iter().flatten()
+    }
+
+    /// Waits until no process is `left`; kills those that take too long.
+    async fn until_ended(&mut self, left: impl Fn(&Self) -> Vec<&Process>) {
+        let mut deadline = Instant::now() + END_WAIT;
+        while !left(self).is_empty() {
+            tokio::select! {
+                event = self.stage.events.recv() => {
+                    let (who, event) = event.expect("the stage holds a sender");
+                    // A server that ends is what is wanted here.
+                    let _ = self.take(who, event);
+                }
+                () = sleep_until(deadline) => {
+                    left(self).into_iter().for_each(Process::kill);
+                    deadline = Instant::now() + END_WAIT;
+                }
+            }
+        }
+    }
+
+    fn read_wire(&self) -> Result<Option<WireReading>> {
+        self.stage.network.meter().map(|meter| read_wire(&meter)).transpose()
+    }
+
+    fn now_ms(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64() * 1000.0
+    }
+
+    fn account(
+        mut self,
+        before: &Before,
+        after: Option<WireReading>,
+        relay: Option<DelayReport>,
+        end_ms: f64,
+        view: &mut dyn View,
+    ) -> Result<LiveOutcome> {
+        view.say("comparing what was installed with what was published");
+        let verified =
+            verify::compare(self.options.verify, &self.stage.source, &self.stage.folder, &self.nodes)?;
+        self.failures.extend(verified.faults);
+        self.failures.extend(self.nodes.iter().filter_map(|node| node.failure.clone()));
+        let late = self.nodes.iter().filter(|node| node.is_counted && !node.is_settled());
+        self.failures.extend(late.map(|node| {
+            let percent = node.completion() * 100.0;
+            format!(
+                "node {} had {percent:.1} % when the plan's {} s were over",
+                node.number, self.plan.end_after_s
+            )
+        }));
+        let origin = OriginCounters::read(&self.stage.origin_report())?.since(&before.origin);
+        let account = Account {
+            plan: self.plan,
+            options: self.options,
+            published: self.stage.published,
+            nodes: &self.nodes,
+            origin,
+            wire: before.wire.clone().zip(after),
+            spending: &self.spending,
+            series: self.series,
+            relay,
+            end_ms,
+            verified_trees: verified.equal,
+        };
+        Ok(LiveOutcome { report: account.report(), failures: self.failures })
+    }
+}
+
+/// When who starts and leaves, in order.
+fn schedule(plan: &Plan, nodes: &[Node], seed: u64) -> Vec<(Duration, Step)> {
+    let mut random = Random::new(seed);
+    let mut steps = Vec::new();
+    for node in nodes {
+        let group = &plan.groups[node.group];
+        let spread_us = random.below(u64::from(group.start_spread_ms) * 1000);
+        let start = Duration::from_millis(u64::from(group.start_at_ms)) + Duration::from_micros(spread_us);
+        if !group.seed {
+            steps.push((start, Step::Start(node.number)));
+        }
+        let leave = group.leave_after_ms.map(|after_ms| start + Duration::from_millis(u64::from(after_ms)));
+        steps.extend(leave.map(|at| (at, Step::Leave(node.number))));
+    }
+    steps.sort_by_key(|(at, _)| *at);
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::read_plan;
+
+    #[test]
+    fn steps_follow_the_plan_and_the_seed() {
+        let steps = |name: &str, seed| {
+            let plan = read_plan(name, &[]).expect("built in");
+            let groups = plan.groups.iter().enumerate();
+            let of_group = groups.flat_map(|(group, facts)| (0..facts.count).map(move |_| group));
+            let nodes: Vec<Node> = of_group
+                .enumerate()
+                .map(|(number, group)| Node { number, group, ..Node::default() })
+                .collect();
+            schedule(&plan, &nodes, seed)
+        };
+        let first = steps("flash-leavers", 1);
+        assert_eq!(first, steps("flash-leavers", 1));
+        assert_ne!(first, steps("flash-leavers", 2));
+        assert!(first.is_sorted_by_key(|(at, _)| *at));
+        let starts =
+            first.iter().filter(|(at, step)| matches!(step, Step::Start(_)) && *at <= Duration::from_secs(2));
+        assert_eq!((starts.count(), first.len()), (20, 26));
+        // Seeds stand before the clock starts.
+        assert_eq!(steps("seeded", 1).len(), 30);
+    }
+}

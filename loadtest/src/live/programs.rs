@@ -1,0 +1,67 @@
+//! Where the programs under load lie.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The programs that a run starts.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    /// `freshet-origin`.
+    pub(crate) origin: PathBuf,
+    /// `freshet-tracker`.
+    pub(crate) tracker: PathBuf,
+    /// `freshet-node`.
+    pub(crate) node: PathBuf,
+}
+
+impl Programs {
+    /// Finds them in `folder`, or beside the running program.
+    ///
+    /// # Errors
+    /// When one is missing; says how to build it.
+    pub(crate) fn find(folder: Option<&Path>) -> Result<Self> {
+        let folder = match folder {
+            Some(folder) => folder.to_owned(),
+            None => {
+                let own = std::env::current_exe().context("cannot tell where this program lies")?;
+                own.parent().context("this program lies in no folder")?.to_owned()
+            }
+        };
+        let find = |name: &str| {
+            let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+            if !path.is_file() {
+                bail!(
+                    "{} is missing; build the programs with `cargo build --release --bins`, or name their folder with \
+                     --bin-dir",
+                    path.display()
+                );
+            }
+            path.canonicalize().with_context(|| format!("look for {}", path.display()))
+        };
+        Ok(Self {
+            origin: find("freshet-origin")?,
+            tracker: find("freshet-tracker")?,
+            node: find("freshet-node")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_missing_program_is_named() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let check = |missing: &str| {
+            let error = Programs::find(Some(folder.path())).expect_err("incomplete").to_string();
+            assert!(error.contains(missing) && error.contains("--bin-dir"), "{error}");
+            std::fs::write(folder.path().join(missing), "").expect("written");
+        };
+        check("freshet-origin");
+        check("freshet-tracker");
+        check("freshet-node");
+        assert!(Programs::find(Some(folder.path())).is_ok());
+    }
+}

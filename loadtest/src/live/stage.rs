@@ -1,0 +1,223 @@
+//! What stands before the first node starts: the build, its keys, the network, a tracker and an origin that serves it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::network::{Network, ORIGIN, TRACKER};
+use super::process::{Process, ProcessEvent};
+use super::programs::Programs;
+use super::{LiveOptions, Release};
+use crate::game_build::{BuildKind, BuildSpec, generate_build};
+use crate::plan::Plan;
+
+/// The content's tenant and name.
+const TENANT: &str = "load";
+const CONTENT: &str = "load/build";
+/// What the origin sent, in its own words.
+const ORIGIN_REPORT: &str = "origin-report.json";
+/// How long a server may take until it serves.
+const READY_WAIT: Duration = Duration::from_secs(20);
+/// Pause between two looks for its ready file.
+const READY_POLL: Duration = Duration::from_millis(10);
+/// Events that wait for the run: two servers and some hundred nodes with a few lines each.
+const EVENTS_MAX: usize = 1024;
+
+/// Whose event it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The origin.
+    Origin,
+    /// The tracker.
+    Tracker,
+    /// The node of that number.
+    Node(usize),
+}
+
+/// What came of publishing.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Published {
+    /// Chunk positions.
+    pub(super) chunks: u32,
+    /// Bytes of all its chunks as the origin sends them.
+    pub(super) stored_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct OriginReady {
+    address: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct TrackerReady {
+    url: String,
+    key: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct KeysMade {
+    key: String,
+}
+
+/// Everything that a run stands on.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// Where all files of the run lie.
+    pub(super) folder: PathBuf,
+    /// What is published.
+    pub(super) source: PathBuf,
+    pub(super) programs: Programs,
+    pub(super) network: Network,
+    pub(super) published: Published,
+    /// The channel, with the tenant's key.
+    pub(super) url: String,
+    pub(super) origin: Process,
+    pub(super) tracker: Option<Process>,
+    pub(super) sender: mpsc::Sender<(Who, ProcessEvent)>,
+    pub(super) events: mpsc::Receiver<(Who, ProcessEvent)>,
+}
+
+impl Stage {
+    /// Makes the build, publishes it and starts the servers. On an error, dropping what was made ends it.
+    pub(super) async fn set(plan: &Plan, options: &LiveOptions, folder: &Path) -> Result<Self> {
+        let programs = Programs::find(options.bin_dir.as_deref())?;
+        let folder = folder.to_owned();
+        let source = build(plan, options, &folder)?;
+        let network = Network::build(plan, options.shaping)?;
+        let (sender, mut events) = mpsc::channel(EVENTS_MAX);
+
+        let mut trackers = None;
+        if plan.p2p {
+            let command = tracker_command(plan, &programs, &network, &folder)?;
+            let process = Process::start(command, folder.join("tracker.log"), Who::Tracker, sender.clone())?;
+            let ready: TrackerReady = ready(&folder, (TRACKER, Who::Tracker), &process, &mut events).await?;
+            trackers = Some((process, ready));
+        }
+        let tracker = trackers.as_ref().map(|(_, ready)| ready);
+        let key = make_keys(&programs, &folder, tracker.map(|ready| ready.key.as_str())).await?;
+        let tracker_url = tracker.map(|ready| ready.url.as_str());
+        let published = publish(&programs, &folder, &source, tracker_url).await?;
+
+        let command = origin_command(&programs, &network, &folder)?;
+        let origin = Process::start(command, folder.join("origin.log"), Who::Origin, sender.clone())?;
+        let ready: OriginReady = ready(&folder, (ORIGIN, Who::Origin), &origin, &mut events).await?;
+        let url = format!("http://{}/{CONTENT}/channels/live#key={key}", ready.address);
+        let tracker = trackers.map(|(process, _)| process);
+        Ok(Self { folder, source, programs, network, published, url, origin, tracker, sender, events })
+    }
+
+    /// Where the origin tells what it sent.
+    pub(super) fn origin_report(&self) -> PathBuf {
+        self.folder.join(ORIGIN_REPORT)
+    }
+}
+
+fn build(plan: &Plan, options: &LiveOptions, folder: &Path) -> Result<PathBuf> {
+    let (kind, bytes) = match &options.release {
+        Release::Folder(source) => return Ok(source.clone()),
+        Release::Game { bytes } => (BuildKind::Game, *bytes),
+        Release::OfPlan => (BuildKind::Incompressible, plan.content.bytes()),
+    };
+    let source = folder.join("build");
+    generate_build(&source, BuildSpec { kind, bytes, seed: options.seed })?;
+    Ok(source)
+}
+
+fn tracker_command(plan: &Plan, programs: &Programs, network: &Network, folder: &Path) -> Result<Command> {
+    let mut command = network.command(TRACKER, &programs.tracker)?;
+    command.arg("--listen").arg(network.listen(TRACKER)?.to_string());
+    command.arg("--state-dir").arg(folder.join("tracker"));
+    command.arg("--ready-file").arg(ready_file(folder, TRACKER));
+    // Addresses are what they are here: nobody needs to ask for his own.
+    command.arg("--no-stun");
+    // Nobody comes back after a run, so there is no crowd to spread.
+    command.args(["--drain-ms", "0"]);
+    if let Some(budget_mbit) = plan.origin.budget_mbit {
+        command.arg("--origin-budget-mbit").arg(budget_mbit.round().max(1.0).to_string());
+    }
+    Ok(command)
+}
+
+fn origin_command(programs: &Programs, network: &Network, folder: &Path) -> Result<Command> {
+    let mut command = network.command(ORIGIN, &programs.origin)?;
+    command.arg("serve").arg("--store").arg(folder.join("store"));
+    command.arg("--listen").arg(network.listen(ORIGIN)?.to_string());
+    command.arg("--ready-file").arg(ready_file(folder, ORIGIN));
+    command.arg("--report-file").arg(folder.join(ORIGIN_REPORT));
+    Ok(command)
+}
+
+async fn make_keys(programs: &Programs, folder: &Path, tracker: Option<&str>) -> Result<String> {
+    let mut command = Command::new(&programs.origin);
+    command.args(["keys", "--json", "--tenant", TENANT, "--keys-dir"]).arg(folder.join("keys"));
+    command.args(tracker.map(|key| format!("--add-tracker={key}")));
+    let made: KeysMade = last_object(command).await.context("make the keys")?;
+    Ok(made.key)
+}
+
+async fn publish(
+    programs: &Programs,
+    folder: &Path,
+    source: &Path,
+    tracker: Option<&str>,
+) -> Result<Published> {
+    let mut command = Command::new(&programs.origin);
+    command.arg("publish").arg(source).args(["--json", "--content", CONTENT, "--version", "1"]);
+    command.arg("--store").arg(folder.join("store")).arg("--keys-dir").arg(folder.join("keys"));
+    command.args(tracker.map(|url| format!("--tracker={url}")));
+    last_object(command).await.with_context(|| format!("publish {}", source.display()))
+}
+
+/// Runs a program to its end; returns the last object that it printed.
+async fn last_object<T: DeserializeOwned>(mut command: Command) -> Result<T> {
+    command.stdin(Stdio::null());
+    let name = command.get_program().display().to_string();
+    let output = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("start {name}"))?;
+    if !output.status.success() {
+        bail!("{name} failed ({}): {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().last().unwrap_or_default();
+    serde_json::from_str(line).with_context(|| format!("{name} printed {line:?}"))
+}
+
+fn ready_file(folder: &Path, host: &str) -> PathBuf {
+    folder.join(format!("{host}-ready.json"))
+}
+
+/// Waits until a server has written its ready file.
+async fn ready<T: DeserializeOwned>(
+    folder: &Path,
+    (host, who): (&str, Who),
+    process: &Process,
+    events: &mut mpsc::Receiver<(Who, ProcessEvent)>,
+) -> Result<T> {
+    let path = ready_file(folder, host);
+    let deadline = Instant::now() + READY_WAIT;
+    loop {
+        if let Ok(bytes) = std::fs::read(&path) {
+            let text = String::from_utf8_lossy(&bytes);
+            return serde_json::from_slice(&bytes)
+                .with_context(|| format!("the {host} is ready with {text:?}"));
+        }
+        while let Ok((from, event)) = events.try_recv() {
+            if let (true, ProcessEvent::Ended(_)) = (from == who, event) {
+                bail!("the {host} ended before it served:\n{}", process.last_words());
+            }
+        }
+        if Instant::now() > deadline {
+            bail!("the {host} does not serve after {READY_WAIT:?}:\n{}", process.last_words());
+        }
+        sleep(READY_POLL).await;
+    }
+}

@@ -1,0 +1,82 @@
+//! What only real load can measure: the machine's part in the figures.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How lines are made as slow as the plan says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shaping {
+    /// Everybody behind a line of its own in network namespaces, bytes counted on the wire; needs root.
+    Lab,
+    /// Everybody on loopback; nodes cap what they hand out. The origin and all downlinks are as fast as the machine.
+    User,
+    /// Everybody on loopback, as fast as the machine.
+    None,
+}
+
+/// Beside what a simulation knows too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LiveRun {
+    /// How lines were shaped.
+    pub shaping: Shaping,
+    /// Mean share of the machine's time that was idle, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_mean: Option<f64>,
+    /// The same of the two seconds in which it was least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_least: Option<f64>,
+    /// Whether the machine had too little left for the times to be those of the lines.
+    pub is_machine_bound: bool,
+    /// Processor time, user and system, by program, in seconds.
+    pub cpu_s: BTreeMap<String, f64>,
+    /// Most memory resident at a time in any node, in bytes.
+    pub node_resident_bytes_max: u64,
+    /// The nodes' lines; absent on loopback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_wire: Option<WireSplit>,
+    /// Nodes whose installed tree was compared with the published one and found equal.
+    pub verified_trees: u32,
+    /// Packets that the laboratory delayed, and those of them that were more than 5 ms late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delayed_packets: Option<[u64; 2]>,
+    /// What a reader of the figures must know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Bytes on all nodes' lines together, and what of them was content.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireSplit {
+    /// Sent, with all overhead.
+    pub up_bytes: u64,
+    /// Of these, payload handed to peers.
+    pub up_payload_bytes: u64,
+    /// Received, with all overhead.
+    pub down_bytes: u64,
+    /// Of these, payload from peers and origin, used or not.
+    pub down_payload_bytes: u64,
+    /// Packets, or trains of them, that found a full buffer.
+    pub drops: u64,
+}
+
+impl LiveRun {
+    /// One line for people, beside the figures.
+    pub fn summary(&self) -> String {
+        let cpu_s: f64 = self.cpu_s.values().sum();
+        let mut line = format!("verified {} trees  CPU {cpu_s:.1} s", self.verified_trees);
+        if let (Some(mean), Some(least)) = (self.idle_mean, self.idle_least) {
+            line += &format!("  idle {:.0} % (least {:.0} %)", mean * 100.0, least * 100.0);
+        }
+        if let Some(wire) = self.node_wire {
+            let overhead = |all: u64, payload: u64| 100.0 * (all as f64 / payload.max(1) as f64 - 1.0);
+            line +=
+                &format!("  overhead received {:.1} %", overhead(wire.down_bytes, wire.down_payload_bytes));
+        }
+        if self.is_machine_bound {
+            line += "  machine-bound";
+        }
+        line
+    }
+}
