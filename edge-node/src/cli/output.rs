@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 /// Time between two lines about progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Time between two JSON objects about progress.
-const JSON_EVERY: Duration = Duration::from_secs(1);
+/// Least time between two JSON objects about progress: all that the job reports, so that rates can be drawn from them.
+const JSON_EVERY: Duration = Duration::from_millis(200);
 
 /// How to show what happens.
 pub(crate) struct Output {
