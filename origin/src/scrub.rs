@@ -81,6 +81,21 @@ impl Scrubbed {
             self.damages.push(Damage { object, reason: reason.to_string() });
         }
     }
+
+    /// Names the object that is to blame, once: several versions may lead to it.
+    fn note_unreadable(&mut self, object: String, error: ReadError) {
+        let (object, reason) = match error {
+            ReadError::Damaged { object, reason } => (object, reason),
+            ReadError::Store(error) => (object, error.to_string()),
+        };
+        if !self.is_noted(&object) {
+            self.note(object, reason);
+        }
+    }
+
+    fn is_noted(&self, object: &str) -> bool {
+        self.damages.iter().any(|damage| damage.object == object)
+    }
 }
 
 impl Scrub<'_> {
@@ -92,7 +107,7 @@ impl Scrub<'_> {
                     self.pack(pack, &chunks).await;
                     self.packs.insert(pack, chunks);
                 }
-                Err(error) => self.found.note(layout::sidecar(&self.content, pack), error),
+                Err(error) => self.found.note_unreadable(layout::sidecar(&self.content, pack), error),
             }
         }
     }
@@ -121,19 +136,19 @@ impl Scrub<'_> {
             self.found.versions += 1;
             match self.root_of(&version).await {
                 Ok(root) => pages.extend(root.pages.into_iter().map(|page| (page.id, page))),
-                Err(error) => self.found.note(layout::version(&self.content, &version), error),
+                Err(error) => self.found.note_unreadable(layout::version(&self.content, &version), error),
             }
         }
         let channels: Vec<Name> = self.inventory.channels.keys().cloned().collect();
         for channel in channels {
             if let Err(error) = self.release_of(&channel).await {
-                self.found.note(origin_path::pointer(&self.content, &channel), error);
+                self.found.note_unreadable(origin_path::pointer(&self.content, &channel), error);
             }
         }
         for page in pages.into_values() {
             self.found.pages += 1;
             if let Err(error) = self.page(&page).await {
-                self.found.note(origin_path::page(&self.content, page.id), error);
+                self.found.note_unreadable(origin_path::page(&self.content, page.id), error);
             }
         }
     }
@@ -159,7 +174,10 @@ impl Scrub<'_> {
 
     /// The first chunk that does not lie where the index says.
     fn first_misplaced(&self, page: &Page, index: &PackIndex) -> Option<String> {
-        page.chunks().zip(&index.places).find_map(|(chunk, place)| {
+        // A pack whose own list is damaged is named already.
+        let is_named = |pack| self.inventory.sidecars.contains_key(pack) && !self.packs.contains_key(pack);
+        let mut places = page.chunks().zip(&index.places).filter(|(_, place)| !is_named(&place.pack));
+        places.find_map(|(chunk, place)| {
             let packed = self.packs.get(&place.pack).and_then(|chunks| {
                 let at =
                     chunks.binary_search_by_key(&place.offset, |packed| u64::from(packed.offset)).ok()?;
@@ -212,8 +230,9 @@ impl Scrub<'_> {
             Ok(bytes) => open(&bytes),
             Err(error) => Err(error.to_string()),
         };
-        if let Err(reason) = opened {
-            self.found.note(object, reason);
+        match opened {
+            Err(reason) if !self.found.is_noted(&object) => self.found.note(object, reason),
+            _ => {}
         }
     }
 }

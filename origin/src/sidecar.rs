@@ -2,12 +2,13 @@
 //! an interrupted publish resumes from these lists, and a machine without old state needs nothing else.
 //!
 //! ```text
-//! sidecar = version:varint(1) chunks:varint chunk*
+//! sidecar = version:varint(1) chunks:varint chunk* digest:32
 //! chunk   = id:32 bytes:varint offset:varint stored:varint encoding:varint        encoding: 0 identity, 1 zstd
 //! ```
+//! The digest is the SHA-256 of what precedes it, so that a damaged list is told from a damaged pack.
 
 use freshet_protocol::limits::CHUNK_BYTES_MAX;
-use freshet_protocol::{ChunkId, Encoding, Reader, WireError, put_varint};
+use freshet_protocol::{ChunkId, Encoding, Hash, Reader, WireError, put_varint};
 
 const SIDECAR_VERSION: u64 = 1;
 /// Most chunks in one pack.
@@ -15,7 +16,7 @@ pub(crate) const PACK_CHUNKS_MAX: usize = 1 << 16;
 /// Largest pack that is written, in bytes; so offsets fit 32 bits.
 pub(crate) const PACK_BYTES_MAX: u32 = 1 << 30;
 /// Largest sidecar, in bytes: its chunks at the longest form of each field.
-pub(crate) const SIDECAR_BYTES_MAX: u64 = 16 + PACK_CHUNKS_MAX as u64 * (32 + 4 * 4 + 1);
+pub(crate) const SIDECAR_BYTES_MAX: u64 = 48 + PACK_CHUNKS_MAX as u64 * (32 + 4 * 4 + 1);
 
 /// A chunk as a pack holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(crate) struct PackedChunk {
 }
 
 pub(crate) fn encode(chunks: &[PackedChunk]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16 + chunks.len() * 44);
+    let mut out = Vec::with_capacity(48 + chunks.len() * 44);
     put_varint(&mut out, SIDECAR_VERSION);
     put_varint(&mut out, chunks.len() as u64);
     for chunk in chunks {
@@ -39,11 +40,17 @@ pub(crate) fn encode(chunks: &[PackedChunk]) -> Vec<u8> {
         put_varint(&mut out, u64::from(chunk.stored_bytes));
         put_varint(&mut out, u64::from(chunk.encoding == Encoding::Zstd));
     }
+    let digest = Hash::of(&out);
+    out.extend_from_slice(&digest.0);
     out
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<PackedChunk>, WireError> {
-    let mut reader = Reader::new(bytes);
+    let (list, digest) = bytes.split_last_chunk::<32>().ok_or(WireError::Truncated)?;
+    if Hash::of(list).0 != *digest {
+        return Err(WireError::Invalid("digest"));
+    }
+    let mut reader = Reader::new(list);
     if reader.varint()? != SIDECAR_VERSION {
         return Err(WireError::Invalid("sidecar version"));
     }
@@ -85,7 +92,11 @@ mod tests {
         for len in 0..bytes.len() {
             assert!(decode(&bytes[..len]).is_err(), "{len}");
         }
-        assert_eq!(decode(&[&bytes[..], &[0]].concat()), Err(WireError::Trailing));
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert_eq!(decode(&flipped), Err(WireError::Invalid("digest")), "{at}");
+        }
     }
 
     #[test]

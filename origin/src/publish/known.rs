@@ -89,7 +89,14 @@ pub(crate) async fn load(
 ) -> Result<Stored, ReadError> {
     let packs = complete_packs(&store.list(&layout::folder(content, "packs")).await?);
     let read = |(pack, bytes): (PackId, u64)| async move {
-        Ok::<_, ReadError>((pack, bytes, read_sidecar(store, content, pack).await?))
+        let chunks = match read_sidecar(store, content, pack).await {
+            Err(error @ ReadError::Damaged { .. }) => {
+                tracing::warn!(%error, "the chunks of this pack are stored anew; scrub tells more");
+                Vec::new()
+            }
+            read => read?,
+        };
+        Ok::<_, ReadError>((pack, bytes, chunks))
     };
     let mut sidecars = stream::iter(packs).map(read).buffered(SIDECARS_AT_ONCE);
     let mut stored = Stored { places: Places::default(), is_complete: true };

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use freshet_protocol::{
-    ChunkRef, ContentName, Encoding, Entry, KeyDocument, PackId, PackIndex, Page, Place, Pointer, PublicKey, Role, Root,
-    VerifiedChunk, origin_path,
+    ChunkRef, ContentName, Encoding, Entry, KeyDocument, PackId, PackIndex, Page, Place, Pointer, PublicKey,
+    Role, Root, VerifiedChunk, origin_path,
 };
 use reqwest::header::RANGE;
 use reqwest::{Client, StatusCode};
@@ -73,7 +73,8 @@ impl HttpClient {
             Entry::Folder(_) => fs::create_dir(&at).expect("made"),
             Entry::Link { target, .. } => link(target, &at),
             Entry::File(part) => {
-                let mut file = File::options().create(true).append(false).write(true).open(&at).expect("made");
+                let mut file =
+                    File::options().create(true).truncate(false).write(true).open(&at).expect("made");
                 file.seek(SeekFrom::Start(part.offset)).expect("sought");
                 for chunk in &part.chunks {
                     let place = places.next().expect("a place for each chunk");

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use freshet_origin::{Keys, PublishError, PublishOptions, Published, ServeOptions, Serving, Store, publish, serve};
+use freshet_origin::{
+    Keys, PublishError, PublishOptions, Published, ServeOptions, Serving, Store, publish, serve,
+};
 use freshet_protocol::{ContentName, PublicKey};
 use tempfile::TempDir;
 

@@ -126,7 +126,11 @@ async fn refused_before_anything_is_uploaded() {
     };
     refused(&|f| f.write("zz/aux.txt", b"x"), "zz/aux.txt has a part that Windows reserves").await;
     refused(&|f| f.write("zz/What?", b"x"), "zz/What? has a character").await;
-    refused(&|f| symlink("/etc", f.build().join("zz")).expect("made"), "points to \"/etc\", which is absolute").await;
+    refused(
+        &|f| symlink("/etc", f.build().join("zz")).expect("made"),
+        "points to \"/etc\", which is absolute",
+    )
+    .await;
     let twice = |f: &Fixture| ["zz/Map", "zz/mAP"].iter().for_each(|path| f.write(path, b"x"));
     refused(&twice, "differ only in letter case").await;
     let huge = |f: &Fixture| {
@@ -155,7 +159,11 @@ async fn refused_knobs_keys_and_places() {
     refused(&|o| o.folder = fixture.folder.path().to_owned(), "lie within each other").await;
     refused(&|o| o.folder = fixture.build().join("missing"), "cannot read").await;
     let inside = fixture.build().join("store");
-    refused(&|o| o.store = Store::open(inside.to_str().expect("text")).expect("store"), "lie within each other").await;
+    refused(
+        &|o| o.store = Store::open(inside.to_str().expect("text")).expect("store"),
+        "lie within each other",
+    )
+    .await;
 }
 
 #[tokio::test]
