@@ -51,15 +51,19 @@ async fn client(
         .on_upgrade(move |socket| tasks.track_future(connection::run(socket, caller, room)))
 }
 
-async fn health() -> &'static str {
-    "ok\n"
+async fn health(State(shared): State<Shared>) -> Response {
+    if shared.room.events.is_closed() { stopping() } else { "ok\n".into_response() }
 }
 
 async fn figures(State(shared): State<Shared>) -> Response {
     match stats(&shared.room).await {
         Some(stats) => Json(stats).into_response(),
-        None => (StatusCode::SERVICE_UNAVAILABLE, "this tracker is about to stop\n").into_response(),
+        None => stopping(),
     }
+}
+
+fn stopping() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "this tracker is about to stop\n").into_response()
 }
 
 /// Figures of the server; `None` once its engine has stopped.

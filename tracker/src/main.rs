@@ -2,11 +2,13 @@
 
 mod cli;
 mod ready;
+mod stop_signal;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Exit code of wrong usage or configuration.
@@ -22,7 +24,11 @@ async fn main() -> ExitCode {
         Ok(configured) => configured,
         Err(error) => return fail(&error, ExitCode::from(EXIT_USAGE)),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     match run(options, &args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, ExitCode::FAILURE),
@@ -30,15 +36,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: freshet_tracker::Options, args: &cli::Args) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = stop_signal::StopSignal::new().context("cannot listen for signals")?;
     let serving = freshet_tracker::serve(options).await?;
     tracing::warn!("open mode: anyone who proves a key gets tickets, no token is asked for");
     ready::announce(&serving, args.ready_file.as_deref())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    stop.received().await;
     tracing::info!("stopping: clients are told and closed one by one");
     serving.shutdown().await;
     Ok(())

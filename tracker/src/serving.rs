@@ -77,14 +77,8 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
     let stop = CancellationToken::new();
     let doors = stop.child_token();
 
-    let listen_error = |address, protocol| move |error| ServeError::Listen { address, protocol, error };
-    let tcp_error = listen_error(options.listen, "TCP");
-    let listener = TcpListener::bind(options.listen).await.map_err(tcp_error)?;
-    let address = listener.local_addr().map_err(tcp_error)?;
-    let mut sockets = Vec::new();
-    for stun in options.stun.into_iter().flatten() {
-        sockets.push(UdpSocket::bind(stun).await.map_err(listen_error(stun, "UDP"))?);
-    }
+    let (listener, address) = open_tcp(options.listen).await?;
+    let sockets = open_stun(options.stun).await?;
     let stun_addresses: Vec<SocketAddr> =
         sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
 
@@ -137,6 +131,22 @@ impl Serving {
             tracing::debug!("some clients did not read their last messages");
         }
     }
+}
+
+async fn open_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let error = |error| ServeError::Listen { address, protocol: "TCP", error };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok((listener, bound))
+}
+
+async fn open_stun(addresses: Option<[SocketAddr; 2]>) -> Result<Vec<UdpSocket>, ServeError> {
+    let mut sockets = Vec::new();
+    for address in addresses.into_iter().flatten() {
+        let error = |error| ServeError::Listen { address, protocol: "UDP", error };
+        sockets.push(UdpSocket::bind(address).await.map_err(error)?);
+    }
+    Ok(sockets)
 }
 
 async fn run_door(door: Door, room: Arc<Room>, tasks: TaskTracker, doors: CancellationToken) {
