@@ -4,6 +4,7 @@
 mod event;
 mod identity;
 mod job;
+mod network;
 mod node;
 mod origin;
 mod platform;
@@ -11,11 +12,18 @@ mod random;
 mod release;
 mod report;
 mod store;
+mod tracker_client;
 mod transport;
 
 pub use event::Event;
 pub use freshet_protocol::PublicKey;
 pub use freshet_swarm::{Goal, Policy};
+pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
 pub use node::{GetError, GetOptions, ReleaseUrl, get};
 pub use report::{Report, Sources};
+pub use tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, TrackerHandle, Welcome};
+pub use transport::{
+    Answer, CertificateError, Congestion, LINKS_MAX, LinkHandle, PeerInfo, QuicSettings, Transport,
+    TransportConfig, TransportError, TransportEvent,
+};

@@ -61,7 +61,7 @@ pub(crate) struct Get {
     #[arg(long)]
     no_p2p: bool,
     /// Hand chunks to other peers too. Without this not one byte of content is sent.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "no_p2p")]
     share: bool,
     /// Most bytes a second to hand out, like 2MB/s; no cap by default.
     #[arg(long, value_name = "RATE", requires = "share")]
@@ -132,7 +132,7 @@ impl Get {
         options.trackers = self.tracker.clone();
         options.policy = Policy {
             p2p: !self.no_p2p,
-            sharing: self.share && !self.no_p2p,
+            sharing: self.share,
             goal: match self.goal {
                 GoalArgument::Speed => Goal::Speed,
                 GoalArgument::Offload => Goal::Offload,

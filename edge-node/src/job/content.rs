@@ -120,6 +120,16 @@ impl Content {
         self.waiting.is_empty()
     }
 
+    /// Positions whose bytes are on disk.
+    pub(super) fn held(&self) -> &Positions {
+        &self.written
+    }
+
+    /// The bytes at `position` were changed by somebody else.
+    pub(super) fn lost(&mut self, position: u32) {
+        self.written.remove(position);
+    }
+
     /// Whether staging is at rest: all is written, and no checkpoint reads it. From then on the install syncs it, and
     /// no checkpoint begins.
     pub(super) fn rest(&mut self) -> bool {

@@ -3,18 +3,19 @@
 
 mod content;
 mod inputs;
-mod network;
+mod links;
 mod origin_watch;
 mod outputs;
 mod peers;
 mod progress;
 mod serving;
+mod tracker;
 mod turn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use freshet_swarm::{Core, CoreConfig, FetchId, Policy};
+use freshet_swarm::{Core, CoreConfig, FetchId, LinkId, Policy};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -25,6 +26,7 @@ use crate::job::content::Content;
 use crate::job::origin_watch::OriginWatch;
 use crate::job::peers::{OwnRelease, Peers};
 use crate::job::serving::ReadBack;
+use crate::network::{Documents, Network};
 use crate::node::GetError;
 use crate::origin::{Origin, RunEvent, Runs};
 use crate::store::{ChunkFiles, Installed, Local, StoreEvent, Writers};
@@ -53,6 +55,9 @@ pub(crate) struct JobConfig {
     pub(crate) local: Local,
     pub(crate) installed: Option<Installed>,
     pub(crate) origin: Origin,
+    /// Peers and tracker; none for plain HTTP.
+    pub(crate) network: Option<Network>,
+    pub(crate) documents: Documents,
     pub(crate) policy: Policy,
     pub(crate) seed_for: SeedFor,
     /// A job whose origin fails and that gets nothing from anyone for this long ends.
@@ -67,7 +72,11 @@ pub(crate) struct Job {
     started: Instant,
     content: Content,
     store_events: mpsc::Receiver<StoreEvent>,
+    network: Option<Network>,
+    documents: Documents,
     peers: Peers,
+    /// Requests of peers that are answered with pages and roots, which the core does not know of.
+    documents_sent: BTreeSet<(LinkId, u64)>,
     runs: Runs,
     run_events: mpsc::Receiver<RunEvent>,
     fetches: BTreeMap<FetchId, AbortHandle>,
@@ -81,7 +90,6 @@ pub(crate) struct Job {
 
 /// What stays of the configuration.
 struct Kept {
-    origin: Origin,
     installed: Option<Installed>,
     in_place: Vec<bool>,
     policy: Policy,
@@ -106,8 +114,8 @@ impl Job {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
-        let JobConfig { files, local, installed, origin, policy, seed_for, give_up_after, events, stop } =
-            config;
+        let JobConfig { files, local, installed, origin, network, documents, policy, .. } = config;
+        let JobConfig { seed_for, give_up_after, events, stop, .. } = config;
         let release = std::sync::Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
             .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
@@ -120,7 +128,7 @@ impl Job {
                 wanted: wanted(&files, &local),
                 held: local.held.ranges(),
                 policy,
-                has_tracker: false,
+                has_tracker: network.is_some(),
                 seed,
             },
         );
@@ -131,15 +139,18 @@ impl Job {
             started: Instant::now(),
             content: Content::new(files, HOT_BYTES_MAX, writers, local.held),
             store_events,
+            network,
+            documents,
             peers: Peers::new(own),
-            runs: Runs::new(origin.clone(), release, run_sender),
+            documents_sent: BTreeSet::new(),
+            runs: Runs::new(origin, release, run_sender),
             run_events,
             fetches: BTreeMap::new(),
             origin_watch: OriginWatch::new(give_up_after),
             read_backs,
             read_back,
             phase: Phase::Fetching,
-            config: Kept { origin, installed, in_place: local.in_place, policy, seed_for, events, stop },
+            config: Kept { installed, in_place: local.in_place, policy, seed_for, events, stop },
             progress,
         })
     }

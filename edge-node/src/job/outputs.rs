@@ -47,7 +47,7 @@ impl Job {
                     self.refuse(link, request, refuse_reason(reason));
                 }
                 Output::DropLink { link, reason } => self.drop_link(link, reason),
-                Output::Complete => tracing::info!("every chunk is held"),
+                Output::Complete => self.standing_changed(),
             }
         }
         Ok(())
@@ -59,11 +59,10 @@ impl Job {
             DropReason::Corrupt => {
                 tracing::warn!(peer = %gone.peer.peer, key = %gone.peer.key, "peer sent wrong bytes, banned");
                 gone.handle.close("sent bytes that do not match their hash");
-                self.ban(gone.peer.key);
+                self.ban(&gone);
             }
-            DropReason::Misbehaved => gone.handle.close("broke a bound of the protocol"),
+            DropReason::Misbehaved => gone.handle.close("no place for another link"),
         }
-        self.link_gone(&gone);
     }
 }
 

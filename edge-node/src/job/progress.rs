@@ -20,12 +20,15 @@ pub(super) struct Progress {
     installed: Option<Instant>,
     moved_aside: Vec<PathBuf>,
     release_bytes: u64,
+    /// Payload bytes of pages and roots handed to peers; the core counts those of chunks.
+    pub(super) document_bytes_sent: u64,
 }
 
 /// What a job did.
 #[derive(Debug)]
 pub(crate) struct JobReport {
     totals: Totals,
+    document_bytes_sent: u64,
     local_bytes: u64,
     download: std::time::Duration,
     installed: Option<Instant>,
@@ -43,6 +46,7 @@ impl Progress {
             installed: None,
             moved_aside: Vec::new(),
             release_bytes: release.root.bytes,
+            document_bytes_sent: 0,
         }
     }
 
@@ -73,7 +77,7 @@ impl Job {
             done_bytes: self.progress.release_bytes.saturating_sub(totals.missing_bytes),
             total_bytes: self.progress.release_bytes,
             bytes: self.sources(&totals),
-            sent_bytes: totals.sent_bytes,
+            sent_bytes: totals.sent_bytes + self.progress.document_bytes_sent,
             links: self.peers.count() as u32,
         };
         // A listener that is behind gets the next one.
@@ -93,6 +97,7 @@ impl Job {
         let ended = self.progress.fetched.unwrap_or_else(Instant::now);
         JobReport {
             totals: self.core.totals(),
+            document_bytes_sent: self.progress.document_bytes_sent,
             local_bytes: self.progress.local_bytes,
             download: ended.saturating_duration_since(started),
             installed: self.progress.installed,
@@ -116,7 +121,7 @@ impl JobReport {
         };
         report.waste_bytes = self.totals.waste_bytes;
         report.corrupt_bytes = self.totals.corrupt_bytes;
-        report.sent_bytes = self.totals.sent_bytes;
+        report.sent_bytes = self.totals.sent_bytes + self.document_bytes_sent;
         report.download_ms = self.download.as_millis() as u64;
         report.installed = self.installed.is_some();
         report.installed_ms =

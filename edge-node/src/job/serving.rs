@@ -3,18 +3,26 @@
 use std::io;
 
 use bytes::Bytes;
-use freshet_protocol::{RefuseReason, VerifiedChunk};
+use freshet_protocol::{RefuseReason, Request, VerifiedChunk};
 use freshet_swarm::{Input, LinkId};
 
 use crate::job::{Job, Phase};
 use crate::node::GetError;
 
-/// A chunk read for a peer.
-pub(super) struct ReadBack {
-    link: LinkId,
-    request: u64,
-    position: u32,
-    result: io::Result<VerifiedChunk>,
+/// What was read for a peer.
+pub(super) enum ReadBack {
+    Chunk {
+        link: LinkId,
+        request: u64,
+        position: u32,
+        result: io::Result<VerifiedChunk>,
+    },
+    /// A page or root, not yet checked.
+    Document {
+        link: LinkId,
+        asked: Request,
+        result: io::Result<Bytes>,
+    },
 }
 
 impl Job {
@@ -32,14 +40,31 @@ impl Job {
         tokio::task::spawn_blocking(move || {
             let result = files.read(position);
             // The job may be over.
-            let _ = done.blocking_send(ReadBack { link, request, position, result });
+            let _ = done.blocking_send(ReadBack::Chunk { link, request, position, result });
         });
     }
 
     /// # Errors
     /// When bytes that were written to staging come back changed: then the disk cannot be trusted with an install.
-    pub(super) fn chunk_read(&mut self, read: ReadBack) -> Result<(), GetError> {
-        let ReadBack { link, request, position, result } = read;
+    pub(super) fn read_back(&mut self, read: ReadBack) -> Result<(), GetError> {
+        match read {
+            ReadBack::Chunk { link, request, position, result } => {
+                self.chunk_read(link, request, position, result)
+            }
+            ReadBack::Document { link, asked, result } => {
+                self.document_read(link, asked, result);
+                Ok(())
+            }
+        }
+    }
+
+    fn chunk_read(
+        &mut self,
+        link: LinkId,
+        request: u64,
+        position: u32,
+        result: io::Result<VerifiedChunk>,
+    ) -> Result<(), GetError> {
         match result {
             Ok(chunk) => {
                 self.content.read_back(&chunk);
@@ -69,9 +94,32 @@ impl Job {
     /// The owner changed the file: the position is withdrawn, and nobody is blamed.
     fn lost(&mut self, link: LinkId, request: u64, position: u32, error: &io::Error) {
         tracing::info!(position, %error, "an installed file was changed; no longer shared");
+        self.content.lost(position);
         self.tell(Input::Lost { chunk: position });
         self.refuse(link, request, RefuseReason::NotHeld);
         self.tell(Input::Sent { link, request, bytes: 0 });
+    }
+
+    /// Hands over a page or a root from the folder's cache.
+    pub(super) fn read_document(&mut self, link: LinkId, asked: Request) {
+        let Some(path) = self.documents.blob_path(asked.kind, asked.hash) else { return };
+        let done = self.read_back.clone();
+        tokio::task::spawn_blocking(move || {
+            let result = std::fs::read(path).map(Bytes::from);
+            // The job may be over.
+            let _ = done.blocking_send(ReadBack::Document { link, asked, result });
+        });
+    }
+
+    fn document_read(&mut self, link: LinkId, asked: Request, result: io::Result<Bytes>) {
+        let good = result.ok().filter(|bytes| self.documents.is_good_blob(asked.kind, asked.hash, bytes));
+        match good {
+            Some(bytes) => {
+                self.documents_sent.insert((link, asked.request));
+                self.hand_over(link, asked.request, bytes);
+            }
+            None => self.refuse(link, asked.request, RefuseReason::NotHeld),
+        }
     }
 
     fn hand_over(&mut self, link: LinkId, request: u64, bytes: Bytes) {

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use freshet_swarm::Input;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::job::{Job, Phase, SeedFor};
 use crate::node::GetError;
 use crate::store::install;
+use crate::tracker_client::TrackerEvent;
+use crate::transport::TransportEvent;
 
 /// Longest time that what was fetched last may take to reach the disk when the job ends.
 const WIND_DOWN_MAX: Duration = Duration::from_millis(1200);
@@ -18,6 +21,7 @@ impl Job {
     pub(super) async fn turn_until_over(&mut self) -> Result<(), GetError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        self.begin();
         loop {
             self.carry_out()?;
             if self.advance()? {
@@ -25,15 +29,48 @@ impl Job {
             }
             let has_room = self.content.has_room();
             let core_due = self.core.poll_timeout().map(|at| self.started + Duration::from_micros(at));
+            let announce_due = self.network.as_ref().and_then(|network| network.announcer.due());
+            let (links, tracker) = match &mut self.network {
+                Some(network) => (Some(&mut network.transport_events), Some(&mut network.tracker_events)),
+                None => (None, None),
+            };
             tokio::select! {
                 () = self.config.stop.cancelled() => return self.stopped(),
                 Some(event) = self.store_events.recv() => self.store_event(event)?,
                 Some(event) = self.run_events.recv(), if has_room => self.run_event(event)?,
-                Some(read) = self.read_backs.recv() => self.chunk_read(read)?,
+                Some(read) = self.read_backs.recv() => self.read_back(read)?,
+                event = next(links), if has_room => self.network_event(event),
+                event = next(tracker) => self.tracker_event(event),
+                () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,
                 () = sleep_until(core_due) => self.core.handle_timeout(self.now_us()),
                 _ = tick.tick() => self.tick()?,
             }
+        }
+    }
+
+    /// Hands the core what happened before it was there.
+    fn begin(&mut self) {
+        let Some(network) = &mut self.network else { return };
+        let early = std::mem::take(&mut network.early);
+        let is_tracker_up = network.is_tracker_up();
+        network.announcer.changed();
+        if is_tracker_up {
+            self.tell(Input::TrackerUp);
+        }
+        early.into_iter().for_each(|event| self.link_event(event));
+    }
+
+    fn network_event(&mut self, event: TransportEvent) {
+        if let Some(network) = &mut self.network {
+            network.transport_event(&event);
+        }
+        self.link_event(event);
+    }
+
+    fn tracker_event(&mut self, event: TrackerEvent) {
+        if let Some(input) = self.network.as_mut().and_then(|network| network.tracker_event(event)) {
+            self.tell(input);
         }
     }
 
@@ -74,6 +111,7 @@ impl Job {
     ) -> Result<(), GetError> {
         let moved_aside = result?;
         self.progress.installed(moved_aside, &self.config.events);
+        self.standing_changed();
         self.phase = Phase::Sharing(match self.config.seed_for {
             SeedFor::Time(time) => Some(Instant::now() + time),
             SeedFor::Forever => None,
@@ -102,8 +140,17 @@ impl Job {
     /// Breaks off what runs, and brings what was fetched to disk.
     pub(super) async fn wind_down(&mut self, result: Result<(), GetError>) -> Result<(), GetError> {
         std::mem::take(&mut self.fetches).into_values().for_each(|task| task.abort());
-        let settled = tokio::time::timeout(WIND_DOWN_MAX, self.settle()).await;
+        let mut network = self.network.take();
+        let goodbye = async {
+            if let Some(network) = &mut network {
+                network.close().await;
+            }
+        };
+        let (settled, ()) = tokio::join!(tokio::time::timeout(WIND_DOWN_MAX, self.settle()), goodbye);
+        let is_installed = matches!(self.phase, Phase::Sharing(_));
         let result = match (result, settled) {
+            // The install was under way when the word to stop came, and is done.
+            (Err(GetError::Stopped), _) if is_installed => Ok(()),
             // The first error is the one to tell.
             (Err(error), _) => Err(error),
             (Ok(()), Ok(settled)) => settled,
@@ -140,6 +187,16 @@ async fn sleep_until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
+}
+
+/// The next event of a channel that may be missing or closed.
+async fn next<T>(channel: Option<&mut mpsc::Receiver<T>>) -> T {
+    if let Some(channel) = channel
+        && let Some(event) = channel.recv().await
+    {
+        return event;
+    }
+    std::future::pending().await
 }
 
 /// Waits for the end of a running install.

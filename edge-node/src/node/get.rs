@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use freshet_protocol::origin_path::Target;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::job::{Job, JobConfig};
+use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
 use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
 use crate::random::random_bytes;
@@ -67,22 +69,22 @@ async fn steps(
         resolved = resolving => resolved,
         () = stop.cancelled() => return Err(GetError::Stopped),
     };
-    let Resolved { release, trackers: _, note } = resolved.map_err(document_error)?;
-    if let Some(message) = note {
-        let _ = events.send(Event::Note { message }).await;
-    }
+    let Found { release, network, documents } =
+        find(&options, &layout, trust, resolved, &events, &stop).await?;
     let release = Arc::new(release);
     report.version = Some(release.root.version.to_string());
     report.root = Some(release.id.to_string());
     report.release_bytes = release.root.bytes;
 
-    let (local, installed) = look_around(&layout, &release, &trust, &stop).await?;
+    let (local, installed) = look_around(&layout, &release, documents.trust(), &stop).await?;
     let _ = events.send(release_event(&release, &local)).await;
     let config = JobConfig {
         files: ChunkFiles { layout, release },
         local,
         installed,
         origin: origin.clone(),
+        network,
+        documents,
         policy: options.policy,
         seed_for: options.seed_for,
         give_up_after: options.give_up_after,
@@ -95,6 +97,70 @@ async fn steps(
     report.origin_wire_bytes = origin.body_bytes();
     report.origin_requests = origin.requests();
     result
+}
+
+/// A release, and the way to those who share it.
+struct Found {
+    release: Release,
+    network: Option<Network>,
+    documents: Documents,
+}
+
+/// Joins the swarm where there is one, and asks it for what the origin could not tell.
+async fn find(
+    options: &GetOptions,
+    layout: &Layout,
+    trust: Trust,
+    resolved: Result<Resolved, DocumentError>,
+    events: &mpsc::Sender<Event>,
+    stop: &CancellationToken,
+) -> Result<Found, GetError> {
+    let channel = match &options.url.target {
+        Target::Channel(_, channel) => Some(channel.clone()),
+        Target::Root(..) => None,
+    };
+    let tracker_keys = trust.tracker_keys();
+    let mut documents = Documents::new(trust, layout.clone(), channel);
+    let named = match &resolved {
+        Ok(resolved) => resolved.trackers.clone(),
+        Err(_) => documents.trackers(),
+    };
+    let trackers = if options.trackers.is_empty() { named } else { options.trackers.clone() };
+    let mut network = None;
+    if options.policy.p2p && !trackers.is_empty() {
+        let config = NetworkConfig {
+            content: content_of(&options.url.target),
+            listen: options.listen,
+            advertise: &options.advertise,
+            state_dir: options.state_dir.as_deref(),
+            trackers,
+            tracker_keys,
+        };
+        let opened = Network::open(config).await?;
+        let _ = events.send(Event::Listening { address: opened.transport.local_address() }).await;
+        network = Some(opened);
+    }
+    let release = match (resolved, &mut network) {
+        (Ok(resolved), _) => {
+            if let Some(message) = resolved.note {
+                let _ = events.send(Event::Note { message }).await;
+            }
+            resolved.release
+        }
+        (Err(DocumentError::Origin(error)), Some(network)) if error.may_pass() => {
+            let message = format!("{error}; asking peers");
+            let _ = events.send(Event::Note { message }).await;
+            let learning = Learning {
+                target: &options.url.target,
+                sharing: options.policy.sharing,
+                give_up_after: options.give_up_after,
+                stop,
+            };
+            learn(network, &mut documents, learning, error.into()).await?
+        }
+        (Err(error), _) => return Err(document_error(error)),
+    };
+    Ok(Found { release, network, documents })
 }
 
 fn lock(layout: &Layout) -> Result<FolderLock, GetError> {

@@ -24,11 +24,6 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result
     system::write_all_at(file, bytes, offset)
 }
 
-/// Whether the owner may run the file.
-pub(crate) fn is_executable(metadata: &std::fs::Metadata) -> bool {
-    system::is_executable(metadata)
-}
-
 /// Lets those run the file who may read it, or nobody. Systems without such a bit do nothing.
 pub(crate) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
     system::set_executable(path, executable)

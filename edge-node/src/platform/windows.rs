@@ -1,6 +1,6 @@
 //! The arm for Windows.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::Path;
@@ -33,10 +33,6 @@ pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
         }
     }
     Ok(())
-}
-
-pub(super) fn is_executable(_metadata: &Metadata) -> bool {
-    false
 }
 
 /// Windows decides by the file's name what may be run.

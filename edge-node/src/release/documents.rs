@@ -92,7 +92,7 @@ pub(crate) fn cached_release(trust: &Trust, layout: &Layout, id: RootId) -> Opti
 }
 
 /// A page from the cache.
-pub(crate) fn cached_page(layout: &Layout, page: &PageRef) -> Option<Page> {
+fn cached_page(layout: &Layout, page: &PageRef) -> Option<Page> {
     Page::open(page, &Bytes::from(std::fs::read(layout.page(page.id)).ok()?)).ok()
 }
 
@@ -133,7 +133,7 @@ async fn get_pages(origin: &Origin, layout: &Layout, root: &Root) -> Result<Vec<
 }
 
 /// Keeps a checked document for the next run.
-pub(crate) fn keep(path: &Path, bytes: &[u8]) -> Result<(), DocumentError> {
+fn keep(path: &Path, bytes: &[u8]) -> Result<(), DocumentError> {
     write_atomic(path, bytes).map_err(|error| DocumentError::Io { path: path.to_owned(), error })
 }
 

@@ -4,6 +4,6 @@ mod documents;
 mod map;
 mod trust;
 
-pub(crate) use documents::{DocumentError, Resolved, cached_release, content_of, keep, resolve};
+pub(crate) use documents::{DocumentError, Resolved, cached_release, content_of, resolve};
 pub(crate) use map::{Release, ReleaseError};
-pub(crate) use trust::{Trust, TrustError, unix_now};
+pub(crate) use trust::{Trust, TrustError};

@@ -99,7 +99,9 @@ impl Scan<'_> {
             if is_kept {
                 self.local.in_place[number] = true;
                 self.local.kept_bytes += entry.bytes;
-                entry.positions.clone().for_each(|position| drop(self.local.held.insert(position)));
+                for position in entry.positions.clone() {
+                    self.local.held.insert(position);
+                }
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 mod crooked;
 mod failures;
 mod install;
+mod peers;
 mod program;
 mod resume;
 mod site;

@@ -122,3 +122,46 @@ pub async fn installed(options: GetOptions) -> Report {
 pub async fn refused(options: GetOptions) -> GetError {
     run(options).await.1.expect_err("refused")
 }
+
+/// A job that runs beside the test.
+pub struct Running {
+    pub stop: CancellationToken,
+    pub events: mpsc::Receiver<Event>,
+    task: tokio::task::JoinHandle<(Report, Result<(), GetError>)>,
+}
+
+impl Running {
+    pub fn start(options: GetOptions) -> Self {
+        let (sender, events) = mpsc::channel(4096);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(get(options, sender, stop.clone(), Instant::now()));
+        Self { stop, events, task }
+    }
+
+    /// Waits for an event.
+    pub async fn wait_for(&mut self, fits: impl Fn(&Event) -> bool) -> Event {
+        loop {
+            match self.events.recv().await {
+                Some(event) if fits(&event) => return event,
+                Some(_) => {}
+                None => panic!("the job ended before the event"),
+            }
+        }
+    }
+
+    pub async fn installed(&mut self) {
+        self.wait_for(|event| *event == Event::Installed).await;
+    }
+
+    /// Stops the job.
+    pub async fn stop(self) -> (Report, Result<(), GetError>) {
+        self.stop.cancel();
+        self.end().await
+    }
+
+    /// Waits for the job's own end.
+    pub async fn end(mut self) -> (Report, Result<(), GetError>) {
+        while self.events.recv().await.is_some() {}
+        self.task.await.expect("no panic")
+    }
+}

@@ -1,0 +1,151 @@
+//! What happens on links: peers come and go, tell what they hold, answer and ask.
+
+use freshet_protocol::{BlobKind, Frame, KeyId, RefuseReason, Request};
+use freshet_swarm::{Input, LinkId, RequestEnd, RequestId};
+
+use crate::event::Event;
+use crate::job::Job;
+use crate::job::peers::{Link, Misbehaved};
+use crate::transport::{Answer, TransportEvent};
+
+impl Job {
+    pub(super) fn link_event(&mut self, event: TransportEvent) {
+        match event {
+            TransportEvent::LinkUp { link, handle, peer } => {
+                tracing::debug!(peer = %peer.peer, address = %peer.address, agent = %peer.agent, "link up");
+                if self.config.policy.sharing {
+                    self.documents.frames().into_iter().for_each(|frame| handle.send(frame));
+                }
+                let input = self.peers.up(link, handle, peer);
+                self.tell(input);
+            }
+            TransportEvent::Frame { link, frame } => self.frame(link, frame),
+            TransportEvent::Progress { request, bytes, .. } => {
+                if self.peers.is_open(request) {
+                    self.tell(Input::Progress { request, bytes });
+                }
+            }
+            TransportEvent::Answer { request, answer, .. } => self.answer(request, answer),
+            TransportEvent::Asked { link, asked } => self.asked(link, asked),
+            TransportEvent::AskCancelled { link, request } => {
+                self.peers.answered(link, request);
+                self.tell_if_linked(link, Input::PeerCancel { link, request });
+            }
+            TransportEvent::Sent { link, request, bytes } => {
+                if self.documents_sent.remove(&(link, request)) {
+                    self.progress.document_bytes_sent += u64::from(bytes);
+                } else {
+                    self.tell_if_linked(link, Input::Sent { link, request, bytes });
+                }
+            }
+            TransportEvent::LinkDown { link, reason } => {
+                self.documents_sent.retain(|(owner, _)| *owner != link);
+                if let Some(gone) = self.peers.down(link) {
+                    tracing::debug!(peer = %gone.peer.peer, %reason, "link down");
+                    self.tell(Input::LinkDown { link });
+                }
+            }
+            TransportEvent::DialFailed { .. } => {}
+        }
+    }
+
+    fn tell_if_linked(&mut self, link: LinkId, input: Input) {
+        if self.peers.link(link).is_some() {
+            self.tell(input);
+        }
+    }
+
+    fn frame(&mut self, link: LinkId, frame: Frame) {
+        let taken = match frame {
+            Frame::Keys { envelope } => self.documents.take_keys(&envelope).map(|_| None),
+            Frame::Pointer { envelope } => self.documents.take_pointer(&envelope),
+            other => {
+                match self.peers.frame(link, other) {
+                    Ok(Some(input)) => self.tell(input),
+                    Ok(None) => {}
+                    Err(misbehaved) => self.misbehaved(link, misbehaved),
+                }
+                return;
+            }
+        };
+        match taken {
+            Ok(Some(version)) => {
+                let message = format!("a newer version, {version}, is out; get it by the same command");
+                // It is told once; who does not listen finds it at the next call.
+                let _ = self.config.events.try_send(Event::Note { message });
+            }
+            Ok(None) => {}
+            // Old peers know old documents: no fault, and no use.
+            Err(error) => tracing::debug!(%error, "a peer's document is of no use"),
+        }
+    }
+
+    fn misbehaved(&mut self, link: LinkId, Misbehaved(how): Misbehaved) {
+        if let Some(gone) = self.peers.down(link) {
+            tracing::warn!(peer = %gone.peer.peer, how, "peer broke the protocol");
+            gone.handle.close(how);
+            self.tell(Input::LinkDown { link });
+        }
+    }
+
+    fn answer(&mut self, request: RequestId, answer: Answer) {
+        // An answer to what was cancelled meanwhile is of no interest to the core.
+        if self.peers.take_request(request).is_none() {
+            return;
+        }
+        let end = match answer {
+            Answer::Verified(chunk) => {
+                let position = self.content.files.release.positions_of(chunk.id()).first().copied();
+                self.keep(chunk);
+                self.tell(Input::RequestEnded { request, end: RequestEnd::Verified });
+                if let Some(position) = position {
+                    self.found_elsewhere(position);
+                }
+                return;
+            }
+            Answer::Corrupt { .. } => RequestEnd::Corrupt,
+            Answer::Refused(reason) => RequestEnd::Refused(reason.into()),
+            // The core asks for chunks alone.
+            Answer::Failed { .. } | Answer::Blob(_) => RequestEnd::Failed,
+        };
+        self.tell(Input::RequestEnded { request, end });
+    }
+
+    fn asked(&mut self, link: LinkId, asked: Request) {
+        let Some(entry) = self.peers.link(link) else { return };
+        let handle = entry.handle.clone();
+        if let Err(reason) = self.peers.asked(link, asked) {
+            return handle.refuse(asked.request, reason);
+        }
+        match asked.kind {
+            BlobKind::Chunk => {
+                let positions =
+                    self.content.files.release.positions_of(freshet_protocol::ChunkId(asked.hash));
+                match positions.iter().find(|&&position| self.content.held().contains(position)) {
+                    Some(&chunk) => {
+                        self.tell(Input::PeerRequest { link, request: asked.request, chunk });
+                    }
+                    None => match positions.first() {
+                        // In memory it may be already, and not yet on disk.
+                        Some(&chunk) => self.tell(Input::PeerRequest { link, request: asked.request, chunk }),
+                        None => self.refuse(link, asked.request, RefuseReason::NotHeld),
+                    },
+                }
+            }
+            BlobKind::Page | BlobKind::Root if !self.config.policy.sharing => {
+                self.refuse(link, asked.request, RefuseReason::NotSharing);
+            }
+            BlobKind::Page | BlobKind::Root => self.read_document(link, asked),
+        }
+    }
+
+    pub(super) fn ban(&mut self, gone: &Link) {
+        let key: KeyId = gone.peer.key;
+        if !self.peers.banned.contains(&key) {
+            self.peers.banned.push(key);
+        }
+        if let Some(network) = &self.network {
+            network.transport.ban(key);
+        }
+    }
+}

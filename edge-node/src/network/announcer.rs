@@ -1,0 +1,175 @@
+//! What this node says to its tracker, and when: at changes, and from time to time.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use freshet_protocol::limits::{ADDRESSES_MAX, SHARDS_PER_MESSAGE_MAX};
+use freshet_protocol::{
+    Announce, Base64, Candidate, ClientMessage, ContentName, HaveSummary, PairOutcome, PublicKey, RootId,
+    ServerMessage, ShardMap, Transport,
+};
+use tokio::time::Instant;
+
+use crate::random::random_bytes;
+use crate::store::Positions;
+use crate::tracker_client::TrackerHandle;
+
+/// Links that a node that fetches wants.
+const LINKS_WANTED: usize = 8;
+/// Changes within this time are told together.
+const CHANGE_PAUSE: Duration = Duration::from_millis(200);
+/// How often to announce before a tracker has said so itself.
+const ANNOUNCE_EVERY: Duration = Duration::from_secs(30);
+
+/// The node's place in the swarm, as far as the tracker needs to know it.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) root: RootId,
+    pub(crate) chunks: u32,
+    pub(crate) left_bytes: u64,
+    pub(crate) sharing: bool,
+    pub(crate) links: usize,
+}
+
+/// Speaks to the tracker about one content.
+pub(crate) struct Announcer {
+    tracker: TrackerHandle,
+    content: ContentName,
+    candidates: Vec<Candidate>,
+    /// Trackers that the tenant named.
+    tracker_keys: Vec<PublicKey>,
+    is_up: bool,
+    every: Duration,
+    due: Option<Instant>,
+}
+
+impl Announcer {
+    pub(super) fn new(
+        tracker: TrackerHandle,
+        content: ContentName,
+        advertise: &[SocketAddr],
+        port: u16,
+        tracker_keys: Vec<PublicKey>,
+    ) -> Self {
+        // The tracker puts the address that it sees in the place of the unspecified one.
+        let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let addresses = advertise.iter().copied().chain([own]).take(ADDRESSES_MAX);
+        let candidates = addresses.map(|address| Candidate { transport: Transport::Quic, address }).collect();
+        Self { tracker, content, candidates, tracker_keys, is_up: false, every: ANNOUNCE_EVERY, due: None }
+    }
+
+    /// A tracker answers; returns the keys whose tickets count from now on. The tenant's word comes first; where it
+    /// names no tracker, the one that answers is believed: a ticket only opens links, and content proves itself.
+    pub(crate) fn up(&mut self, tracker_key: PublicKey, announce_ms: u32) -> Vec<PublicKey> {
+        self.is_up = true;
+        self.every = Duration::from_millis(announce_ms.into());
+        self.due = Some(Instant::now());
+        if self.tracker_keys.is_empty() { vec![tracker_key] } else { self.tracker_keys.clone() }
+    }
+
+    /// No tracker answers.
+    pub(crate) fn down(&mut self) {
+        self.is_up = false;
+        self.due = None;
+    }
+
+    /// Something of what the tracker knows has changed.
+    pub(crate) fn changed(&mut self) {
+        if self.is_up {
+            let soon = Instant::now() + CHANGE_PAUSE;
+            self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
+        }
+    }
+
+    /// When to announce next.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Announces, and sets the time of the next, spread by a tenth so that a swarm does not speak in unison.
+    pub(crate) fn announce(&mut self, standing: &Standing, held: &Positions) {
+        let missing = LINKS_WANTED.saturating_sub(standing.links);
+        let wanted = if standing.left_bytes > 0 { missing } else { 0 };
+        self.tracker.send(ClientMessage::Announce(Announce {
+            content: self.content.clone(),
+            root: standing.root,
+            chunks: standing.chunks,
+            have: if standing.sharing { have_summary(held, standing.chunks) } else { HaveSummary::None },
+            left_bytes: standing.left_bytes,
+            sharing: standing.sharing,
+            links: u8::try_from(standing.links).unwrap_or(u8::MAX),
+            links_wanted: wanted as u8,
+            candidates: self.candidates.clone(),
+        }));
+        let [random] = random_bytes();
+        let spread = self.every / 10 * u32::from(random) / 256;
+        self.due = Some(Instant::now() + self.every - spread);
+    }
+
+    /// Asks for shards and reports those that are held.
+    pub(crate) fn lease(&self, root: RootId, want: u32, done: &[u32]) {
+        let want = want.min(SHARDS_PER_MESSAGE_MAX as u32);
+        let mut parts = done.chunks(SHARDS_PER_MESSAGE_MAX);
+        let first = parts.next().unwrap_or_default();
+        for (want, done) in [(want, first)].into_iter().chain(parts.map(|part| (0, part))) {
+            let content = self.content.clone();
+            self.tracker.send(ClientMessage::Lease { content, root, want, done: done.to_vec() });
+        }
+    }
+
+    /// Tells what became of a pairing.
+    pub(crate) fn paired(&self, pair: u64, outcome: PairOutcome) {
+        self.tracker.send(ClientMessage::Paired { pair, outcome });
+    }
+
+    /// Whether a message is about this content.
+    pub(crate) fn is_ours(&self, message: &ServerMessage) -> bool {
+        match message {
+            ServerMessage::Pair { content, .. } | ServerMessage::Shards { content, .. } => {
+                *content == self.content
+            }
+            _ => true,
+        }
+    }
+
+    /// Leaves the swarm and the tracker.
+    pub(super) fn leave(&self) {
+        self.tracker.send(ClientMessage::Leave { content: self.content.clone() });
+        self.tracker.close();
+    }
+}
+
+/// Which shards are held whole.
+fn have_summary(held: &Positions, chunks: u32) -> HaveSummary {
+    match held.len() {
+        0 => HaveSummary::None,
+        all if all == chunks => HaveSummary::All,
+        _ => {
+            let map = ShardMap::new(chunks);
+            let mut bits = vec![0_u8; map.count().div_ceil(8) as usize];
+            for shard in (0..map.count()).filter(|&shard| held.contains_all(map.positions(shard))) {
+                bits[shard as usize / 8] |= 1 << (shard % 8);
+            }
+            HaveSummary::Shards(Base64(bits))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries() {
+        let check = |held: &[u32], chunks: u32, expected: HaveSummary| {
+            let mut set = Positions::new(chunks);
+            held.iter().for_each(|&position| drop(set.insert(position)));
+            assert_eq!(have_summary(&set, chunks), expected, "{held:?}");
+        };
+        check(&[], 10, HaveSummary::None);
+        check(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10, HaveSummary::All);
+        // Shards of four positions: the last one has two.
+        check(&[0, 1, 2, 4, 5, 6, 7], 10, HaveSummary::Shards(Base64(vec![0b010])));
+        check(&[8, 9], 10, HaveSummary::Shards(Base64(vec![0b100])));
+    }
+}

@@ -1,0 +1,111 @@
+//! The signed documents that peers tell each other, and what a peer's word about them is worth.
+
+use std::path::PathBuf;
+
+use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, Pointer, RootId};
+
+use crate::release::{Trust, TrustError};
+use crate::store::Layout;
+
+/// The newest documents that this node knows.
+#[derive(Debug)]
+pub(crate) struct Documents {
+    trust: Trust,
+    layout: Layout,
+    channel: Option<Name>,
+    pointer: Option<(Pointer, Vec<u8>)>,
+}
+
+impl Documents {
+    /// The documents of a folder; `channel` is what the user follows, if anything.
+    pub(crate) fn new(trust: Trust, layout: Layout, channel: Option<Name>) -> Self {
+        let pointer = channel.as_ref().and_then(|channel| {
+            let envelope = std::fs::read(layout.pointer(channel)).ok()?;
+            Some((trust.open_pointer(channel, &envelope).ok()?, envelope))
+        });
+        Self { trust, layout, channel, pointer }
+    }
+
+    /// What a peer that has just linked should hear.
+    pub(crate) fn frames(&self) -> Vec<Frame> {
+        let keys = self.trust.keys_envelope().map(|keys| Frame::Keys { envelope: keys.to_vec() });
+        let pointer =
+            self.pointer.as_ref().map(|(_, envelope)| Frame::Pointer { envelope: envelope.clone() });
+        keys.into_iter().chain(pointer).collect()
+    }
+
+    /// Takes a key document from a peer; whether it was news.
+    ///
+    /// # Errors
+    /// [`TrustError`] when the tenant's key did not sign it, or it is older than the one known.
+    pub(crate) fn take_keys(&mut self, envelope: &[u8]) -> Result<bool, TrustError> {
+        if self.trust.keys_envelope() == Some(envelope) {
+            return Ok(false);
+        }
+        self.trust.take_keys(envelope).map(|()| true)
+    }
+
+    /// Takes a pointer from a peer; the version that it names, where it is newer than the one known. It is passed on
+    /// and not followed: which version is installed stays the choice of who asked for it.
+    ///
+    /// # Errors
+    /// [`TrustError`] when it is not signed by a key for pointers, or for another channel.
+    pub(crate) fn take_pointer(&mut self, envelope: &[u8]) -> Result<Option<Name>, TrustError> {
+        let Some(channel) = &self.channel else { return Ok(None) };
+        if self.pointer.as_ref().is_some_and(|(_, known)| known == envelope) {
+            return Ok(None);
+        }
+        let pointer = self.trust.open_pointer(channel, envelope)?;
+        let is_newer = self.pointer.as_ref().is_none_or(|(known, _)| known.sequence < pointer.sequence);
+        if !is_newer {
+            return Ok(None);
+        }
+        let version = pointer.version.clone();
+        self.pointer = Some((pointer, envelope.to_vec()));
+        Ok(Some(version))
+    }
+
+    /// Trackers that the newest pointer names.
+    pub(crate) fn trackers(&self) -> Vec<String> {
+        self.pointer.as_ref().map_or(Vec::new(), |(pointer, _)| pointer.trackers.clone())
+    }
+
+    /// The newest pointer known.
+    pub(crate) fn pointer_envelope(&self) -> Option<&[u8]> {
+        self.pointer.as_ref().map(|(_, envelope)| envelope.as_slice())
+    }
+
+    /// Takes a pointer to follow: it must be current.
+    ///
+    /// # Errors
+    /// [`TrustError`] when it is expired, or older than one followed before.
+    pub(crate) fn follow(&mut self, channel: &Name, envelope: &[u8]) -> Result<Pointer, TrustError> {
+        self.trust.take_pointer(channel, envelope)
+    }
+
+    pub(crate) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// Where a page or root that a peer asks for is kept, if it is.
+    pub(crate) fn blob_path(&self, kind: BlobKind, hash: Hash) -> Option<PathBuf> {
+        match kind {
+            BlobKind::Chunk => None,
+            BlobKind::Page => Some(self.layout.page(PageId(hash))),
+            BlobKind::Root => Some(self.layout.root(RootId(hash))),
+        }
+    }
+
+    /// Whether the bytes of that file are still what they should be.
+    pub(crate) fn is_good_blob(&self, kind: BlobKind, hash: Hash, bytes: &[u8]) -> bool {
+        match kind {
+            BlobKind::Chunk => false,
+            BlobKind::Page => Hash::of(bytes) == hash,
+            BlobKind::Root => self.trust.open_root(RootId(hash), bytes).is_ok(),
+        }
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+}

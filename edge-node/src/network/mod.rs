@@ -1,0 +1,196 @@
+//! Peers and tracker as one thing that a job can do without: the socket, the tracker's client, and who speaks to it.
+
+mod announcer;
+mod documents;
+mod learn;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use freshet_protocol::{ContentName, PairOutcome, PublicKey, ServerMessage, SwarmId};
+use freshet_swarm::{Input, LinkId};
+use tokio::sync::mpsc;
+
+use crate::identity::{Identity, IdentityError};
+use crate::node::GetError;
+use crate::tracker_client::{TrackerClient, TrackerConfig, TrackerEvent};
+use crate::transport::{Transport, TransportConfig, TransportError, TransportEvent};
+
+pub(crate) use announcer::{Announcer, Standing};
+pub(crate) use documents::Documents;
+pub(crate) use learn::{Learning, learn};
+
+/// How to take part in a swarm.
+pub(crate) struct NetworkConfig<'a> {
+    pub(crate) content: &'a ContentName,
+    pub(crate) listen: SocketAddr,
+    pub(crate) advertise: &'a [SocketAddr],
+    pub(crate) state_dir: Option<&'a Path>,
+    /// Trackers to try, at least one.
+    pub(crate) trackers: Vec<String>,
+    /// Trackers' keys that the tenant has named; where it names none, the tracker that answers is taken at its word.
+    pub(crate) tracker_keys: Vec<PublicKey>,
+}
+
+/// A node's place in a swarm. It follows pairings and links by itself; the job hears of the rest.
+pub(crate) struct Network {
+    pub(crate) transport: Transport,
+    pub(crate) transport_events: mpsc::Receiver<TransportEvent>,
+    pub(crate) announcer: Announcer,
+    pub(crate) tracker_events: mpsc::Receiver<TrackerEvent>,
+    /// Events that came before the job began and are its to handle, in order.
+    pub(crate) early: Vec<TransportEvent>,
+    /// Live links, with the pairings that they answer.
+    links: BTreeMap<LinkId, Option<u64>>,
+    is_tracker_up: bool,
+}
+
+impl Network {
+    /// Opens the socket and starts to look for a tracker.
+    ///
+    /// # Errors
+    /// When the port is taken or the identity cannot be kept.
+    pub(crate) async fn open(config: NetworkConfig<'_>) -> Result<Self, GetError> {
+        let identity = match config.state_dir {
+            None => Identity::generate(),
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(|error| GetError::io(folder, &error))?;
+                Identity::load_or_create(folder)
+            }
+        };
+        let identity = Arc::new(identity.map_err(identity_error)?);
+        let bound = Transport::bind(TransportConfig::new(config.listen, Arc::clone(&identity))).await;
+        let (transport, transport_events) = bound.map_err(transport_error)?;
+        transport.set_swarm(SwarmId::of_content(config.content));
+        transport.trust_trackers(config.tracker_keys.clone());
+        let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
+        let (handle, tracker_events) =
+            TrackerClient::start(TrackerConfig { urls: config.trackers, identity, agent });
+        let port = transport.local_address().port();
+        let announcer =
+            Announcer::new(handle, config.content.clone(), config.advertise, port, config.tracker_keys);
+        Ok(Self {
+            transport,
+            transport_events,
+            announcer,
+            tracker_events,
+            early: Vec::new(),
+            links: BTreeMap::new(),
+            is_tracker_up: false,
+        })
+    }
+
+    pub(crate) fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    pub(crate) fn is_tracker_up(&self) -> bool {
+        self.is_tracker_up
+    }
+
+    /// Follows what the tracker says; what the core should know of it, if anything.
+    pub(crate) fn tracker_event(&mut self, event: TrackerEvent) -> Option<Input> {
+        match event {
+            TrackerEvent::Up { welcome } => {
+                self.is_tracker_up = true;
+                let trusted = self.announcer.up(welcome.tracker_key, welcome.announce_ms);
+                self.transport.trust_trackers(trusted);
+                self.transport.set_grace(false);
+                Some(Input::TrackerUp)
+            }
+            TrackerEvent::Down { reason } => {
+                tracing::info!(%reason, "the tracker does not answer; links stay");
+                self.is_tracker_up = false;
+                self.announcer.down();
+                self.transport.set_grace(true);
+                Some(Input::TrackerDown)
+            }
+            TrackerEvent::Message(message) if self.announcer.is_ours(&message) => {
+                self.tracker_message(message)
+            }
+            TrackerEvent::Message(_) => None,
+        }
+    }
+
+    fn tracker_message(&mut self, message: ServerMessage) -> Option<Input> {
+        match message {
+            ServerMessage::Ticket { ticket, .. } => self.transport.set_ticket(ticket.0),
+            ServerMessage::Pair { pair, key, candidates, dial: true, locality, .. } => {
+                self.transport.dial(pair, candidates, key, locality);
+            }
+            ServerMessage::Pair { pair, key, locality, .. } => self.transport.expect(pair, key, locality),
+            ServerMessage::Shards { granted, active_jobs, origin_budget_bytes_s, .. } => {
+                return Some(Input::Shards { granted, active_jobs, origin_budget_bytes_s });
+            }
+            ServerMessage::Error { code, message } => {
+                tracing::warn!(%code, %message, "the tracker refused a message");
+            }
+            // The tracker's client has dealt with the opening and with drains; nothing here speaks by signals.
+            ServerMessage::Challenge { .. }
+            | ServerMessage::Welcome { .. }
+            | ServerMessage::Drain { .. }
+            | ServerMessage::Signal { .. }
+            | ServerMessage::Unknown => {}
+        }
+        None
+    }
+
+    /// Follows links and tells the tracker what became of its pairings; the job handles the event itself.
+    pub(crate) fn transport_event(&mut self, event: &TransportEvent) {
+        match event {
+            TransportEvent::LinkUp { link, peer, .. } => {
+                self.links.insert(*link, peer.pair);
+                if let Some(pair) = peer.pair {
+                    self.announcer.paired(pair, PairOutcome::Linked);
+                }
+                self.announcer.changed();
+            }
+            TransportEvent::LinkDown { link, .. } => {
+                if let Some(Some(pair)) = self.links.remove(link) {
+                    self.announcer.paired(pair, PairOutcome::Closed);
+                }
+                self.announcer.changed();
+            }
+            TransportEvent::DialFailed { pair, reason } => {
+                tracing::debug!(pair, %reason, "no link came of a pairing");
+                self.announcer.paired(*pair, PairOutcome::Failed);
+                self.announcer.changed();
+            }
+            TransportEvent::Frame { .. }
+            | TransportEvent::Progress { .. }
+            | TransportEvent::Answer { .. }
+            | TransportEvent::Asked { .. }
+            | TransportEvent::AskCancelled { .. }
+            | TransportEvent::Sent { .. } => {}
+        }
+    }
+
+    /// Says goodbye to tracker and peers, within half a second.
+    pub(crate) async fn close(&mut self) {
+        self.announcer.leave();
+        self.transport.close().await;
+    }
+}
+
+fn identity_error(error: IdentityError) -> GetError {
+    match &error {
+        IdentityError::Io { path, source, .. } => GetError::io(path, source),
+        IdentityError::Seed(_) | IdentityError::Certificate(_) => GetError::Other(error.to_string()),
+    }
+}
+
+fn transport_error(error: TransportError) -> GetError {
+    match &error {
+        TransportError::Bind { address, source } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            GetError::PortInUse(format!(
+                "UDP port {} is in use by another program; choose another with --listen, or port 0 for any",
+                address.port()
+            ))
+        }
+        TransportError::Bind { .. } | TransportError::Certificate(_) | TransportError::Agent(_) => {
+            GetError::Other(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Nodes that share, with a real tracker between them.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use freshet_edge_node::{Event, GetOptions, Goal, SeedFor};
+
+use crate::crooked::{Crooked, Manner};
+use crate::site::{Running, Site, installed, refused};
+use crate::tree::{assert_same, make_sample, noise, write};
+
+/// A site with a tracker beside its origin.
+struct Swarm {
+    site: Site,
+    tracker: freshet_tracker::Serving,
+}
+
+impl Swarm {
+    async fn new() -> Self {
+        let site = Site::new();
+        let mut options = freshet_tracker::Options::new(
+            SocketAddr::from(([127, 0, 0, 1], 0)),
+            site.folder.path().join("tracker"),
+        );
+        options.stun = None;
+        let tracker = freshet_tracker::serve(options).await.expect("tracker");
+        Self { site, tracker }
+    }
+
+    fn url(&self) -> String {
+        format!("ws://{}/", self.tracker.address)
+    }
+
+    /// A node that uses peers, and shares if asked to.
+    fn options(&self, base: &str, name: &str, sharing: bool) -> GetOptions {
+        let mut options = self.site.options(base, name);
+        options.policy.p2p = true;
+        options.policy.sharing = sharing;
+        options.trackers = vec![self.url()];
+        options.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        options.give_up_after = Duration::from_secs(20);
+        if sharing {
+            options.seed_for = SeedFor::Forever;
+        }
+        options
+    }
+
+    async fn publish_sample(&self) {
+        let source = self.site.source("1");
+        make_sample(&source);
+        self.site.publish_naming(&source, "1.0", vec![self.url()]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swarm_stands_in_for_an_origin_that_is_gone() {
+    let swarm = Swarm::new().await;
+    swarm.publish_sample().await;
+    let origin = swarm.site.serve().await;
+    let base = origin.url();
+    let mut seeder = Running::start(swarm.options(&base, "seeder", true));
+    seeder.installed().await;
+    origin.shutdown().await;
+
+    let report = installed(swarm.options(&base, "a", false)).await;
+    assert_same(&swarm.site.source("1"), &swarm.site.target("a"));
+    assert_eq!((report.bytes.origin, report.waste_bytes, report.sent_bytes), (0, 0, 0));
+    assert_eq!(report.links, 1);
+    let (sent, result) = seeder.stop().await;
+    result.expect("installed");
+    assert!(sent.sent_bytes >= report.bytes.peer, "pages and root count too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_takes_little_more_than_one_copy() {
+    const NODES: usize = 5;
+    let swarm = Swarm::new().await;
+    let source = swarm.site.source("1");
+    write(&source, "data.pak", &noise(5, 20_000_000));
+    let published = swarm.site.publish_naming(&source, "1.0", Vec::new()).await;
+    let origin = swarm.site.serve().await;
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        let mut options = swarm.options(&origin.url(), &format!("n{number}"), true);
+        options.policy.goal = Goal::Offload;
+        options.policy.offload_slack_permille = 100;
+        nodes.push(Running::start(options));
+    }
+    for node in &mut nodes {
+        node.installed().await;
+    }
+    let mut from_peers = 0;
+    for (number, node) in nodes.into_iter().enumerate() {
+        let (report, result) = node.stop().await;
+        result.expect("installed");
+        from_peers += report.bytes.peer;
+        assert_same(&source, &swarm.site.target(&format!("n{number}")));
+        assert_eq!(report.bytes.peer + report.bytes.origin, report.release_bytes);
+    }
+    let copies = origin.counters().pack.body_bytes as f64 / published.totals.stored_bytes as f64;
+    assert!(copies < 2.0, "{copies:.2} copies from the origin for {NODES} nodes");
+    assert!(from_peers > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_consent_not_a_byte_is_sent() {
+    let swarm = Swarm::new().await;
+    swarm.publish_sample().await;
+    let origin = swarm.site.serve().await;
+    let mut options = swarm.options(&origin.url(), "silent", false);
+    options.seed_for = SeedFor::Forever;
+    let mut silent = Running::start(options);
+    silent.installed().await;
+    let report = installed(swarm.options(&origin.url(), "a", false)).await;
+    assert_eq!(report.bytes.peer, 0);
+    assert_eq!(silent.stop().await.0.sent_bytes, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_file_is_not_passed_on() {
+    let swarm = Swarm::new().await;
+    let source = swarm.site.source("1");
+    // More than the memory for hot chunks would hide nothing: the seeder is started anew and reads from disk.
+    make_sample(&source);
+    swarm.site.publish_naming(&source, "1.0", Vec::new()).await;
+    let origin = swarm.site.serve().await;
+    installed(swarm.options(&origin.url(), "seeder", false)).await;
+    let mut seeder = Running::start(swarm.options(&origin.url(), "seeder", true));
+    seeder.installed().await;
+    let path = swarm.site.target("seeder").join("data/big.pak");
+    let mut bytes = std::fs::read(&path).expect("installed");
+    bytes[2_500_000] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    let mut options = swarm.options(&origin.url(), "a", false);
+    options.policy.goal = Goal::Offload;
+    options.policy.offload_slack_permille = 0;
+    let report = installed(options).await;
+    assert_same(&source, &swarm.site.target("a"));
+    assert_eq!((report.corrupt_bytes, report.peers_banned.len()), (0, 0), "nobody is blamed");
+    seeder.stop().await.1.expect("installed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn peers_finish_what_the_origin_began() {
+    let swarm = Swarm::new().await;
+    swarm.publish_sample().await;
+    let origin = swarm.site.serve().await;
+    let mut seeder = Running::start(swarm.options(&origin.url(), "seeder", true));
+    seeder.installed().await;
+    let broken = Crooked::start(&swarm.site.store_folder(), Manner::HoldsAfter { bytes: 500_000 }).await;
+    let report = installed(swarm.options(&broken.url(), "a", false)).await;
+    assert_same(&swarm.site.source("1"), &swarm.site.target("a"));
+    assert!(report.bytes.peer > 0);
+    seeder.stop().await.1.expect("installed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_tracker_the_origin_is_enough() {
+    let swarm = Swarm::new().await;
+    swarm.publish_sample().await;
+    let origin = swarm.site.serve().await;
+    let mut options = swarm.options(&origin.url(), "a", true);
+    options.seed_for = SeedFor::Time(Duration::ZERO);
+    options.trackers = vec!["ws://127.0.0.1:9/".to_owned()];
+    let report = installed(options).await;
+    assert_eq!(report.bytes.peer, 0);
+    assert_same(&swarm.site.source("1"), &swarm.site.target("a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_told() {
+    let swarm = Swarm::new().await;
+    swarm.publish_sample().await;
+    let origin = swarm.site.serve().await;
+    let taken = UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("port");
+    let mut options = swarm.options(&origin.url(), "a", false);
+    options.listen = taken.local_addr().expect("bound");
+    let error = refused(options).await;
+    assert_eq!(error.exit_code(), 15, "{error}");
+    assert!(error.to_string().contains(&options_port(&taken)), "{error}");
+}
+
+fn options_port(socket: &UdpSocket) -> String {
+    socket.local_addr().expect("bound").port().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_is_told() {
+    let swarm = Swarm::new().await;
+    swarm.publish_sample().await;
+    let origin = swarm.site.serve().await;
+    let mut node = Running::start(swarm.options(&origin.url(), "a", true));
+    let event = node.wait_for(|event| matches!(event, Event::Listening { .. })).await;
+    let Event::Listening { address } = event else { unreachable!("waited for it") };
+    assert_ne!(address.port(), 0);
+    node.installed().await;
+    node.stop().await.1.expect("installed");
+}
