@@ -135,6 +135,24 @@ proptest! {
     }
 
     #[test]
+    fn heads_of_data_are_judged_as_whole_frames(frame in values::frame(), changes in changes()) {
+        let mut bytes = frame.encode();
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        let whole = Frame::decode(&mut Bytes::copy_from_slice(&bytes));
+        let head = AnswerFrame::decode(&mut Bytes::from(bytes));
+        match (whole, head) {
+            (Ok(Some(Decoded::Frame(Frame::Data(data)))), Ok(Some(AnswerFrame::Data(head)))) => {
+                let fields = (head.request, head.encoding, head.total, head.payload_bytes as usize);
+                prop_assert_eq!(fields, (data.request, data.encoding, data.total, data.payload.len()));
+            }
+            (whole, Ok(Some(AnswerFrame::Other(decoded)))) => prop_assert_eq!(whole, Ok(Some(decoded))),
+            // The head is enough to read or refuse what is not yet there whole.
+            (Ok(None), _) => {}
+            (whole, head) => prop_assert_eq!(whole.err(), head.err()),
+        }
+    }
+
+    #[test]
     fn pages_round_trip(page in values::page()) {
         prop_assert_eq!(Page::decode(&page.encode()), Ok(page));
     }

@@ -12,7 +12,7 @@ pub(crate) fn root() -> impl Strategy<Value = Root> {
     let page = (hash(), 0..=256_u32 << 10, 0..8000_u32, path()).prop_map(|(id, bytes, chunks, first)| {
         PageRef { id: PageId(id), bytes, chunks, first: first.to_string() }
     });
-    (content_name(), name(), chunker(), 0..=4_u32 << 20, integer(), vec(page, 0..20)).prop_map(
+    (content_name(), name(), chunker(), 0..=4_u32 << 20, integer(), vec(page, 0..6)).prop_map(
         |(content, version, chunker, entries, bytes, pages)| Root {
             schema: 1,
             content,

@@ -49,7 +49,7 @@ pub(super) fn folded_input(envelope: &[u8], block: &str) -> Value {
     let text = std::str::from_utf8(envelope).expect("an envelope is UTF-8");
     let start = text.find(&block.repeat(2)).expect("the block is there");
     let times =
-        text[start..].as_bytes().chunks(block.len()).take_while(|chunk| *chunk == block.as_bytes()).count();
+        text.as_bytes()[start..].chunks(block.len()).take_while(|chunk| *chunk == block.as_bytes()).count();
     let end = start + times * block.len();
     let parts = json!([
         { "text": text[..start] },

@@ -50,8 +50,11 @@ pub(crate) struct Form {
     /// Reads a case's input with the code under test.
     pub(crate) judge: fn(&Case) -> Result<Judged, Fault>,
     /// Fuzz target that starts from these inputs, and how it takes one.
-    pub(crate) corpus: Option<(&'static str, fn(&Case) -> Vec<u8>)>,
+    pub(crate) corpus: Option<(&'static str, Seed)>,
 }
+
+/// What a fuzz target takes for a case.
+pub(crate) type Seed = fn(&Case) -> Vec<u8>;
 
 /// What the code under test made of an input.
 pub(crate) struct Judged {
@@ -180,7 +183,7 @@ fn check_invalid(form: &Form, case: &Case) {
 /// Largest input that becomes a corpus file, in bytes; what reaches the large limits would only slow a fuzzer down.
 const CORPUS_FILE_BYTES_MAX: usize = 4 << 10;
 
-fn write_corpus(file: &str, target: &str, seed: fn(&Case) -> Vec<u8>, cases: &Cases) {
+fn write_corpus(file: &str, target: &str, seed: Seed, cases: &Cases) {
     let folder = corpus::folder(target);
     fs::create_dir_all(&folder).expect("the corpus folder can be made");
     for case in cases.valid.iter().chain(&cases.invalid) {

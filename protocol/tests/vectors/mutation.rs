@@ -13,13 +13,13 @@ use crate::faults::Fault;
 /// Forms that are compared, and their largest input that is changed bit by bit, in bytes: longer ones would only repeat
 /// what the others show.
 const FORMS: [(&Form, usize); 7] = [
-    (&frame::FORM, 150),
+    (&frame::FORM, 120),
     (&page::FORM, 150),
     (&pack_index::FORM, 150),
-    (&ticket::FORM, 200),
-    (&envelope::FORM, 580),
-    (&message::CLIENT, 350),
-    (&message::SERVER, 350),
+    (&ticket::FORM, 140),
+    (&envelope::FORM, 530),
+    (&message::CLIENT, 250),
+    (&message::SERVER, 250),
 ];
 
 #[test]
