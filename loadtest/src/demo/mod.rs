@@ -5,12 +5,13 @@ mod bars;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use freshet_swarm::Goal;
 
 use crate::game_build::BUILD_BYTES_DEFAULT;
 use crate::live::{Lines, LiveOptions, Release, Verify, View, conclude, run_live};
 use crate::plan::Plan;
+use crate::refused::refuse_unless;
 use crate::report::Shaping;
 use bars::Bars;
 
@@ -56,7 +57,9 @@ impl DemoArgs {
         let release = match self.dir {
             None => Release::Game { bytes: BUILD_BYTES_DEFAULT },
             Some(dir) => {
-                ensure!(dir.is_dir(), "{} is not a folder; name one to publish, or none", dir.display());
+                refuse_unless(dir.is_dir(), || {
+                    format!("{} is not a folder; name one to publish, or none", dir.display())
+                })?;
                 Release::Folder(dir.canonicalize().with_context(|| format!("look at {}", dir.display()))?)
             }
         };

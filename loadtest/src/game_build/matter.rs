@@ -62,7 +62,7 @@ fn add_instruction(made: &mut Vec<u8>, random: &mut Random) {
     let operand = ((draw >> 8) as u32) >> ((draw >> 40) % 32);
     made.extend_from_slice(&[0x40 | (opcode >> 4), opcode.wrapping_mul(5)]);
     made.extend_from_slice(&operand.to_le_bytes()[..1 + (opcode % 4) as usize]);
-    if (draw >> 48) % PADDING_ONE_IN == 0 {
+    if (draw >> 48).is_multiple_of(PADDING_ONE_IN) {
         made.resize(made.len().next_multiple_of(16), 0xcc);
     }
 }

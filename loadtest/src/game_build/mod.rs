@@ -10,10 +10,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use freshet_protocol::Hash;
 
 use crate::random::Random;
+use crate::refused::refuse_unless;
 pub(crate) use command::GenerateArgs;
 use layout::{Item, Kind};
 
@@ -62,14 +63,14 @@ pub struct BuildSummary {
 /// When the size is out of bounds, the folder holds something, or a file cannot be written.
 pub fn generate_build(dir: &Path, spec: BuildSpec) -> Result<BuildSummary> {
     let bytes_min = if spec.kind == BuildKind::Game { GAME_BYTES_MIN } else { 1 };
-    ensure!(
-        (bytes_min..=BUILD_BYTES_MAX).contains(&spec.bytes),
-        "a build of {} bytes is not possible; choose {bytes_min} to {BUILD_BYTES_MAX}",
-        spec.bytes
-    );
+    refuse_unless((bytes_min..=BUILD_BYTES_MAX).contains(&spec.bytes), || {
+        format!("a build of {} bytes is not possible; choose {bytes_min} to {BUILD_BYTES_MAX}", spec.bytes)
+    })?;
     fs::create_dir_all(dir).with_context(|| format!("make the folder {}", dir.display()))?;
     let mut there = fs::read_dir(dir).with_context(|| format!("read the folder {}", dir.display()))?;
-    ensure!(there.next().is_none(), "the folder {} is not empty; choose another", dir.display());
+    refuse_unless(there.next().is_none(), || {
+        format!("the folder {} is not empty; choose another", dir.display())
+    })?;
 
     let mut summary = BuildSummary { files: 0, bytes: 0 };
     for item in layout::items(spec) {

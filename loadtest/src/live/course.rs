@@ -10,6 +10,7 @@ use super::account::{Account, OriginCounters};
 use super::network::{Network, WireReading, read_wire};
 use super::node::Node;
 use super::process::{Process, ProcessEvent};
+use super::schedule::{Step, schedule};
 use super::series::Series;
 use super::spending::Spending;
 use super::stage::{Stage, Who};
@@ -17,7 +18,6 @@ use super::view::View;
 use super::{LiveOptions, LiveOutcome, Stop, verify};
 use crate::lab::DelayReport;
 use crate::plan::Plan;
-use crate::random::Random;
 
 /// How often the run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -25,13 +25,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ORIGIN_REPORTS_WITHIN: Duration = Duration::from_millis(1500);
 /// How long programs may take to end when asked; then they are killed.
 const END_WAIT: Duration = Duration::from_secs(5);
-
-/// What the plan wants at some moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
-    Start(usize),
-    Leave(usize),
-}
 
 /// A run that goes on.
 pub(super) struct Course<'a> {
@@ -88,6 +81,9 @@ impl<'a> Course<'a> {
         };
         view.close();
         let end_ms = self.now_ms();
+        if driven.is_ok() {
+            self.give_up_the_late();
+        }
         self.end().await;
         let relay = std::mem::replace(&mut self.stage.network, Network::Loopback).finish();
         let (before, after) = driven?;
@@ -137,11 +133,11 @@ impl<'a> Course<'a> {
     }
 
     /// Takes what comes until `is_over`, or the deadline.
-    async fn until<'v>(
+    async fn until(
         &mut self,
         deadline: Instant,
         is_over: impl Fn(&[Node]) -> bool,
-        mut view: Option<&'v mut dyn View>,
+        mut view: Option<&mut dyn View>,
     ) -> Result<()> {
         while !is_over(&self.nodes) {
             let step_at = self.schedule.front().map_or(deadline, |(at, _)| self.begun + *at);
@@ -207,6 +203,19 @@ impl<'a> Course<'a> {
         Ok(())
     }
 
+    /// Jobs that are not done by now have failed.
+    fn give_up_the_late(&mut self) {
+        let seconds = self.plan.end_after_s;
+        for node in self.nodes.iter_mut().filter(|node| node.is_counted && !node.is_settled()) {
+            let percent = node.completion() * 100.0;
+            node.failure = Some(format!(
+                "node {} had {percent:.1} % when the plan's {seconds} s were over",
+                node.number
+            ));
+            node.is_late = true;
+        }
+    }
+
     /// Ends all processes, the nodes first: they say goodbye to origin and tracker.
     async fn end(&mut self) {
         self.nodes.iter().filter_map(|node| node.process.as_ref()).for_each(Process::terminate);
@@ -261,14 +270,6 @@ impl<'a> Course<'a> {
             verify::compare(self.options.verify, &self.stage.source, &self.stage.folder, &self.nodes)?;
         self.failures.extend(verified.faults);
         self.failures.extend(self.nodes.iter().filter_map(|node| node.failure.clone()));
-        let late = self.nodes.iter().filter(|node| node.is_counted && !node.is_settled());
-        self.failures.extend(late.map(|node| {
-            let percent = node.completion() * 100.0;
-            format!(
-                "node {} had {percent:.1} % when the plan's {} s were over",
-                node.number, self.plan.end_after_s
-            )
-        }));
         let origin = OriginCounters::read(&self.stage.origin_report())?.since(&before.origin);
         let account = Account {
             plan: self.plan,
@@ -284,52 +285,5 @@ impl<'a> Course<'a> {
             verified_trees: verified.equal,
         };
         Ok(LiveOutcome { report: account.report(), failures: self.failures })
-    }
-}
-
-/// When who starts and leaves, in order.
-fn schedule(plan: &Plan, nodes: &[Node], seed: u64) -> Vec<(Duration, Step)> {
-    let mut random = Random::new(seed);
-    let mut steps = Vec::new();
-    for node in nodes {
-        let group = &plan.groups[node.group];
-        let spread_us = random.below(u64::from(group.start_spread_ms) * 1000);
-        let start = Duration::from_millis(u64::from(group.start_at_ms)) + Duration::from_micros(spread_us);
-        if !group.seed {
-            steps.push((start, Step::Start(node.number)));
-        }
-        let leave = group.leave_after_ms.map(|after_ms| start + Duration::from_millis(u64::from(after_ms)));
-        steps.extend(leave.map(|at| (at, Step::Leave(node.number))));
-    }
-    steps.sort_by_key(|(at, _)| *at);
-    steps
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::read_plan;
-
-    #[test]
-    fn steps_follow_the_plan_and_the_seed() {
-        let steps = |name: &str, seed| {
-            let plan = read_plan(name, &[]).expect("built in");
-            let groups = plan.groups.iter().enumerate();
-            let of_group = groups.flat_map(|(group, facts)| (0..facts.count).map(move |_| group));
-            let nodes: Vec<Node> = of_group
-                .enumerate()
-                .map(|(number, group)| Node { number, group, ..Node::default() })
-                .collect();
-            schedule(&plan, &nodes, seed)
-        };
-        let first = steps("flash-leavers", 1);
-        assert_eq!(first, steps("flash-leavers", 1));
-        assert_ne!(first, steps("flash-leavers", 2));
-        assert!(first.is_sorted_by_key(|(at, _)| *at));
-        let starts =
-            first.iter().filter(|(at, step)| matches!(step, Step::Start(_)) && *at <= Duration::from_secs(2));
-        assert_eq!((starts.count(), first.len()), (20, 26));
-        // Seeds stand before the clock starts.
-        assert_eq!(steps("seeded", 1).len(), 30);
     }
 }

@@ -13,6 +13,7 @@ mod network;
 mod node;
 mod process;
 mod programs;
+mod schedule;
 mod series;
 mod spending;
 mod stage;
@@ -22,9 +23,10 @@ mod view;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::plan::Plan;
+use crate::refused::{Refused, refuse_unless};
 use crate::report::{Report, Shaping};
 use course::Course;
 use stage::Stage;
@@ -96,7 +98,7 @@ pub(crate) struct LiveOutcome {
 /// When the plan asks for what cannot be had here, a program is missing, a server does not serve, or the run is
 /// interrupted by SIGINT, SIGTERM or SIGHUP.
 pub(crate) fn run_live(plan: &Plan, options: &LiveOptions, view: &mut dyn View) -> Result<LiveOutcome> {
-    check(plan)?;
+    check(plan, options.shaping)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -113,16 +115,20 @@ pub(crate) fn run_live(plan: &Plan, options: &LiveOptions, view: &mut dyn View) 
     })
 }
 
-fn check(plan: &Plan) -> Result<()> {
-    ensure!(
-        plan.nodes() <= LIVE_NODES_MAX,
-        "a real run has at most {LIVE_NODES_MAX} nodes; the plan has {}",
-        plan.nodes()
-    );
-    ensure!(
-        plan.loss_permille == 0.0,
-        "the laboratory loses packets in full buffers only; set loss_permille=0"
-    );
+fn check(plan: &Plan, shaping: Shaping) -> Result<(), Refused> {
+    refuse_unless(plan.nodes() <= LIVE_NODES_MAX, || {
+        format!("a real run has at most {LIVE_NODES_MAX} nodes; the plan has {}", plan.nodes())
+    })?;
+    refuse_unless(plan.loss_permille == 0.0, || {
+        "real lines lose packets in full buffers only; set loss_permille=0, or simulate the plan with `sim`"
+            .to_owned()
+    })?;
+    if shaping == Shaping::Lab {
+        refuse_unless(rustix::process::geteuid().is_root(), || {
+            "the laboratory needs root; become root, or give --shaping user".to_owned()
+        })?;
+        network::rtt(plan)?;
+    }
     plan.groups.iter().try_for_each(node::check_group)
 }
 
@@ -137,7 +143,9 @@ impl Folder {
         if let Some(folder) = &options.keep_in {
             std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
             let mut there = folder.read_dir().with_context(|| format!("read {}", folder.display()))?;
-            ensure!(there.next().is_none(), "{} is not empty; choose another folder", folder.display());
+            refuse_unless(there.next().is_none(), || {
+                format!("{} is not empty; choose another folder", folder.display())
+            })?;
             let folder = folder.canonicalize().with_context(|| format!("look at {}", folder.display()))?;
             return Ok(Self::Kept(folder));
         }
@@ -209,7 +217,7 @@ mod tests {
     fn what_cannot_be_run_is_refused() {
         let check = |settings: &[&str], expected: &str| {
             let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-            let found = super::check(&read_plan("tiny", &settings).expect("a plan"));
+            let found = super::check(&read_plan("tiny", &settings).expect("a plan"), Shaping::None);
             assert_eq!(found.is_ok(), expected.is_empty(), "{settings:?}");
             let message = found.err().map(|error| error.to_string()).unwrap_or_default();
             assert!(message.contains(expected), "{message}");

@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::lab::{DelayReport, Lab, LabHost, LabPlan, Rate, WireBytes, WireMeter};
 use crate::plan::Plan;
+use crate::refused::{Refused, refuse_unless};
 use crate::report::Shaping;
 
 /// The origin's host; its counters come first.
@@ -128,12 +129,12 @@ fn lab_plan(plan: &Plan) -> Result<LabPlan> {
 }
 
 /// The one round trip between any two hosts.
-fn rtt(plan: &Plan) -> Result<Duration> {
+pub(super) fn rtt(plan: &Plan) -> Result<Duration, Refused> {
     let rtt_ms = plan.origin.rtt_ms;
-    ensure!(
-        plan.groups.iter().all(|group| group.rtt_ms == rtt_ms),
+    refuse_unless(plan.groups.iter().all(|group| group.rtt_ms == rtt_ms), || {
         "the laboratory has one round trip for all: give origin.rtt_ms and every group's rtt_ms the same value"
-    );
+            .to_owned()
+    })?;
     Ok(if rtt_ms < RTT_MS_MIN { Duration::ZERO } else { Duration::from_secs_f64(rtt_ms / 1000.0) })
 }
 

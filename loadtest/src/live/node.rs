@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use freshet_swarm::Goal;
 
 use super::LiveOptions;
@@ -12,6 +12,7 @@ use super::network::node_host;
 use super::process::Process;
 use super::stage::{Stage, Who};
 use crate::plan::{Behaviour, Group, Plan, bytes_s_of_mbit};
+use crate::refused::Refused;
 use crate::report::Shaping;
 
 /// What a node that only trickles hands out, in bytes a second.
@@ -32,6 +33,8 @@ pub(super) struct Node {
     pub(super) finish_ms: Option<f64>,
     /// Whether the plan took it away before that.
     pub(super) left_early: bool,
+    /// Whether it was not done when the run's time was up.
+    pub(super) is_late: bool,
     /// Why it failed, in words.
     pub(super) failure: Option<String>,
     /// Bytes that are there, and of the release.
@@ -111,7 +114,7 @@ impl Node {
 
     /// Takes in its end.
     pub(super) fn ended(&mut self, status: std::io::Result<ExitStatus>) {
-        let is_well = self.is_settled() && self.failure.is_none();
+        let is_well = self.is_late || self.is_settled() && self.failure.is_none();
         let Some(process) = &mut self.process else { return };
         process.has_ended = true;
         if is_well {
@@ -145,15 +148,18 @@ pub(super) fn folder(run: &Path, number: usize) -> PathBuf {
 }
 
 /// Refuses what no real node can be made to do.
-pub(super) fn check_group(group: &Group) -> Result<()> {
+pub(super) fn check_group(group: &Group) -> Result<(), Refused> {
     if group.behaviour.is_hostile() {
-        bail!(
+        return Err(Refused(
             "real nodes do not lie: leave out the groups that are corrupt or stall, or simulate the plan with `sim`"
-        );
+                .to_owned(),
+        ));
     }
     match group.nat.as_deref() {
         None | Some("open") => Ok(()),
-        Some(nat) => bail!("the laboratory has no address translation of class {nat:?}; leave `nat` out"),
+        Some(nat) => Err(Refused(format!(
+            "the laboratory has no address translation of class {nat:?}; leave `nat` out"
+        ))),
     }
 }
 

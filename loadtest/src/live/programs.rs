@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+
+use crate::refused::refuse_unless;
 
 /// The programs that a run starts.
 #[derive(Debug, Clone)]
@@ -30,13 +32,13 @@ impl Programs {
         };
         let find = |name: &str| {
             let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-            if !path.is_file() {
-                bail!(
+            refuse_unless(path.is_file(), || {
+                format!(
                     "{} is missing; build the programs with `cargo build --release --bins`, or name their folder with \
                      --bin-dir",
                     path.display()
-                );
-            }
+                )
+            })?;
             path.canonicalize().with_context(|| format!("look for {}", path.display()))
         };
         Ok(Self {

@@ -1,0 +1,117 @@
+//! The laboratory network: exact counters, the round trip, and that nothing stays.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use freshet_loadtest::{LAB_HOSTS_MAX, Lab, LabHost, LabPlan, Rate};
+
+use crate::needs;
+
+fn plan(rtt_ms: u64) -> LabPlan {
+    let host = |name: &str| LabHost { name: name.to_owned(), up: Rate::mbit(20.0), down: Rate::mbit(100.0) };
+    LabPlan {
+        hosts: vec![host("a"), host("b")],
+        rtt: Duration::from_millis(rtt_ms),
+        tcp_congestion_control: "cubic".to_owned(),
+        delay_program: [env!("CARGO_BIN_EXE_freshet-loadtest"), "lab-delay"].map(str::to_owned).to_vec(),
+    }
+}
+
+/// Namespaces of labs of this process.
+fn own_namespaces() -> usize {
+    let prefix = format!("fr-{}-", std::process::id());
+    let Ok(names) = std::fs::read_dir("/run/netns") else { return 0 };
+    names
+        .filter_map(|name| name.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&prefix))
+        .count()
+}
+
+/// One test, so that no other lab of this process is there when it counts namespaces.
+#[test]
+fn a_lab_counts_delays_and_goes_without_a_trace() {
+    if !needs::lab() {
+        return;
+    }
+    counts_every_byte(0);
+    counts_every_byte(40);
+    ends_what_runs_inside();
+    leaves_nothing_when_it_fails();
+}
+
+/// 100 pings of 1000 bytes: frames of 1042 bytes in both directions on both lines.
+fn counts_every_byte(rtt_ms: u64) {
+    let lab = Lab::build(&plan(rtt_ms)).expect("built");
+    let before = lab.meter().read().expect("read");
+    assert!(before.iter().all(|line| line.up == 0 && line.down == 0), "silent at first: {before:?}");
+    let target = lab.address("b").expect("a host").to_string();
+    let mut ping = lab.command("a", "ping").expect("a host");
+    let output =
+        ping.args(["-q", "-c", "100", "-i", "0.005", "-s", "1000", &target]).output().expect("ping runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains(" 100 received"), "{text}");
+    for line in lab.meter().read().expect("read") {
+        assert_eq!((line.up, line.down, line.up_drops, line.down_drops), (104_200, 104_200, 0, 0));
+    }
+    assert_eq!(lab.meter().read_first().expect("read").up, 104_200);
+
+    let least_ms: f64 =
+        text.rsplit(" = ").next().and_then(|times| times.split('/').next()?.parse().ok()).expect("times");
+    let wanted_ms = rtt_ms as f64;
+    assert!((wanted_ms - 1.0..wanted_ms + 5.0).contains(&least_ms), "{rtt_ms} ms wanted: {text}");
+    let relay = lab.finish().expect("taken down");
+    assert_eq!(relay.map(|relay| relay.packets), (rtt_ms > 0).then_some(200));
+    assert_eq!(own_namespaces(), 0);
+}
+
+fn ends_what_runs_inside() {
+    let lab = Lab::build(&plan(0)).expect("built");
+    assert_eq!(own_namespaces(), 5);
+    let mut sleeper =
+        lab.command("b", "sleep").expect("a host").arg("600").stdout(Stdio::null()).spawn().expect("started");
+    assert!(lab.command("c", "true").is_err(), "there is no host c");
+    drop(lab);
+    let status = sleeper.wait().expect("waited for");
+    assert!(!status.success(), "killed: {status}");
+    assert_eq!(own_namespaces(), 0);
+}
+
+fn leaves_nothing_when_it_fails() {
+    let check = |change: fn(&mut LabPlan), part: &str| {
+        let mut plan = plan(40);
+        change(&mut plan);
+        let error = format!("{:#}", Lab::build(&plan).expect_err("refused"));
+        assert!(error.contains(part), "{error}");
+        assert_eq!(own_namespaces(), 0, "{part}");
+    };
+    check(|plan| plan.tcp_congestion_control = "nonsense".to_owned(), "host ");
+    check(|plan| plan.delay_program = vec!["true".to_owned()], "instead of ready");
+    check(|plan| plan.hosts[1].name = "a".to_owned(), "two hosts are called a");
+    check(|plan| plan.hosts[1].up = Rate::BitsPerSecond(1), "host b");
+    check(
+        |plan| {
+            plan.hosts = (0..=LAB_HOSTS_MAX)
+                .map(|n| LabHost { name: format!("h{n}"), ..plan.hosts[0].clone() })
+                .collect()
+        },
+        "at most 250 hosts",
+    );
+}
+
+/// A lab whose process was killed is removed by whoever comes next.
+#[test]
+fn labs_of_dead_processes_are_found() {
+    if !needs::lab() {
+        return;
+    }
+    // A process that has ended and was waited for: its number is free.
+    let mut ended = Command::new("true").spawn().expect("started");
+    let pid = ended.id();
+    ended.wait().expect("waited for");
+    let name = format!("fr-{pid}-0-core");
+    let status = Command::new("ip").args(["netns", "add", &name]).status().expect("ip runs");
+    assert!(status.success());
+    // Another test may build a lab at this moment, which removes it as well.
+    freshet_loadtest::remove_stale_labs().expect("removed");
+    assert!(!std::path::Path::new("/run/netns").join(&name).exists());
+}
