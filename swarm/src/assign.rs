@@ -65,6 +65,11 @@ impl Assign {
         self.links.contains_key(&link)
     }
 
+    /// How far a peer is, in thousandths of the release.
+    pub(crate) fn progress_of(&self, link: LinkId) -> u64 {
+        self.links.get(&link).map_or(0, |link| u64::from(link.has.count()) * 1000 / u64::from(link.has.len().max(1)))
+    }
+
     /// Whether any link could be asked, now or soon.
     pub(crate) fn has_useful_link(&self, now: u64) -> bool {
         self.links.values().any(|link| !link.is_resting(now) && link.has.count() > 0)

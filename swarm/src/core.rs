@@ -117,7 +117,7 @@ impl Core {
             }
             Input::RequestEnded { request, end } => self.request_ended(now, request, end),
             Input::OriginProgress { fetch, bytes } => {
-                self.governor.progress(now);
+                self.governor.origin_progress(now);
                 self.origin.progress(now, fetch, bytes);
             }
             Input::OriginChunk { fetch, chunk, verified } => self.origin_chunk(now, fetch, chunk, verified),
@@ -148,7 +148,7 @@ impl Core {
             }
             Input::PeerRequest { link, request, chunk } => {
                 if self.assign.has_link(link) {
-                    self.upload.asked(&self.policy, &self.ledger, (link, request), chunk, &mut self.outputs);
+                    self.upload.asked(now, &self.policy, &self.ledger, (link, request), chunk, &mut self.outputs);
                 }
             }
             Input::PeerCancel { link, request } => self.upload.cancelled(link, request),
@@ -241,7 +241,7 @@ impl Core {
     fn origin_chunk(&mut self, now: u64, fetch: FetchId, chunk: ChunkIndex, verified: bool) {
         let Some(reason) = self.origin.delivered(now, &self.ledger, fetch, chunk) else { return };
         if verified {
-            self.governor.progress(now);
+            self.governor.origin_progress(now);
             self.origin.succeeded();
             let reason = if self.corrupt.contains(&chunk) { OriginReason::CorruptPeers } else { reason };
             self.hold(chunk, Source::Origin(reason));
@@ -310,7 +310,7 @@ impl Core {
                 &mut self.outputs,
             );
         }
-        self.upload.fill(now, &self.policy, &self.ledger, &mut self.outputs);
+        self.upload.fill(now, &self.policy, &self.ledger, &self.assign, &mut self.outputs);
         self.announce.flush(now, || self.origin.fetching(), &mut self.outputs);
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Governor {
     /// Last time that a peer could be asked.
     company_us: u64,
     active_jobs: u32,
+    /// Number of jobs when the origin last gave something: its rate was measured among so many.
+    measured_jobs: u32,
     budget_bytes_s: Option<u64>,
     /// Bytes that this job may still take beyond first copies, under its share of the budget.
     share_tokens: i64,
@@ -78,6 +80,7 @@ impl Governor {
             progress_us: now,
             company_us: now,
             active_jobs: 1,
+            measured_jobs: 1,
             budget_bytes_s: None,
             share_tokens: 0,
             share_us: now,
@@ -93,6 +96,12 @@ impl Governor {
     /// Bytes came in from anywhere.
     pub(crate) fn progress(&mut self, now: u64) {
         self.progress_us = now;
+    }
+
+    /// Bytes came in from the origin.
+    pub(crate) fn origin_progress(&mut self, now: u64) {
+        self.progress(now);
+        self.measured_jobs = self.active_jobs;
     }
 
     /// The origin is asked for `bytes`.
@@ -147,7 +156,11 @@ impl Governor {
     fn is_below_line(&self, policy: &Policy, view: &View) -> bool {
         let elapsed_us = view.now.saturating_sub(self.started_us + STALL_US);
         let share = self.share_bytes_s().unwrap_or(u64::MAX);
-        let reference = view.origin_bytes_s.unwrap_or(policy.reference_bytes_s_floor).min(share);
+        // What was measured when few jobs shared the origin is not what HTTP alone would give among many.
+        let measured = view
+            .origin_bytes_s
+            .map(|rate| rate.saturating_mul(u64::from(self.measured_jobs)) / u64::from(self.active_jobs));
+        let reference = measured.unwrap_or(policy.reference_bytes_s_floor).min(share);
         let slack_permille = match policy.goal {
             Goal::Speed => 1000,
             Goal::Offload => policy.offload_slack_permille,

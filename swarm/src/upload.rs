@@ -2,19 +2,26 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::assign::Assign;
 use crate::estimate::Rate;
 use crate::input::{ChunkIndex, LinkId};
 use crate::ledger::Ledger;
-use crate::limits::{ASKED_PER_LINK_MAX, SLOT_COVER_US, SLOTS_MAX, SLOTS_MIN};
+use crate::limits::{ASKED_PER_LINK_MAX, AHEAD_US, GIVEN_US, HANDICAP_US_MAX, SLOT_COVER_US, SLOTS_MAX, SLOTS_MIN};
 use crate::output::{Output, ServeRefusal};
 use crate::policy::Policy;
+
+/// A request of a peer.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    request: u64,
+    chunk: ChunkIndex,
+    at_us: u64,
+}
 
 /// Requests of one peer that wait.
 #[derive(Debug, Default)]
 struct Waiting {
-    queue: VecDeque<(u64, ChunkIndex)>,
-    /// When the peer was last served, as a count.
-    served_at: u64,
+    queue: VecDeque<Asked>,
 }
 
 /// The serving side.
@@ -25,7 +32,6 @@ pub(crate) struct Upload {
     serving: BTreeMap<(LinkId, u64), u32>,
     /// How often each position was handed out: what was given least goes first, so that the swarm has all of it soon.
     given: Vec<u16>,
-    serves: u64,
     rate: Rate,
     pub(crate) sent_bytes: u64,
     promised_bytes: u64,
@@ -41,7 +47,6 @@ impl Upload {
             waiting: BTreeMap::new(),
             serving: BTreeMap::new(),
             given: vec![0; len as usize],
-            serves: 0,
             rate: Rate::default(),
             sent_bytes: 0,
             promised_bytes: 0,
@@ -53,6 +58,7 @@ impl Upload {
     /// A peer asks. What cannot be served is refused at once.
     pub(crate) fn asked(
         &mut self,
+        now: u64,
         policy: &Policy,
         ledger: &Ledger,
         (link, request): (LinkId, u64),
@@ -71,13 +77,13 @@ impl Upload {
         };
         match refusal {
             Some(reason) => outputs.push_back(Output::Refuse { link, request, reason }),
-            None => waiting.queue.push_back((request, chunk)),
+            None => waiting.queue.push_back(Asked { request, chunk, at_us: now }),
         }
     }
 
     pub(crate) fn cancelled(&mut self, link: LinkId, request: u64) {
         if let Some(waiting) = self.waiting.get_mut(&link) {
-            waiting.queue.retain(|&(waiting, _)| waiting != request);
+            waiting.queue.retain(|asked| asked.request != request);
         }
     }
 
@@ -101,7 +107,7 @@ impl Upload {
     /// Refuses all that waits, when the owner no longer shares.
     pub(crate) fn stop(&mut self, outputs: &mut VecDeque<Output>) {
         for (&link, waiting) in &mut self.waiting {
-            for (request, _) in waiting.queue.drain(..) {
+            for Asked { request, .. } in waiting.queue.drain(..) {
                 outputs.push_back(Output::Refuse { link, request, reason: ServeRefusal::NotSharing });
             }
         }
@@ -113,16 +119,17 @@ impl Upload {
         now: u64,
         policy: &Policy,
         ledger: &Ledger,
+        assign: &Assign,
         outputs: &mut VecDeque<Output>,
     ) {
         self.fill_tokens(now, policy);
         while (self.serving.len() as u32) < self.slots(ledger.mean_bytes()) {
-            let Some(link) = self.next_link() else { return };
+            let Some(link) = self.next_link(assign) else { return };
             if self.is_over_rate(policy) {
                 return;
             }
             let waiting = self.waiting.get_mut(&link).expect("it was just found");
-            let (request, chunk) = waiting.queue.pop_front().expect("it has a request");
+            let Asked { request, chunk, .. } = waiting.queue.pop_front().expect("it has a request");
             self.serve(now, policy, ledger, (link, request), chunk, outputs);
         }
     }
@@ -161,8 +168,6 @@ impl Upload {
         if self.serving.is_empty() {
             self.rate.begin(now);
         }
-        self.serves += 1;
-        self.waiting.entry(link).or_default().served_at = self.serves;
         self.given[chunk as usize] = self.given[chunk as usize].saturating_add(1);
         self.promised_bytes += u64::from(bytes);
         self.tokens -= i64::from(bytes);
@@ -170,13 +175,17 @@ impl Upload {
         outputs.push_back(Output::Serve { link, request, chunk });
     }
 
-    /// The link whose next request is for what was given least; among equals, the one that waited longest.
-    fn next_link(&self) -> Option<LinkId> {
-        let next = |(&link, waiting): (&LinkId, &Waiting)| {
-            let &(_, chunk) = waiting.queue.front()?;
-            Some((self.given[chunk as usize], waiting.served_at, link))
+    /// The link to serve next: first come, first served, but what was given before and who is ahead of the others wait a
+    /// little longer. The handicap is bounded, so that nobody starves.
+    fn next_link(&self, assign: &Assign) -> Option<LinkId> {
+        let waiting = || self.waiting.iter().filter_map(|(&link, waiting)| Some((link, waiting.queue.front()?)));
+        let slowest = waiting().map(|(link, _)| assign.progress_of(link)).min()?;
+        let rank = |(link, asked): (LinkId, &Asked)| {
+            let ahead_us = (assign.progress_of(link) - slowest) * AHEAD_US;
+            let given_us = u64::from(self.given[asked.chunk as usize]) * GIVEN_US;
+            (asked.at_us + (ahead_us + given_us).min(HANDICAP_US_MAX), link)
         };
-        self.waiting.iter().filter_map(next).min().map(|(_, _, link)| link)
+        waiting().map(rank).min().map(|(_, link)| link)
     }
 
     /// Chunks under way that keep the uplink busy.
