@@ -163,7 +163,9 @@ mod tests {
     fn summaries() {
         let check = |held: &[u32], chunks: u32, expected: HaveSummary| {
             let mut set = Positions::new(chunks);
-            held.iter().for_each(|&position| drop(set.insert(position)));
+            for &position in held {
+                set.insert(position);
+            }
             assert_eq!(have_summary(&set, chunks), expected, "{held:?}");
         };
         check(&[], 10, HaveSummary::None);

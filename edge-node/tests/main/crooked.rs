@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// What it does wrong.
 #[derive(Debug, Clone, Copy)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// Ignores ranges.
     WholePacks,
     /// Answers 503 at first.
@@ -23,7 +23,7 @@ pub enum Manner {
     HoldsAfter { bytes: u64 },
 }
 
-pub struct Crooked {
+pub(crate) struct Crooked {
     address: SocketAddr,
     state: Arc<State>,
     held: watch::Receiver<bool>,
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl Crooked {
-    pub async fn start(folder: &Path, manner: Manner) -> Self {
+    pub(crate) async fn start(folder: &Path, manner: Manner) -> Self {
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("port");
         let address = listener.local_addr().expect("bound");
         let (holds, held) = watch::channel(false);
@@ -61,21 +61,21 @@ impl Crooked {
         Self { address, state, held }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    pub fn pack_bytes(&self) -> u64 {
+    pub(crate) fn pack_bytes(&self) -> u64 {
         self.state.pack_bytes.load(Ordering::Relaxed)
     }
 
     /// Lets it go on sending.
-    pub fn release(&self) {
+    pub(crate) fn release(&self) {
         self.state.released.send_replace(true);
     }
 
     /// Waits until it has stopped sending.
-    pub async fn holds(&mut self) {
+    pub(crate) async fn holds(&mut self) {
         self.held.wait_for(|holds| *holds).await.expect("serving");
     }
 }

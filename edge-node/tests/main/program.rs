@@ -9,7 +9,7 @@ use crate::site::{CONTENT, Site};
 use crate::tree::{assert_same, make_sample, noise, write};
 
 /// `freshet-node get` with the arguments that every call here needs.
-pub fn node(site: &Site, base: &str, target: &Path) -> Command {
+pub(crate) fn node(site: &Site, base: &str, target: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_freshet-node"));
     command.arg("get").arg(format!("{}/{CONTENT}/channels/live", base.trim_end_matches('/')));
     command.arg("--key").arg(site.key().to_string()).arg("--into").arg(target);
@@ -19,7 +19,10 @@ pub fn node(site: &Site, base: &str, target: &Path) -> Command {
 }
 
 /// Reads the child's JSON lines until one fits.
-pub fn wait_for_line(child: &mut Child, fits: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+pub(crate) fn wait_for_line(
+    child: &mut Child,
+    fits: impl Fn(&serde_json::Value) -> bool,
+) -> serde_json::Value {
     let stdout = child.stdout.take().expect("piped");
     let mut reader = BufReader::new(stdout);
     loop {

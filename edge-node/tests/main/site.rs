@@ -11,16 +11,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub const CONTENT: &str = "game/demo";
+pub(crate) const CONTENT: &str = "game/demo";
 
 /// A publisher's machine.
-pub struct Site {
-    pub folder: TempDir,
+pub(crate) struct Site {
+    pub(crate) folder: TempDir,
     keys: PathBuf,
 }
 
 impl Site {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // A second test in the same process finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("folder");
@@ -29,32 +29,32 @@ impl Site {
         Self { folder, keys }
     }
 
-    pub fn key(&self) -> PublicKey {
+    pub(crate) fn key(&self) -> PublicKey {
         self.load_keys().public()
     }
 
-    pub fn load_keys(&self) -> Keys {
+    pub(crate) fn load_keys(&self) -> Keys {
         Keys::load(&self.keys).expect("keys")
     }
 
     /// A folder of this name to fill and publish.
-    pub fn source(&self, name: &str) -> PathBuf {
+    pub(crate) fn source(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join("sources").join(name);
         std::fs::create_dir_all(&path).expect("made");
         path
     }
 
     /// Where the origin's files are; their paths are those of its URLs.
-    pub fn store_folder(&self) -> PathBuf {
+    pub(crate) fn store_folder(&self) -> PathBuf {
         self.folder.path().join("store")
     }
 
-    pub fn content_file(&self, name: &str) -> PathBuf {
+    pub(crate) fn content_file(&self, name: &str) -> PathBuf {
         self.store_folder().join(CONTENT).join(name)
     }
 
     /// Files of a collection such as `packs`.
-    pub fn content_files(&self, collection: &str) -> Vec<PathBuf> {
+    pub(crate) fn content_files(&self, collection: &str) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.content_file(collection)).expect("published");
         let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
         files.retain(|path| path.extension().is_none());
@@ -68,12 +68,17 @@ impl Site {
         Store::open(folder.to_str().expect("UTF-8")).expect("store")
     }
 
-    pub async fn publish(&self, source: &Path, version: &str) -> Published {
+    pub(crate) async fn publish(&self, source: &Path, version: &str) -> Published {
         self.publish_naming(source, version, Vec::new()).await
     }
 
     /// As [`Site::publish`]; the channel names these trackers.
-    pub async fn publish_naming(&self, source: &Path, version: &str, trackers: Vec<String>) -> Published {
+    pub(crate) async fn publish_naming(
+        &self,
+        source: &Path,
+        version: &str,
+        trackers: Vec<String>,
+    ) -> Published {
         let name = |text: &str| text.parse().expect("name");
         let content = CONTENT.parse().expect("name");
         let mut options =
@@ -82,19 +87,19 @@ impl Site {
         freshet_origin::publish(options).await.expect("published")
     }
 
-    pub async fn serve(&self) -> Serving {
+    pub(crate) async fn serve(&self) -> Serving {
         freshet_origin::serve(ServeOptions::new(self.store(), SocketAddr::from(([127, 0, 0, 1], 0))))
             .await
             .expect("serving")
     }
 
     /// An installation folder of this name.
-    pub fn target(&self, name: &str) -> PathBuf {
+    pub(crate) fn target(&self, name: &str) -> PathBuf {
         self.folder.path().join("targets").join(name)
     }
 
     /// Options to get the live channel from `base` into the target `name`, without peers.
-    pub fn options(&self, base: &str, name: &str) -> GetOptions {
+    pub(crate) fn options(&self, base: &str, name: &str) -> GetOptions {
         let url = format!("{}/{CONTENT}/channels/live", base.trim_end_matches('/'));
         let mut options = GetOptions::new(&url, self.target(name)).expect("good URL");
         options.key = Some(self.key());
@@ -105,33 +110,33 @@ impl Site {
 }
 
 /// Runs a job to its end.
-pub async fn run(options: GetOptions) -> (Report, Result<(), GetError>) {
+pub(crate) async fn run(options: GetOptions) -> (Report, Result<(), GetError>) {
     let (sender, mut events) = mpsc::channel::<Event>(16);
     tokio::spawn(async move { while events.recv().await.is_some() {} });
     get(options, sender, CancellationToken::new(), Instant::now()).await
 }
 
 /// Runs a job that must succeed.
-pub async fn installed(options: GetOptions) -> Report {
+pub(crate) async fn installed(options: GetOptions) -> Report {
     let (report, result) = run(options).await;
     result.expect("installed");
     report
 }
 
 /// Runs a job that must fail.
-pub async fn refused(options: GetOptions) -> GetError {
+pub(crate) async fn refused(options: GetOptions) -> GetError {
     run(options).await.1.expect_err("refused")
 }
 
 /// A job that runs beside the test.
-pub struct Running {
-    pub stop: CancellationToken,
-    pub events: mpsc::Receiver<Event>,
+pub(crate) struct Running {
+    pub(crate) stop: CancellationToken,
+    pub(crate) events: mpsc::Receiver<Event>,
     task: tokio::task::JoinHandle<(Report, Result<(), GetError>)>,
 }
 
 impl Running {
-    pub fn start(options: GetOptions) -> Self {
+    pub(crate) fn start(options: GetOptions) -> Self {
         let (sender, events) = mpsc::channel(4096);
         let stop = CancellationToken::new();
         let task = tokio::spawn(get(options, sender, stop.clone(), Instant::now()));
@@ -139,7 +144,7 @@ impl Running {
     }
 
     /// Waits for an event.
-    pub async fn wait_for(&mut self, fits: impl Fn(&Event) -> bool) -> Event {
+    pub(crate) async fn wait_for(&mut self, fits: impl Fn(&Event) -> bool) -> Event {
         loop {
             match self.events.recv().await {
                 Some(event) if fits(&event) => return event,
@@ -149,18 +154,18 @@ impl Running {
         }
     }
 
-    pub async fn installed(&mut self) {
+    pub(crate) async fn installed(&mut self) {
         self.wait_for(|event| *event == Event::Installed).await;
     }
 
     /// Stops the job.
-    pub async fn stop(self) -> (Report, Result<(), GetError>) {
+    pub(crate) async fn stop(self) -> (Report, Result<(), GetError>) {
         self.stop.cancel();
         self.end().await
     }
 
     /// Waits for the job's own end.
-    pub async fn end(mut self) -> (Report, Result<(), GetError>) {
+    pub(crate) async fn end(mut self) -> (Report, Result<(), GetError>) {
         while self.events.recv().await.is_some() {}
         self.task.await.expect("no panic")
     }

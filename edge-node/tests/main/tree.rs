@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 
 /// One entry as a user sees it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Entry {
+pub(crate) enum Entry {
     File { bytes: Vec<u8>, executable: bool },
     Folder,
     Link(PathBuf),
 }
 
 /// Everything below `folder` but the node's own state.
-pub fn entries(folder: &Path) -> BTreeMap<String, Entry> {
+pub(crate) fn entries(folder: &Path) -> BTreeMap<String, Entry> {
     let mut found = BTreeMap::new();
     walk(folder, folder, &mut found);
     found
 }
 
 /// Fails naming the first path that differs.
-pub fn assert_same(expected: &Path, found: &Path) {
+pub(crate) fn assert_same(expected: &Path, found: &Path) {
     let [expected, found] = [expected, found].map(entries);
     for (path, entry) in &expected {
         assert!(found.get(path) == Some(entry), "{path} differs, or is missing");
@@ -62,7 +62,7 @@ fn is_executable(_: &std::fs::Metadata) -> bool {
 }
 
 /// Bytes that do not compress and follow from the seed alone.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
@@ -76,14 +76,14 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     bytes
 }
 
-pub fn write(folder: &Path, name: &str, bytes: &[u8]) {
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) {
     let path = folder.join(name);
     std::fs::create_dir_all(path.parent().expect("below")).expect("made");
     std::fs::write(path, bytes).expect("written");
 }
 
 /// A tree with every kind of entry, about 6 MB.
-pub fn make_sample(folder: &Path) {
+pub(crate) fn make_sample(folder: &Path) {
     write(folder, "data/big.pak", &noise(1, 5_000_000));
     write(folder, "data/copy-of-a-part.pak", &noise(1, 700_000));
     write(folder, "data/text.txt", "compresses well ".repeat(20_000).as_bytes());

@@ -36,7 +36,7 @@ async fn fetches_the_difference_alone() {
     assert_same(&second, &site.target("a"));
     let fetched = origin.counters().pack.body_bytes - before;
     assert!(fetched < 1_600_000, "{fetched} bytes for 5 kB of change");
-    assert_eq!(report.moved_aside, [std::path::PathBuf::new(); 0]);
+    assert!(report.moved_aside.is_empty(), "{:?}", report.moved_aside);
 
     // Back is as good as forward, when the publisher says so under a new name.
     site.publish(&first, "2.1").await;
@@ -54,7 +54,7 @@ async fn files_of_the_user_are_never_lost() {
     write(&target, "small/0/0.txt", b"in the way");
     let report = installed(site.options(&origin.url(), "a")).await;
     let backup = target.join("small/0/0.txt.freshet-backup");
-    assert_eq!(report.moved_aside, [backup.clone()]);
+    assert_eq!(report.moved_aside, std::slice::from_ref(&backup));
     assert_eq!(std::fs::read(&backup).expect("kept"), b"in the way");
     assert_eq!(std::fs::read(target.join("small/0/0.txt")).expect("installed"), b"0");
 
