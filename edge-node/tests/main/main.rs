@@ -1,6 +1,7 @@
 //! The node against a real origin on loopback, in process where that shows the same, as a program where it does not.
 
 mod crooked;
+mod evil;
 mod failures;
 mod install;
 mod peers;

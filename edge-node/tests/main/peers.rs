@@ -6,6 +6,7 @@ use std::time::Duration;
 use freshet_edge_node::{Event, GetOptions, Goal, SeedFor};
 
 use crate::crooked::{Crooked, Manner};
+use crate::evil::{self, Pretence};
 use crate::site::{Running, Site, installed, refused};
 use crate::tree::{assert_same, make_sample, noise, write};
 
@@ -195,4 +196,31 @@ async fn the_address_is_told() {
     assert_ne!(address.port(), 0);
     node.installed().await;
     node.stop().await.1.expect("installed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn liars_are_banned_and_cost_little() {
+    let swarm = Swarm::new().await;
+    let source = swarm.site.source("1");
+    make_sample(&source);
+    let published = swarm.site.publish_naming(&source, "1.0", Vec::new()).await;
+    let origin = swarm.site.serve().await;
+    let mut liars = Vec::new();
+    for _ in 0..3 {
+        let chunks = published.totals.chunks;
+        let pretence = Pretence { content: published.content.clone(), root: published.root, chunks };
+        liars.push(evil::join(swarm.url(), pretence).await.to_string());
+    }
+    let mut seeder = Running::start(swarm.options(&origin.url(), "seeder", true));
+    seeder.installed().await;
+    let mut options = swarm.options(&origin.url(), "a", false);
+    options.policy.goal = Goal::Offload;
+    options.policy.offload_slack_permille = 10;
+    let report = installed(options).await;
+    assert_same(&source, &swarm.site.target("a"));
+    assert!(!report.peers_banned.is_empty());
+    assert!(report.peers_banned.iter().all(|key| liars.contains(key)), "{:?}", report.peers_banned);
+    // A liar is found out at its first answer; what was asked of it by then is all that it can spoil.
+    assert!(report.corrupt_bytes <= 3 * 1_000_000, "{}", report.corrupt_bytes);
+    seeder.stop().await.1.expect("installed");
 }
