@@ -11,6 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::transport::link::LinkState;
 use crate::transport::printable::cut;
 
+/// Streams of requests have 0.
+const PRIORITY: i32 = 1;
+
 /// The writing half of the control stream, and what is to be written.
 pub(super) struct ControlWriter {
     pub(super) stream: SendStream,
@@ -23,6 +26,8 @@ pub(super) struct ControlWriter {
 impl ControlWriter {
     /// Writes until Bye. An error means that the link is of no use any more.
     pub(super) async fn run(mut self) -> Result<(), WriteError> {
+        // Before all data. Fails only for a stream that is closed already.
+        let _ = self.stream.set_priority(PRIORITY);
         loop {
             tokio::select! {
                 bye = &mut self.bye => {

@@ -277,8 +277,9 @@ impl QuicLink {
             self.asked.insert(request, Some(waiting));
             let _ = self.board.tell(TransportEvent::Asked { link: self.link, asked }).await;
         }
-        let (board, connection, link) = (Arc::clone(&self.board), self.connection.clone(), self.link);
-        self.tasks.spawn(ServeTask { board, connection, link, asked, send, reply }.run());
+        let (board, connection, state) =
+            (Arc::clone(&self.board), self.connection.clone(), Arc::clone(&self.state));
+        self.tasks.spawn(ServeTask { board, connection, state, asked, send, reply, sent: None }.run());
         Ok(())
     }
 

