@@ -67,7 +67,9 @@ impl Assign {
 
     /// How far a peer is, in thousandths of the release.
     pub(crate) fn progress_of(&self, link: LinkId) -> u64 {
-        self.links.get(&link).map_or(0, |link| u64::from(link.has.count()) * 1000 / u64::from(link.has.len().max(1)))
+        self.links
+            .get(&link)
+            .map_or(0, |link| u64::from(link.has.count()) * 1000 / u64::from(link.has.len().max(1)))
     }
 
     /// Whether any link could be asked, now or soon.

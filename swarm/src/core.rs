@@ -148,7 +148,14 @@ impl Core {
             }
             Input::PeerRequest { link, request, chunk } => {
                 if self.assign.has_link(link) {
-                    self.upload.asked(now, &self.policy, &self.ledger, (link, request), chunk, &mut self.outputs);
+                    self.upload.asked(
+                        now,
+                        &self.policy,
+                        &self.ledger,
+                        (link, request),
+                        chunk,
+                        &mut self.outputs,
+                    );
                 }
             }
             Input::PeerCancel { link, request } => self.upload.cancelled(link, request),
@@ -178,7 +185,7 @@ impl Core {
     /// When to call [`Core::handle_timeout`] next, if at all.
     pub fn poll_timeout(&self) -> Option<u64> {
         let tick = (!self.is_complete).then_some(self.tick_us);
-        let report = self.shards.report_timeout(&self.ledger, self.tracker);
+        let report = self.shards.report_timeout(&self.ledger, self.tracker, &self.policy);
         [tick, report, self.announce.timeout(), self.upload.timeout(&self.policy)].into_iter().flatten().min()
     }
 

@@ -67,8 +67,8 @@ pub const ORIGIN_FLIGHT_MAX: u64 = 16 << 20;
 /// Most positions remembered as corrupted by peers.
 pub const CORRUPT_MAX: usize = 1024;
 /// How much longer a peer waits for each thousandth of the release that it is ahead of the slowest that waits.
-pub const AHEAD_US: u64 = 10_000;
+pub const AHEAD_US: u64 = 5_000;
 /// How much longer a request waits for each time that its chunk was handed out, so that the swarm has all of it soon.
 pub const GIVEN_US: u64 = 500_000;
 /// Most that a request waits longer for both; below [`STALL_US`], or peers ahead of the others would call the origin.
-pub const HANDICAP_US_MAX: u64 = 1_500_000;
+pub const HANDICAP_US_MAX: u64 = 1_900_000;

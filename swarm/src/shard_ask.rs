@@ -37,9 +37,10 @@ impl ShardAsk {
         self.again_us = 0;
     }
 
-    /// When shards held whole must be reported.
-    pub(crate) fn report_timeout(&self, ledger: &Ledger, tracker: Tracker) -> Option<u64> {
-        (tracker == Tracker::Up && ledger.has_shards_done()).then_some(self.said_us + REPORT_US)
+    /// When shards held whole must be reported; never by who does not share, and so has nothing to say.
+    pub(crate) fn report_timeout(&self, ledger: &Ledger, tracker: Tracker, policy: &Policy) -> Option<u64> {
+        let is_told = tracker == Tracker::Up && policy.p2p && policy.sharing;
+        (is_told && ledger.has_shards_done()).then_some(self.said_us + REPORT_US)
     }
 
     /// Asks in time, so that the origin is never idle for want of a grant, and reports what is held.
@@ -56,7 +57,7 @@ impl ShardAsk {
             return;
         }
         let want = self.want(now, ledger, origin);
-        let must_report = self.report_timeout(ledger, tracker).is_some_and(|at| now >= at);
+        let must_report = self.report_timeout(ledger, tracker, policy).is_some_and(|at| now >= at);
         if want == 0 && !must_report {
             return;
         }

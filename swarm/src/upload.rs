@@ -6,7 +6,9 @@ use crate::assign::Assign;
 use crate::estimate::Rate;
 use crate::input::{ChunkIndex, LinkId};
 use crate::ledger::Ledger;
-use crate::limits::{ASKED_PER_LINK_MAX, AHEAD_US, GIVEN_US, HANDICAP_US_MAX, SLOT_COVER_US, SLOTS_MAX, SLOTS_MIN};
+use crate::limits::{
+    AHEAD_US, ASKED_PER_LINK_MAX, GIVEN_US, HANDICAP_US_MAX, SLOT_COVER_US, SLOTS_MAX, SLOTS_MIN,
+};
 use crate::output::{Output, ServeRefusal};
 use crate::policy::Policy;
 
@@ -178,7 +180,8 @@ impl Upload {
     /// The link to serve next: first come, first served, but what was given before and who is ahead of the others wait a
     /// little longer. The handicap is bounded, so that nobody starves.
     fn next_link(&self, assign: &Assign) -> Option<LinkId> {
-        let waiting = || self.waiting.iter().filter_map(|(&link, waiting)| Some((link, waiting.queue.front()?)));
+        let waiting =
+            || self.waiting.iter().filter_map(|(&link, waiting)| Some((link, waiting.queue.front()?)));
         let slowest = waiting().map(|(link, _)| assign.progress_of(link)).min()?;
         let rank = |(link, asked): (LinkId, &Asked)| {
             let ahead_us = (assign.progress_of(link) - slowest) * AHEAD_US;
