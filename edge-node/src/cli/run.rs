@@ -1,5 +1,6 @@
 //! Runs a command from start to exit code.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -21,7 +22,12 @@ pub(crate) fn start_logging(filter: &str) {
         eprintln!("freshet-node: --log {filter:?} is not understood ({error}); logging warnings");
         tracing_subscriber::EnvFilter::new("warn")
     });
-    tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr).init();
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal)
+        .init();
 }
 
 /// Does what the command line asks for.

@@ -30,7 +30,11 @@ impl Job {
                 let end = match result {
                     Ok(()) => FetchEnd::Complete,
                     Err(error) => {
-                        tracing::warn!(%error, "origin fetch failed");
+                        if self.origin_watch.is_failing() {
+                            tracing::debug!(%error, "origin fetch failed again");
+                        } else {
+                            tracing::warn!(%error, "origin fetch failed; told once until one succeeds");
+                        }
                         let retry_after_us = error.retry_after.map(|wait| wait.as_micros() as u64);
                         self.origin_watch.failed(error);
                         FetchEnd::Failed { retry_after_us }
@@ -55,6 +59,7 @@ impl Job {
         match chunk {
             Some(chunk) => {
                 self.keep(chunk);
+                self.origin_watch.succeeded();
                 self.tell(Input::OriginChunk { fetch, chunk: position, verified });
                 self.found_elsewhere(position);
                 Ok(())

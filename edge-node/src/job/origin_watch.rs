@@ -19,12 +19,13 @@ pub(super) struct OriginWatch {
     give_up_after: Duration,
     last_progress: Instant,
     last_error: Option<OriginError>,
+    is_failing: bool,
     wrong: BTreeMap<u32, u32>,
 }
 
 impl OriginWatch {
     pub(super) fn new(give_up_after: Duration) -> Self {
-        Self { give_up_after, last_progress: Instant::now(), last_error: None, wrong: BTreeMap::new() }
+        Self { give_up_after, last_progress: Instant::now(), last_error: None, is_failing: false, wrong: BTreeMap::new() }
     }
 
     /// A verified chunk came, from wherever.
@@ -35,6 +36,17 @@ impl OriginWatch {
 
     pub(super) fn failed(&mut self, error: OriginError) {
         self.last_error = Some(error);
+        self.is_failing = true;
+    }
+
+    /// The origin delivered a good chunk.
+    pub(super) fn succeeded(&mut self) {
+        self.is_failing = false;
+    }
+
+    /// Whether it has failed and delivered nothing since.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing
     }
 
     /// # Errors
