@@ -8,6 +8,9 @@ use crate::job::Job;
 use crate::job::peers::{Link, Misbehaved};
 use crate::transport::{Answer, TransportEvent};
 
+/// Most banned peers that the report names; the ban itself holds for all.
+const BANNED_NAMED_MAX: usize = 1024;
+
 impl Job {
     pub(super) fn link_event(&mut self, event: TransportEvent) {
         match event {
@@ -29,7 +32,9 @@ impl Job {
             TransportEvent::Asked { link, asked } => self.asked(link, asked),
             TransportEvent::AskCancelled { link, request } => {
                 self.peers.answered(link, request);
-                self.tell_if_linked(link, Input::PeerCancel { link, request });
+                if !self.documents_sent.remove(&(link, request)) {
+                    self.tell_if_linked(link, Input::PeerCancel { link, request });
+                }
             }
             TransportEvent::Sent { link, request, bytes } => {
                 if self.documents_sent.remove(&(link, request)) {
@@ -141,7 +146,7 @@ impl Job {
 
     pub(super) fn ban(&mut self, gone: &Link) {
         let key: KeyId = gone.peer.key;
-        if !self.peers.banned.contains(&key) {
+        if !self.peers.banned.contains(&key) && self.peers.banned.len() < BANNED_NAMED_MAX {
             self.peers.banned.push(key);
         }
         if let Some(network) = &self.network {

@@ -25,7 +25,13 @@ pub(super) struct OriginWatch {
 
 impl OriginWatch {
     pub(super) fn new(give_up_after: Duration) -> Self {
-        Self { give_up_after, last_progress: Instant::now(), last_error: None, is_failing: false, wrong: BTreeMap::new() }
+        Self {
+            give_up_after,
+            last_progress: Instant::now(),
+            last_error: None,
+            is_failing: false,
+            wrong: BTreeMap::new(),
+        }
     }
 
     /// A verified chunk came, from wherever.

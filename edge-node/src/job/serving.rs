@@ -9,6 +9,9 @@ use freshet_swarm::{Input, LinkId};
 use crate::job::{Job, Phase};
 use crate::node::GetError;
 
+/// Most pages and roots that are read or sent at a time; they are small, and come before anything else of a peer.
+const DOCUMENTS_SENT_MAX: usize = 32;
+
 /// What was read for a peer.
 pub(super) enum ReadBack {
     Chunk {
@@ -103,6 +106,10 @@ impl Job {
     /// Hands over a page or a root from the folder's cache.
     pub(super) fn read_document(&mut self, link: LinkId, asked: Request) {
         let Some(path) = self.documents.blob_path(asked.kind, asked.hash) else { return };
+        if self.documents_sent.len() >= DOCUMENTS_SENT_MAX {
+            return self.refuse(link, asked.request, RefuseReason::Busy);
+        }
+        self.documents_sent.insert((link, asked.request));
         let done = self.read_back.clone();
         tokio::task::spawn_blocking(move || {
             let result = std::fs::read(path).map(Bytes::from);
@@ -114,11 +121,11 @@ impl Job {
     fn document_read(&mut self, link: LinkId, asked: Request, result: io::Result<Bytes>) {
         let good = result.ok().filter(|bytes| self.documents.is_good_blob(asked.kind, asked.hash, bytes));
         match good {
-            Some(bytes) => {
-                self.documents_sent.insert((link, asked.request));
-                self.hand_over(link, asked.request, bytes);
+            Some(bytes) => self.hand_over(link, asked.request, bytes),
+            None => {
+                self.documents_sent.remove(&(link, asked.request));
+                self.refuse(link, asked.request, RefuseReason::NotHeld);
             }
-            None => self.refuse(link, asked.request, RefuseReason::NotHeld),
         }
     }
 

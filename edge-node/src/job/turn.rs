@@ -113,7 +113,8 @@ impl Job {
         self.progress.installed(moved_aside, &self.config.events);
         self.standing_changed();
         self.phase = Phase::Sharing(match self.config.seed_for {
-            SeedFor::Time(time) => Some(Instant::now() + time),
+            // A time beyond the clock's end is as good as forever.
+            SeedFor::Time(time) => Instant::now().checked_add(time),
             SeedFor::Forever => None,
         });
         Ok(())

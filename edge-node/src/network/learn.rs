@@ -24,6 +24,8 @@ const FIRST_REQUEST: u64 = 1 << 52;
 const _: () = assert!(FIRST_REQUEST < INTEGER_MAX);
 /// How long to wait for a newer pointer from another peer once one is known.
 const NEWER_POINTER_WAIT: Duration = Duration::from_millis(500);
+/// Longest wait for one document; whoever waits for longer waits for somebody to repair the origin.
+const PATIENCE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Blobs asked for at the same time.
 const BLOBS_PARALLEL: usize = 8;
 /// Answers that are no good, by link, before a link is asked for nothing more.
@@ -37,6 +39,13 @@ pub(crate) struct Learning<'a> {
     pub(crate) sharing: bool,
     pub(crate) give_up_after: Duration,
     pub(crate) stop: &'a CancellationToken,
+}
+
+impl Learning<'_> {
+    /// How long to wait for the next document.
+    fn patience(&self) -> Duration {
+        self.give_up_after.min(PATIENCE_MAX)
+    }
 }
 
 /// Learns from peers what `target` names.
@@ -57,7 +66,7 @@ pub(crate) async fn learn(
         asked: BTreeMap::new(),
         next_request: FIRST_REQUEST,
         answers: BTreeMap::new(),
-        deadline: Instant::now() + learning.give_up_after,
+        deadline: Instant::now() + learning.patience(),
     };
     tokio::select! {
         release = school.release() => release,
@@ -162,7 +171,7 @@ impl School<'_> {
 
     /// Keeps a checked document; the wait for the next one begins anew.
     fn keep(&mut self, path: &Path, bytes: &[u8]) -> Result<(), GetError> {
-        self.deadline = Instant::now() + self.learning.give_up_after;
+        self.deadline = Instant::now() + self.learning.patience();
         write_atomic(path, bytes).map_err(|error| GetError::io(path, &error))
     }
 
