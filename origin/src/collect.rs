@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::inventory::{self, Inventory};
 use crate::publish::unix_now;
 use crate::release::{self, ReadError};
-use crate::store::{ContentLock, Object, Store, StoreError};
+use crate::store::{Abandoned, ContentLock, Object, Store, StoreError};
 
 /// What to keep, and whether to delete the rest.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ pub struct Collected {
     pub packs: usize,
     /// Objects removed, packs among them.
     pub objects: usize,
+    /// Unfinished files of killed writers removed from a local store.
+    pub abandoned: usize,
     /// Bytes freed.
     pub bytes: u64,
     /// Objects of no version that are younger than the grace.
@@ -111,6 +113,7 @@ struct Plan {
     collected: Collected,
     /// In the order in which they go: names first, so that an interruption leaves nothing named but missing.
     doomed: Vec<Object>,
+    abandoned: Vec<Abandoned>,
 }
 
 impl Plan {
@@ -144,11 +147,12 @@ impl Plan {
             removed: names(&goes),
             packs: 0,
             objects: 0,
+            abandoned: 0,
             bytes: 0,
             spared: 0,
             partly_used: partly_used(held, &kept),
         };
-        let mut plan = Self { collected, doomed: Vec::new() };
+        let mut plan = Self { collected, doomed: Vec::new(), abandoned: store.abandoned(content)? };
         plan.doom(held, &kept, &removed, unix_now().saturating_sub(options.grace.as_secs()));
         Ok(plan)
     }
@@ -178,14 +182,17 @@ impl Plan {
         let doomed: BTreeSet<&str> = self.doomed.iter().map(|object| object.path.as_str()).collect();
         self.collected.packs = held.packs.values().filter(|pack| doomed.contains(pack.path.as_str())).count();
         self.collected.objects = self.doomed.len();
-        self.collected.bytes = self.doomed.iter().map(|object| object.bytes).sum();
+        self.collected.abandoned = self.abandoned.len();
+        let abandoned_bytes: u64 = self.abandoned.iter().map(|file| file.bytes).sum();
+        self.collected.bytes = abandoned_bytes + self.doomed.iter().map(|object| object.bytes).sum::<u64>();
     }
 
     async fn delete(&self, store: &Store) -> Result<(), StoreError> {
         for object in &self.doomed {
             store.delete(&object.path).await?;
         }
-        Ok(())
+        // Under the lock nobody writes, so these are nobody's.
+        self.abandoned.iter().try_for_each(|file| store.delete_abandoned(file))
     }
 }
 

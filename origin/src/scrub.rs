@@ -19,8 +19,10 @@ use crate::store::{Store, StoreError};
 
 /// Most damages that a report names; those beyond are counted.
 pub(crate) const DAMAGES_MAX: usize = 1000;
-/// Chunks read at once.
-const CHUNKS_AT_ONCE: usize = 8;
+/// Bytes of neighbouring chunks that are read together, at most.
+const RUN_BYTES: u64 = 4 << 20;
+/// Runs read at once.
+const RUNS_AT_ONCE: usize = 3;
 
 /// Something that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -118,15 +120,13 @@ impl Scrub<'_> {
             return self.found.note(object, "is missing, though its list of chunks is there");
         }
         let (store, object) = (self.store, object.as_str());
-        let checks = chunks.iter().map(|chunk| check_chunk(store, object, chunk));
-        let checks: Vec<_> = stream::iter(checks).buffered(CHUNKS_AT_ONCE).collect().await;
-        for (chunk, check) in chunks.iter().zip(checks) {
-            self.found.chunks += 1;
-            self.found.bytes += u64::from(chunk.bytes);
-            if let Err(reason) = check {
-                self.found.note(object.to_owned(), format!("at offset {}: {reason}", chunk.offset));
-            }
+        let mut checks =
+            stream::iter(runs(chunks)).map(|run| check_run(store, object, run)).buffered(RUNS_AT_ONCE);
+        while let Some(damages) = checks.next().await {
+            damages.into_iter().for_each(|reason| self.found.note(object.to_owned(), reason));
         }
+        self.found.chunks += chunks.len() as u64;
+        self.found.bytes += chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum::<u64>();
     }
 
     async fn releases(&mut self) {
@@ -237,9 +237,70 @@ impl Scrub<'_> {
     }
 }
 
-async fn check_chunk(store: &Store, object: &str, packed: &PackedChunk) -> Result<(), String> {
-    let (start, end) = (u64::from(packed.offset), u64::from(packed.offset) + u64::from(packed.stored_bytes));
-    let stored = store.read_range(object, start..end).await.map_err(|error| error.to_string())?;
-    let chunk = ChunkRef { id: packed.id, bytes: packed.bytes };
-    release::open_chunk(&chunk, packed.encoding, stored).map(drop)
+/// Neighbouring chunks that are read together.
+fn runs(chunks: &[PackedChunk]) -> impl Iterator<Item = &[PackedChunk]> {
+    let mut rest = chunks;
+    std::iter::from_fn(move || {
+        let first = rest.first()?;
+        let limit = u64::from(first.offset) + RUN_BYTES;
+        let is_near = |chunk: &PackedChunk| chunk.offset >= first.offset && chunk_end(chunk) <= limit;
+        let count = rest.iter().take_while(|chunk| is_near(chunk)).count().max(1);
+        let (run, after) = rest.split_at(count);
+        rest = after;
+        Some(run)
+    })
+}
+
+fn chunk_end(chunk: &PackedChunk) -> u64 {
+    u64::from(chunk.offset) + u64::from(chunk.stored_bytes)
+}
+
+/// Reads a run and says what is wrong with it.
+async fn check_run(store: &Store, object: &str, run: &[PackedChunk]) -> Vec<String> {
+    let start = run.iter().map(|chunk| u64::from(chunk.offset)).min().unwrap_or(0);
+    let end = run.iter().map(chunk_end).max().unwrap_or(0);
+    let bytes = match store.read_range(object, start..end).await {
+        Ok(bytes) => bytes,
+        Err(error) => return vec![format!("{} chunks from offset {start} on: {error}", run.len())],
+    };
+    let check = |packed: &PackedChunk| {
+        let stored =
+            bytes.slice((u64::from(packed.offset) - start) as usize..(chunk_end(packed) - start) as usize);
+        let chunk = ChunkRef { id: packed.id, bytes: packed.bytes };
+        let reason = release::open_chunk(&chunk, packed.encoding, stored).err()?;
+        Some(format!("at offset {}: {reason}", packed.offset))
+    };
+    run.iter().filter_map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use freshet_protocol::{ChunkId, Encoding};
+
+    #[test]
+    fn chunks_are_read_in_runs() {
+        let chunk = |offset: u32, stored_bytes: u32| PackedChunk {
+            id: ChunkId::of(b"x"),
+            bytes: stored_bytes,
+            offset,
+            stored_bytes,
+            encoding: Encoding::Identity,
+        };
+        let check = |chunks: &[PackedChunk], expected: &[usize]| {
+            assert_eq!(runs(chunks).map(<[_]>::len).collect::<Vec<_>>(), expected);
+        };
+        let mib = 1 << 20;
+        check(&[], &[]);
+        check(&[chunk(0, 10)], &[1]);
+        check(&(0..9).map(|n| chunk(n * mib, mib)).collect::<Vec<_>>(), &[4, 4, 1]);
+        check(&[chunk(0, 10), chunk(100 * mib, 10), chunk(5, 10)], &[1, 1, 1]);
+    }
+
+    #[test]
+    fn no_more_damages_than_a_report_holds() {
+        let mut found = Scrubbed::default();
+        (0..=DAMAGES_MAX).for_each(|n| found.note(n.to_string(), "broken"));
+        assert_eq!((found.damages.len(), found.damage_count), (DAMAGES_MAX, DAMAGES_MAX as u64 + 1));
+    }
 }

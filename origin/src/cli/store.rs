@@ -84,6 +84,9 @@ fn print_collected(collected: &Collected, is_delete: bool) {
         collected.objects,
         size(collected.bytes)
     );
+    if collected.abandoned > 0 {
+        println!("  {removes} {} unfinished files of killed writers", collected.abandoned);
+    }
     if collected.spared > 0 {
         println!("  spared {} objects of no version that are younger than --grace", collected.spared);
     }

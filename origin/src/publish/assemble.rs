@@ -202,3 +202,90 @@ impl<'a> Assembly<'a> {
         Ok((PageRef { id, bytes: plain.len() as u32, chunks: page.chunk_count(), first }, index))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sidecar::PACK_CHUNKS_MAX;
+    use freshet_protocol::{ChunkId, Encoding};
+
+    fn target() -> Target {
+        let store = Store::of_objects(Arc::new(object_store::memory::InMemory::new()));
+        let content = "game/demo".parse().expect("name");
+        Target { store, content, stored: Arc::default(), is_published: false }
+    }
+
+    fn file(size: u64) -> Entry {
+        let path = "file".parse().expect("path");
+        Entry::File(FilePart { path, executable: false, size, offset: 0, chunks: Vec::new() })
+    }
+
+    fn chunk(n: u32) -> Encoded {
+        let data = Bytes::copy_from_slice(&n.to_be_bytes());
+        Encoded { id: ChunkId::of(&data), bytes: 4, data: Some((Encoding::Identity, data)) }
+    }
+
+    /// A folder whose record in a page is long.
+    fn folder(n: u32) -> Entry {
+        Entry::Folder(format!("{}/{n:08}", ["x".repeat(200).as_str(); 5].join("/")).parse().expect("path"))
+    }
+
+    #[tokio::test]
+    async fn as_many_chunks_as_a_release_may_have() {
+        let mut ignore = |_| {};
+        let mut assembly = Assembly::new(target(), &mut ignore);
+        assembly.entry(file(4 * u64::from(CHUNKS_MAX))).await.expect("taken");
+        for _ in 0..CHUNKS_MAX {
+            assembly.chunk(chunk(0)).await.expect("taken");
+        }
+        assert!(matches!(assembly.chunk(chunk(0)).await, Err(PublishError::TooManyChunks)));
+    }
+
+    #[tokio::test]
+    async fn a_pack_holds_a_bounded_number_of_chunks() {
+        let mut packs = Vec::new();
+        let mut report = |progress: Progress| packs.push((progress.packs, progress.new_chunks));
+        let mut assembly = Assembly::new(target(), &mut report);
+        let count = PACK_CHUNKS_MAX as u32 + 1;
+        assembly.entry(file(4 * u64::from(count))).await.expect("taken");
+        for n in 0..count {
+            assembly.chunk(chunk(n)).await.expect("taken");
+        }
+        let assembled = assembly.finish().await.expect("finished");
+        assert_eq!(assembled.pages.iter().map(|page| page.chunks).sum::<u32>(), count);
+        assert_eq!(packs, [(1, PACK_CHUNKS_MAX as u32), (2, count)]);
+    }
+
+    #[tokio::test]
+    async fn pages_wait_for_a_pack_within_a_bound() {
+        let mut ignore = |_| {};
+        let mut assembly = Assembly::new(target(), &mut ignore);
+        assembly.entry(file(4)).await.expect("taken");
+        assembly.chunk(chunk(0)).await.expect("taken");
+        let mut waiting = 0;
+        for n in 0.. {
+            assembly.entry(folder(n)).await.expect("taken");
+            if assembly.done.progress.packs == 1 {
+                break;
+            }
+            waiting = assembly.waiting.len();
+        }
+        assert_eq!(waiting, PAGES_WAITING_MAX, "then the pack was closed early");
+        assert!(assembly.waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn as_many_pages_as_a_root_may_name() {
+        let mut ignore = |_| {};
+        let mut assembly = Assembly::new(target(), &mut ignore);
+        let mut n = 0;
+        let error = loop {
+            match assembly.entry(folder(n)).await {
+                Ok(()) => n += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, PublishError::TooManyPages), "{error}");
+        assert_eq!(assembly.done.pages.len(), PAGES_MAX);
+    }
+}

@@ -71,6 +71,7 @@ pub(crate) struct Walk {
     /// For each folder from the root to where the walk is, what is left of it.
     branch: Vec<vec::IntoIter<Node>>,
     found: usize,
+    entries_max: usize,
 }
 
 /// A name in a folder being walked.
@@ -88,8 +89,12 @@ enum NodeKind {
 
 impl Walk {
     pub(crate) fn new(root: &Path) -> Result<Self, WalkError> {
-        let nodes = list(root, None)?;
-        Ok(Self { root: root.to_owned(), branch: vec![nodes.into_iter()], found: 0 })
+        Self::bounded(root, ENTRIES_MAX)
+    }
+
+    fn bounded(root: &Path, entries_max: usize) -> Result<Self, WalkError> {
+        let nodes = list(root, None, entries_max)?;
+        Ok(Self { root: root.to_owned(), branch: vec![nodes.into_iter()], found: 0, entries_max })
     }
 
     fn step(&mut self) -> Result<Option<Found>, WalkError> {
@@ -101,7 +106,7 @@ impl Walk {
             let location = self.root.join(path.as_str());
             let found = match kind {
                 NodeKind::Folder => {
-                    self.branch.push(list(&location, Some(&path))?.into_iter());
+                    self.branch.push(list(&location, Some(&path), self.entries_max)?.into_iter());
                     continue;
                 }
                 NodeKind::File => Found::File { path, location },
@@ -109,7 +114,7 @@ impl Walk {
                 NodeKind::Link => Found::Link { target: link_target(&path, &location)?, path },
             };
             self.found += 1;
-            return if self.found > ENTRIES_MAX {
+            return if self.found > self.entries_max {
                 Err(WalkError::TooMany(self.root.clone()))
             } else {
                 Ok(Some(found))
@@ -132,7 +137,7 @@ impl Iterator for Walk {
 }
 
 /// The checked names of a folder, in the order in which the paths below them come.
-fn list(location: &Path, parent: Option<&RelPath>) -> Result<Vec<Node>, WalkError> {
+fn list(location: &Path, parent: Option<&RelPath>, entries_max: usize) -> Result<Vec<Node>, WalkError> {
     let fail = |source| WalkError::Io { path: location.to_owned(), source };
     let mut nodes = Vec::new();
     for entry in fs::read_dir(location).map_err(fail)? {
@@ -143,7 +148,7 @@ fn list(location: &Path, parent: Option<&RelPath>) -> Result<Vec<Node>, WalkErro
         let path = path.parse().map_err(|error| WalkError::Path { path: at.clone(), error })?;
         let file_type = entry.file_type().map_err(|source| WalkError::Io { path: at.clone(), source })?;
         nodes.push(Node { path, kind: kind(file_type, at)? });
-        if nodes.len() > ENTRIES_MAX {
+        if nodes.len() > entries_max {
             return Err(WalkError::TooMany(location.to_owned()));
         }
     }
@@ -273,6 +278,19 @@ mod tests {
             fs::write(at.join("Data"), "x").expect("written");
         };
         check(&folders, "Data and \"data\" differ only in letter case");
+    }
+
+    #[test]
+    fn as_many_entries_as_allowed() {
+        let folder = tempfile::tempdir().expect("folder");
+        fs::create_dir(folder.path().join("in")).expect("made");
+        for name in ["a", "in/b", "in/c"] {
+            fs::write(folder.path().join(name), "x").expect("written");
+        }
+        let walk = |entries_max| Walk::bounded(folder.path(), entries_max)?.collect::<Result<Vec<_>, _>>();
+        assert_eq!(walk(3).expect("within the bound").len(), 3);
+        assert!(matches!(walk(2), Err(WalkError::TooMany(_))), "all together");
+        assert!(matches!(walk(1), Err(WalkError::TooMany(_))), "in one folder");
     }
 
     #[test]

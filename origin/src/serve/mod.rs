@@ -195,3 +195,27 @@ fn cors() -> CorsLayer {
         .vary([])
         .max_age(PREFLIGHT_LIFE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+
+    #[tokio::test]
+    async fn no_more_requests_at_once_than_allowed() {
+        let store = Store::of_objects(Arc::new(object_store::memory::InMemory::new()));
+        let (files, tally) = (Arc::new(Files::new(store)), Arc::new(Tally::default()));
+        let service = Arc::new(Service { files, tally, places: Arc::new(Semaphore::new(1)) });
+        let ask = async || {
+            let request = Request::get("/game/demo/keys").body(axum::body::Body::empty()).expect("request");
+            answer(State(service.clone()), request).await
+        };
+        assert_eq!(ask().await.status(), StatusCode::NOT_FOUND);
+        let held = service.places.clone().acquire_owned().await.expect("open");
+        let refused = ask().await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
+        drop(held);
+        assert_eq!(ask().await.status(), StatusCode::NOT_FOUND);
+    }
+}

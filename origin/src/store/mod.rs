@@ -1,6 +1,8 @@
 //! Where an origin keeps its objects: a local folder or an S3-compatible bucket. The types of `object_store` do not
 //! leave this folder.
 
+mod abandoned;
+mod error;
 mod location;
 mod lock;
 mod upload;
@@ -15,6 +17,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
+pub(crate) use abandoned::Abandoned;
+pub use error::StoreError;
 pub(crate) use lock::ContentLock;
 pub(crate) use upload::Upload;
 
@@ -22,80 +26,6 @@ pub(crate) use upload::Upload;
 const PIECE_BYTES: u64 = 256 << 10;
 /// Most objects that one listing returns.
 pub(crate) const LIST_OBJECTS_MAX: usize = 1 << 20;
-
-/// Why the store did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The location is neither a folder nor a bucket.
-    #[error("store {location:?}: {reason}")]
-    Location {
-        /// What was given.
-        location: String,
-        /// What is wrong with it, and what to do.
-        reason: String,
-    },
-    /// There is no such object.
-    #[error("store {store} has no {object}")]
-    NotFound {
-        /// The store.
-        store: String,
-        /// The object.
-        object: String,
-    },
-    /// Another program changed the object in between.
-    #[error("{object} in store {store} was changed by another program; run this again")]
-    Changed {
-        /// The store.
-        store: String,
-        /// The object.
-        object: String,
-    },
-    /// The object is larger than any that Freshet writes there.
-    #[error("{object} in store {store} is longer than {limit} bytes; it is not Freshet's or is damaged")]
-    TooLong {
-        /// The store.
-        store: String,
-        /// The object.
-        object: String,
-        /// The limit, in bytes.
-        limit: u64,
-    },
-    /// More objects than one listing returns.
-    #[error("store {store} has more than {LIST_OBJECTS_MAX} objects under {prefix}")]
-    TooMany {
-        /// The store.
-        store: String,
-        /// The prefix listed.
-        prefix: String,
-    },
-    /// Another publish or gc holds the content.
-    #[error("another publish or gc works on {content} in store {store}; wait until it has ended")]
-    Busy {
-        /// The store.
-        store: String,
-        /// The content.
-        content: String,
-    },
-    /// Reading or writing failed.
-    #[error("cannot {action} {object} in store {store}: {source}")]
-    Io {
-        /// The store.
-        store: String,
-        /// What was tried.
-        action: &'static str,
-        /// The object.
-        object: String,
-        /// Why it failed.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
-impl StoreError {
-    /// Whether the object does not exist, as opposed to a fault.
-    pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::NotFound { .. })
-    }
-}
 
 /// An object as a listing names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -262,11 +192,15 @@ impl Store {
 
     /// All objects under `prefix`, or in the store where it is empty, ordered by name.
     pub(crate) async fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
+        self.list_bounded(prefix, LIST_OBJECTS_MAX).await
+    }
+
+    async fn list_bounded(&self, prefix: &str, objects_max: usize) -> Result<Vec<Object>, StoreError> {
         let path = if prefix.is_empty() { None } else { Some(self.path(prefix)?) };
         let mut listing = self.objects.list(path.as_ref());
         let mut found = Vec::new();
         while let Some(meta) = listing.try_next().await.map_err(|error| self.error("list", prefix, error))? {
-            if found.len() == LIST_OBJECTS_MAX {
+            if found.len() == objects_max {
                 return Err(StoreError::TooMany { store: self.name.clone(), prefix: prefix.to_owned() });
             }
             let modified = u64::try_from(meta.last_modified.timestamp()).unwrap_or(0);
@@ -301,3 +235,6 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

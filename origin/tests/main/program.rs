@@ -265,6 +265,16 @@ async fn killed_it_resumes() {
         assert_eq!(fixture.objects("channels"), [""; 0]);
         assert_eq!(fixture.objects("versions"), [""; 0]);
     }
+    // Killed at another moment it leaves a file that it has not finished; this one is sure to be there.
+    fs::write(fixture.content_dir().join("packs").join("ab".repeat(16) + "#1"), b"unfinished")
+        .expect("written");
+    let output =
+        program(&["gc", "--keep", "1", "--delete", "--json", "--store", path_text(&fixture.store_dir())])
+            .output();
+    let collected = last_json(&output.expect("run"));
+    assert_eq!(collected["objects"], Value::from(0), "complete packs stay: {collected}");
+    assert!(collected["abandoned"].as_u64() >= Some(1), "{collected}");
+    assert!(!fixture.objects("packs").iter().any(|name| name.contains('#')));
     let published = last_json(&publish_command(&fixture, "1").output().expect("run"));
     let numbers = ["chunks", "new_chunks"].map(|field| published[field].as_u64().expect("number"));
     assert_eq!(numbers[0] - numbers[1], stored as u64);
