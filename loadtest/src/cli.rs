@@ -2,13 +2,24 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use crate::plan::read_plan;
+#[cfg(target_os = "linux")]
+use crate::demo::DemoArgs;
+use crate::game_build::GenerateArgs;
+#[cfg(target_os = "linux")]
+use crate::lab::serve_delay;
+#[cfg(target_os = "linux")]
+use crate::live::LiveArgs;
+use crate::plan::{PlanError, read_plan};
+use crate::refused::Refused;
 use crate::report::Report;
-use crate::sim::{Options, simulate};
+use crate::sim::{Options, SimError, simulate};
 
 /// Load on Freshet, simulated or real, by the same plans and with the same report.
 #[derive(Debug, Parser)]
@@ -22,6 +33,21 @@ pub struct Args {
 enum Command {
     /// Simulates a plan: real decisions, modelled lines, virtual time.
     Sim(SimArgs),
+    /// Runs a plan with real processes: an origin, a tracker and nodes.
+    #[cfg(target_os = "linux")]
+    Live(LiveArgs),
+    /// Lets eight nodes on this machine fetch a build from each other, and tells what that saved.
+    #[cfg(target_os = "linux")]
+    Demo(DemoArgs),
+    /// Makes a build to publish: the same bytes for the same size and seed.
+    Generate(GenerateArgs),
+    /// Delays packets in the laboratory network, which starts it.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    LabDelay {
+        /// Half a round trip, in microseconds.
+        one_way_us: u64,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -50,8 +76,21 @@ impl Args {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Sim(args) => sim(args),
+            #[cfg(target_os = "linux")]
+            Command::Live(args) => args.run(),
+            #[cfg(target_os = "linux")]
+            Command::Demo(args) => args.run(),
+            Command::Generate(args) => args.run(),
+            #[cfg(target_os = "linux")]
+            Command::LabDelay { one_way_us } => serve_delay(Duration::from_micros(one_way_us)),
         }
     }
+}
+
+/// 2 for a plan that cannot be run, 1 for a run that failed.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let is_usage = error.is::<PlanError>() || error.is::<SimError>() || error.is::<Refused>();
+    ExitCode::from(if is_usage { 2 } else { 1 })
 }
 
 fn sim(args: SimArgs) -> anyhow::Result<()> {
@@ -67,7 +106,14 @@ fn sim(args: SimArgs) -> anyhow::Result<()> {
     }
     println!("{}", serde_json::to_string_pretty(&report.figures)?);
     println!("trace {}", report.run.trace.as_deref().unwrap_or("none"));
+    report.run.violations.iter().for_each(|violation| eprintln!("violation: {violation}"));
     println!("{}", report.figures.summary());
+    anyhow::ensure!(report.run.violations.is_empty(), "the run broke rules, see above");
+    let (jobs, finished) = (report.figures.jobs, report.figures.finished);
+    anyhow::ensure!(
+        report.figures.time_s.is_some(),
+        "only {finished} of {jobs} jobs were done when the plan's time was up"
+    );
     Ok(())
 }
 

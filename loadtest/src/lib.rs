@@ -5,10 +5,27 @@
 //! same to the last bit for the same seed. A [`Report`] holds what was measured beside the bounds that physics sets.
 
 pub mod cli;
+#[cfg(target_os = "linux")]
+mod demo;
+mod game_build;
+#[cfg(target_os = "linux")]
+mod lab;
+#[cfg(target_os = "linux")]
+mod live;
 mod plan;
 mod random;
+mod refused;
 mod report;
 mod sim;
+mod tree;
+
+pub use game_build::{
+    BUILD_BYTES_DEFAULT, BUILD_BYTES_MAX, BuildKind, BuildSpec, BuildSummary, GAME_BYTES_MIN, generate_build,
+};
+#[cfg(target_os = "linux")]
+pub use lab::{
+    DelayReport, LAB_HOSTS_MAX, Lab, LabHost, LabPlan, Rate, WireBytes, WireMeter, remove_stale_labs,
+};
 
 pub use plan::{
     BUILTIN_PLANS, Behaviour, Content, DELIVERIES_MAX, Group, NODES_MAX, Origin, Plan, PlanError,
@@ -16,7 +33,8 @@ pub use plan::{
 };
 pub use random::Random;
 pub use report::{
-    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, NodeRun, OriginSent, REPORT_SCHEMA, Report, Run, Sample,
-    Source,
+    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, LiveRun, NodeRun, OriginSent, REPORT_SCHEMA, Report, Run,
+    Sample, Shaping, Source, WireSplit,
 };
 pub use sim::{Options, SimError, simulate};
+pub use tree::TreeDigest;

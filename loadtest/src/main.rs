@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use freshet_loadtest::cli::Args;
+use freshet_loadtest::cli::{Args, exit_code};
 
 fn main() -> ExitCode {
     match Args::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("freshet-loadtest: {error:#}");
-            ExitCode::FAILURE
+            exit_code(&error)
         }
     }
 }

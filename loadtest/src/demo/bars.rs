@@ -1,5 +1,7 @@
 //! A bar for each node, on a terminal.
 
+use std::io::Write;
+
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::live::{NodeView, Scene, View, megabytes};
@@ -10,6 +12,7 @@ pub(crate) struct Bars {
     screen: MultiProgress,
     nodes: Vec<ProgressBar>,
     all: ProgressBar,
+    is_closed: bool,
 }
 
 impl Bars {
@@ -25,14 +28,15 @@ impl Bars {
         let nodes = (0..nodes).map(bar).collect();
         let below = ProgressStyle::with_template("{msg}").expect("a good template");
         let all = screen.add(ProgressBar::new(1).with_style(below));
-        Self { screen, nodes, all }
+        Self { screen, nodes, all, is_closed: false }
     }
 }
 
 impl View for Bars {
     fn say(&mut self, text: &str) {
         // A terminal that went away does not end the run.
-        let _ = self.screen.println(text);
+        let _ =
+            if self.is_closed { writeln!(std::io::stderr(), "{text}") } else { self.screen.println(text) };
     }
 
     fn show(&mut self, scene: &Scene) {
@@ -53,8 +57,10 @@ impl View for Bars {
     }
 
     fn close(&mut self) {
-        self.nodes.iter().for_each(ProgressBar::abandon);
-        self.all.finish_and_clear();
+        // The table says it all once more.
+        self.nodes.iter().chain([&self.all]).for_each(ProgressBar::finish_and_clear);
+        let _ = self.screen.clear();
+        self.is_closed = true;
     }
 }
 

@@ -202,3 +202,124 @@ fn node_run(node: &Node) -> NodeRun {
         bans: account.peers_banned.len() as u32,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::WireBytes;
+    use crate::live::event::{NodeAccount, SourceBytes};
+    use crate::live::{Release, Verify};
+    use crate::plan::read_plan;
+
+    fn nodes() -> Vec<Node> {
+        let node = |number, peer, origin| Node {
+            number,
+            is_counted: true,
+            start_ms: Some(10.0),
+            finish_ms: Some(1010.0),
+            bytes: SourceBytes { peer, origin },
+            sent_bytes: 500,
+            account: Some(NodeAccount {
+                origin_bytes_by_reason: [("first-copy".to_owned(), origin)].into(),
+                origin_wire_bytes: origin / 2,
+                waste_bytes: 20,
+                ..NodeAccount::default()
+            }),
+            ..Node::default()
+        };
+        (0..4).map(|number| node(number, 750, 250)).collect()
+    }
+
+    fn report(shaping: Shaping, origin: OriginCounters, late: u64) -> Report {
+        let plan = read_plan("tiny", &[]).expect("built in");
+        let options = LiveOptions {
+            seed: 1,
+            bin_dir: None,
+            shaping,
+            verify: Verify::None,
+            release: Release::OfPlan,
+            keep_in: None,
+        };
+        let lines = |up, down| WireReading {
+            origin: WireBytes { up, ..WireBytes::default() },
+            nodes: vec![WireBytes { up, down, up_drops: up / 100, down_drops: 0 }; 4],
+        };
+        let account = Account {
+            plan: &plan,
+            options: &options,
+            published: Published { chunks: 32, stored_bytes: 500 },
+            nodes: &nodes(),
+            origin,
+            wire: (shaping == Shaping::Lab).then(|| (lines(100, 100), lines(700, 1100))),
+            spending: &Spending::default(),
+            series: Series::new(None),
+            relay: Some(DelayReport { packets: 1000, late, worst_late_us: 9000, ..DelayReport::default() }),
+            end_ms: 1010.0,
+            verified_trees: 4,
+        };
+        account.report()
+    }
+
+    fn origin(body_bytes: u64) -> OriginCounters {
+        OriginCounters {
+            wire_bytes: body_bytes + 50,
+            body_bytes,
+            pack: KindCount { requests: 9, body_bytes: body_bytes - 10 },
+        }
+    }
+
+    #[test]
+    fn paid_bytes_and_copies() {
+        let check = |shaping, body_bytes, offload: f64, copies: f64| {
+            let figures = report(shaping, origin(body_bytes), 0).figures;
+            assert!(
+                (figures.offload - offload).abs() < 1e-9,
+                "{shaping:?} {body_bytes}: {}",
+                figures.offload
+            );
+            assert!((figures.copies - copies).abs() < 1e-9, "{shaping:?} {body_bytes}: {}", figures.copies);
+        };
+        // 4000 bytes were delivered, 1000 of them by the origin as 510 compressed ones: a quarter, not an eighth.
+        check(Shaping::None, 520, 1.0 - 1010.0 / 4000.0, 570.0 / 500.0);
+        // What nobody used was paid for all the same.
+        check(Shaping::None, 2000, 0.5, 2050.0 / 500.0);
+        // Where lines are, they are what counts.
+        check(Shaping::Lab, 520, 1.0 - 1010.0 / 4000.0, 600.0 / 500.0);
+    }
+
+    #[test]
+    fn lines_are_split_into_payload_and_overhead() {
+        let run = report(Shaping::Lab, origin(520), 0).run;
+        let expected = WireSplit {
+            up_bytes: 2400,
+            up_payload_bytes: 2000,
+            down_bytes: 4000,
+            down_payload_bytes: 4 * (750 + 125 + 20),
+            drops: 4 * 6,
+        };
+        assert_eq!(run.live.and_then(|live| live.node_wire), Some(expected));
+        assert_eq!((run.deliveries, run.violations.len()), (128, 0));
+    }
+
+    #[test]
+    fn late_packets_make_a_run_unsound() {
+        let check = |late, is_sound: bool| {
+            assert_eq!(report(Shaping::Lab, origin(520), late).run.violations.is_empty(), is_sound, "{late}");
+        };
+        check(0, true);
+        check(1, true);
+        check(2, false);
+    }
+
+    #[test]
+    fn counters_are_those_of_the_run() {
+        assert_eq!(
+            origin(520).since(&origin(120)),
+            OriginCounters {
+                wire_bytes: 400,
+                body_bytes: 400,
+                pack: KindCount { requests: 0, body_bytes: 400 },
+            }
+        );
+    }
+}

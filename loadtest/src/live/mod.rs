@@ -107,10 +107,17 @@ pub(crate) fn run_live(plan: &Plan, options: &LiveOptions, view: &mut dyn View) 
     // The folder outlives the runtime, and with it every process that writes there.
     runtime.block_on(async {
         let mut stop = Stop::listen().context("listen for signals")?;
+        view.say("making, publishing and serving the release");
         let stage = tokio::select! {
             stage = Stage::set(plan, options, folder.path()) => stage?,
             () = stop.asked() => bail!("interrupted"),
         };
+        view.say(&format!(
+            "{} chunks, {} as the origin sends them; {} nodes start",
+            stage.published.chunks,
+            megabytes(stage.published.stored_bytes),
+            plan.nodes()
+        ));
         Course::new(plan, options, stage).run(&mut stop, view).await
     })
 }

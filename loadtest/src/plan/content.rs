@@ -51,6 +51,15 @@ impl Content {
         }
     }
 
+    /// Bytes of all chunks.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Cut { bytes } => *bytes,
+            Self::Equal { chunks, chunk_bytes } => u64::from(*chunks) * u64::from(*chunk_bytes),
+            Self::Listed { chunk_bytes } => chunk_bytes.iter().map(|&bytes| u64::from(bytes)).sum(),
+        }
+    }
+
     /// About how many chunks there will be.
     pub(super) fn chunks_about(&self) -> u64 {
         match self {

@@ -100,13 +100,14 @@ impl Figures {
             Some(time_s) => format!("time {time_s:.1} s"),
             None => format!("unfinished: {} of {} jobs done", self.finished, self.jobs),
         };
-        format!(
-            "offload {:.1} %  origin copies {:.2}  waste {:.1} %  {time}",
-            self.offload * 100.0,
-            self.copies,
-            self.waste * 100.0
-        )
+        let (offload, waste) = (percent(self.offload), percent(self.waste));
+        format!("offload {offload} %  origin copies {:.2}  waste {waste} %  {time}", self.copies)
     }
+}
+
+/// A share in percent with one digit; what rounds to zero has no sign.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}", (share * 1000.0).round() / 10.0 + 0.0)
 }
 
 fn completion(run: &Run) -> Option<Completion> {
@@ -129,10 +130,10 @@ fn bounds(run: &Run, copies: f64) -> Bounds {
     let needed = run.needed_bytes as f64;
     let least_s = needed / down_min.max(1) as f64;
     let has_seed = run.plan.groups.iter().any(|group| group.seed);
-    // With `copies` from the origin, peers carry the rest; both work at the same time.
+    // With `copies` from the origin, peers carry the rest; both work at the same time. Without peers it is all copies.
     let at = |copies: f64| {
-        let copies = copies.min(jobs);
-        let peers_s = if up_sum > 0.0 { (jobs - copies) * needed / up_sum } else { 0.0 };
+        let copies = if up_sum > 0.0 { copies.min(jobs) } else { jobs };
+        let peers_s = (jobs - copies) * needed / up_sum.max(1.0);
         least_s.max(copies * needed / origin).max(peers_s)
     };
     let first_copy_s = if has_seed { 0.0 } else { needed / origin };
@@ -174,6 +175,7 @@ mod tests {
             fed,
             violations: Vec::new(),
             cpu_s: Some(0.5),
+            live: None,
         }
     }
 
@@ -189,9 +191,9 @@ mod tests {
         };
         check(&[], 4.0, [21.47, 21.47, 25.50, 107.37]);
         check(&[], 1.33, [21.47, 25.06, 25.50, 107.37]);
-        check(&["origin.up_mbit=20"], 1.1, [26.84 * 20.0 / 21.0, 29.53, 26.84, 536.87]);
+        check(&["origin.up_mbit=20"], 1.1, [26.84, 29.53, 26.84, 536.87]);
         check(&["groups.0.down_mbit=10"], 4.0, [53.69, 53.69, 53.69, 107.37]);
-        check(&["p2p=false"], 20.0, [107.37, 107.37, 5.37, 107.37]);
+        check(&["p2p=false"], 20.0, [107.37; 4]);
     }
 
     #[test]
@@ -219,6 +221,6 @@ mod tests {
         run.nodes[3].finish_ms = None;
         assert!(Figures::of(&run).summary().ends_with("unfinished: 3 of 4 jobs done"));
         run.nodes[3].left_early = true;
-        assert!(Figures::of(&run).summary().ends_with("time 2.9 s"));
+        assert!(Figures::of(&run).summary().ends_with("time 3.0 s"));
     }
 }

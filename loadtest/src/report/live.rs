@@ -65,7 +65,7 @@ impl LiveRun {
     /// One line for people, beside the figures.
     pub fn summary(&self) -> String {
         let cpu_s: f64 = self.cpu_s.values().sum();
-        let mut line = format!("verified {} trees  CPU {cpu_s:.1} s", self.verified_trees);
+        let mut line = format!("trees as published {}  CPU {cpu_s:.1} s", self.verified_trees);
         if let (Some(mean), Some(least)) = (self.idle_mean, self.idle_least) {
             line += &format!("  idle {:.0} % (least {:.0} %)", mean * 100.0, least * 100.0);
         }

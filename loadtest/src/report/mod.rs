@@ -1,11 +1,13 @@
 //! Reports: one form for simulation and real load, as JSON for programs and as a page for people.
 
 mod figures;
+mod live;
 mod run;
 
 use serde::{Deserialize, Serialize};
 
 pub use figures::{Bounds, Completion, Figures};
+pub use live::{LiveRun, Shaping, WireSplit};
 pub use run::{FED_ROWS_MAX, Fed, NodeRun, OriginSent, Run, Sample, Source};
 
 /// Version of the report's form.

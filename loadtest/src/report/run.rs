@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::live::LiveRun;
 use crate::plan::Plan;
 
 /// What ran.
@@ -51,6 +52,9 @@ pub struct Run {
     /// Processor time, where it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_s: Option<f64>,
+    /// What only real load measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveRun>,
 }
 
 /// What the origin sent, whether it arrived or not.

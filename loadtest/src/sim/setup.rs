@@ -127,6 +127,7 @@ impl<'a> World<'a> {
             fed: self.fed,
             violations: self.violations,
             cpu_s: None,
+            live: None,
         }
     }
 
