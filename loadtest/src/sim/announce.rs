@@ -63,8 +63,7 @@ impl World<'_> {
     fn announcement(&self, node: u32) -> Announce {
         let place = &self.nodes[node as usize];
         let is_hostile = place.behaviour.is_hostile();
-        let held_bytes: u64 = place.run.peer_bytes + place.run.origin_bytes.values().sum::<u64>();
-        let needed_bytes: u64 = self.chunk_bytes.iter().map(|&bytes| u64::from(bytes)).sum();
+        let held_bytes = place.run.peer_bytes + place.origin_bytes;
         let is_done = is_hostile || place.held.is_full();
         let links = place.links_open() as u8;
         let wants = !is_done && self.plan.p2p;
@@ -73,7 +72,7 @@ impl World<'_> {
             root: root_id(),
             chunks: self.chunk_bytes.len() as u32,
             have: if is_done { HaveSummary::All } else { self.summary(node) },
-            left_bytes: if is_done { 0 } else { needed_bytes.saturating_sub(held_bytes) },
+            left_bytes: if is_done { 0 } else { self.needed_bytes - held_bytes },
             sharing: is_hostile || self.plan.groups[place.group as usize].sharing,
             links,
             links_wanted: if wants { self.plan.links.saturating_sub(links) } else { 0 },

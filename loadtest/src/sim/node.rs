@@ -59,7 +59,6 @@ pub(super) struct Fetch {
     pub(super) end: u32,
     /// Bytes that came of the chunk `next`.
     pub(super) come_bytes: u64,
-    pub(super) reason: freshet_swarm::OriginReason,
 }
 
 /// A chunk being handed to a peer.
@@ -90,6 +89,8 @@ pub(super) struct Node {
     pub(super) core_seed: u32,
     pub(super) core_timer_us: Option<u64>,
     pub(super) held: Positions,
+    /// Verified bytes that came from the origin and were new.
+    pub(super) origin_bytes: u64,
     pub(super) links: Vec<LinkEnd>,
     pub(super) asked: Vec<Asked>,
     pub(super) fetches: Vec<Fetch>,

@@ -1,8 +1,9 @@
 //! The origin's site: it sends what is asked for, sharing its line among all transfers.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use freshet_swarm::{ChunkIndex, FetchEnd, FetchId, Input, OriginReason};
+use freshet_swarm::{ChunkIndex, FetchEnd, FetchId, Input};
 
 use super::message::Body;
 use super::net::Purpose;
@@ -42,16 +43,10 @@ impl World<'_> {
     }
 
     /// A core wants a run of chunks from the origin.
-    pub(super) fn fetch_origin(
-        &mut self,
-        node: u32,
-        fetch: FetchId,
-        run: std::ops::Range<ChunkIndex>,
-        reason: OriginReason,
-    ) {
+    pub(super) fn fetch_origin(&mut self, node: u32, fetch: FetchId, run: Range<ChunkIndex>) {
         let payload_bytes = run.clone().map(|chunk| u64::from(self.chunk_bytes[chunk as usize])).sum();
         let (next, end) = (run.start, run.end);
-        self.nodes[node as usize].fetches.push(Fetch { fetch: fetch.0, next, end, come_bytes: 0, reason });
+        self.nodes[node as usize].fetches.push(Fetch { fetch: fetch.0, next, end, come_bytes: 0 });
         let body = Body::Fetch { fetch: fetch.0, payload_bytes };
         self.send(host_of(node), ORIGIN, wire::HTTP_REQUEST_BYTES, body);
     }
@@ -90,8 +85,8 @@ impl World<'_> {
         let Some(known) = self.find_fetch(node, fetch) else { return };
         known.come_bytes += u64::from(payload_bytes);
         self.input(node, Input::OriginProgress { fetch: FetchId(fetch), bytes: payload_bytes });
-        while let Some((chunk, reason)) = self.next_whole_chunk(node, fetch) {
-            self.hold(node, chunk, None, Some(reason));
+        while let Some(chunk) = self.next_whole_chunk(node, fetch) {
+            self.hold(node, chunk, None);
             self.input(node, Input::OriginChunk { fetch: FetchId(fetch), chunk, verified: true });
         }
         let is_done = self.find_fetch(node, fetch).is_some_and(|known| known.next == known.end);
@@ -106,7 +101,7 @@ impl World<'_> {
     }
 
     /// Takes the next chunk off a fetch whose bytes have all come.
-    fn next_whole_chunk(&mut self, node: u32, fetch: u64) -> Option<(ChunkIndex, OriginReason)> {
+    fn next_whole_chunk(&mut self, node: u32, fetch: u64) -> Option<ChunkIndex> {
         let chunk_bytes = self.chunk_bytes.clone();
         let known = self.find_fetch(node, fetch).filter(|known| known.next < known.end)?;
         let bytes = u64::from(chunk_bytes[known.next as usize]);
@@ -115,6 +110,6 @@ impl World<'_> {
         }
         known.come_bytes -= bytes;
         known.next += 1;
-        Some((known.next - 1, known.reason))
+        Some(known.next - 1)
     }
 }

@@ -11,8 +11,8 @@ impl World<'_> {
         match output {
             Output::Request { link, request, chunk } => self.request(node, link, request, chunk),
             Output::Cancel { request } => self.cancel(node, request),
-            Output::FetchOrigin { fetch, first, count, reason } => {
-                self.fetch_origin(node, fetch, first..first + count, reason);
+            Output::FetchOrigin { fetch, first, count, reason: _ } => {
+                self.fetch_origin(node, fetch, first..first + count);
             }
             Output::CancelOrigin { fetch } => self.cancel_origin(node, fetch),
             Output::SendHave { link: Some(link), ranges } => {

@@ -25,12 +25,12 @@ impl Positions {
 
     /// Adds a position; returns whether it is new.
     pub(super) fn insert(&mut self, position: u32) -> bool {
-        let word = &mut self.words[(position / 64) as usize];
-        let bit = 1 << (position % 64);
-        let is_new = *word & bit == 0;
-        *word |= bit;
-        self.count += u32::from(is_new);
-        is_new
+        if self.contains(position) {
+            return false;
+        }
+        self.words[(position / 64) as usize] |= 1 << (position % 64);
+        self.count += 1;
+        true
     }
 
     pub(super) fn contains(&self, position: u32) -> bool {

@@ -1,10 +1,10 @@
 //! The virtual clock: events in a total order of time and sequence number.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 /// Something that happens at a set time. Small and `Copy`: a run has tens of millions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     /// A node starts.
     Start { node: u32 },
@@ -41,16 +41,44 @@ pub(super) enum Event {
 }
 
 /// Names a transfer; a serial number tells it from others that had its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TransferId {
     pub(super) slot: u32,
     pub(super) serial: u32,
 }
 
+/// An event and its place in the order: the time, then the sequence number, as one number since a heap compares a lot.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    order: u128,
+    event: Event,
+}
+
+impl Ord for Due {
+    /// The earliest is the greatest, as `BinaryHeap` wants it.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.order.cmp(&self.order)
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Due {}
+
 /// What is yet to happen.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    heap: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    heap: BinaryHeap<Due>,
     now_us: u64,
     pushed: u64,
 }
@@ -64,13 +92,14 @@ impl Queue {
     /// Lets `event` happen at `at_us`, or now if that is past. Events of one time happen in the order of pushing.
     pub(super) fn push(&mut self, at_us: u64, event: Event) {
         self.pushed += 1;
-        self.heap.push(Reverse((at_us.max(self.now_us), self.pushed, event)));
+        let order = u128::from(at_us.max(self.now_us)) << 64 | u128::from(self.pushed);
+        self.heap.push(Due { order, event });
     }
 
     /// The next event; the clock moves to its time.
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let Reverse((at_us, _, event)) = self.heap.pop()?;
-        self.now_us = at_us;
+        let Due { order, event } = self.heap.pop()?;
+        self.now_us = (order >> 64) as u64;
         Some(event)
     }
 }

@@ -45,9 +45,8 @@ impl World<'_> {
         let origin_wire_bytes = self.net.uplink(ORIGIN).wire_bytes;
         let nodes = 0..self.nodes.len() as u32;
         let peers_wire_bytes = nodes.map(|node| self.net.uplink(host_of(node)).wire_bytes).sum();
-        let needed_bytes: u64 = self.chunk_bytes.iter().map(|&bytes| u64::from(bytes)).sum();
         let jobs = self.nodes.iter().filter(|node| node.run.is_counted);
-        let all_bytes = needed_bytes * jobs.clone().count() as u64;
+        let all_bytes = self.needed_bytes * jobs.clone().count() as u64;
         let series = &mut self.series;
         let mbit = |after: u64, before: u64| (after - before) as f64 * 8.0 / past_us as f64;
         series.samples.push(Sample {

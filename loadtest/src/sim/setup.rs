@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use freshet_swarm::OriginReason;
+
 use super::idle::Idle;
 use super::message::Messages;
 use super::net::{Net, Path, Settings};
@@ -43,6 +45,7 @@ impl<'a> World<'a> {
             fed: Fed::new(plan.nodes()),
             plan: Arc::new(plan.clone()),
             options,
+            needed_bytes: chunk_bytes.iter().map(|&bytes| u64::from(bytes)).sum(),
             chunk_bytes,
             queue: Queue::default(),
             net,
@@ -81,6 +84,7 @@ impl<'a> World<'a> {
             core_seed: random.next_u64() as u32,
             core_timer_us: None,
             held: if holds_all { Positions::all(chunks) } else { Positions::none(chunks) },
+            origin_bytes: 0,
             links: Vec::new(),
             asked: Vec::new(),
             fetches: Vec::new(),
@@ -95,7 +99,9 @@ impl<'a> World<'a> {
                 ..NodeRun::default()
             },
         });
-        self.unsettled += u32::from(is_counted);
+        if is_counted {
+            self.unsettled += 1;
+        }
         self.queue.push(start_us, Event::Start { node });
         if let Some(leave_ms) = group.leave_after_ms {
             self.queue.push(start_us + u64::from(leave_ms) * 1000, Event::Vanish { node });
@@ -104,22 +110,21 @@ impl<'a> World<'a> {
 
     /// What was measured.
     pub(super) fn into_run(mut self) -> Run {
-        self.check_end();
+        (0..self.nodes.len() as u32).for_each(|node| self.settle(node));
         let nodes = self.nodes.into_iter().map(|node| node.run).collect();
-        let origin_line = self.net.uplink(ORIGIN);
         Run {
             source: Source::Sim,
             plan: (*self.plan).clone(),
             seed: Some(self.options.seed),
             trace: Some(self.trace.text()),
             chunks: self.chunk_bytes.len() as u32,
-            needed_bytes: self.chunk_bytes.iter().map(|&bytes| u64::from(bytes)).sum(),
+            needed_bytes: self.needed_bytes,
             deliveries: self.deliveries,
             end_ms: self.queue.now_us() as f64 / 1000.0,
             origin: OriginSent {
                 bytes: self.net.payload_bytes(ORIGIN),
                 manifest_bytes: self.origin.manifest_bytes,
-                wire_bytes: origin_line.wire_bytes,
+                wire_bytes: self.net.uplink(ORIGIN).wire_bytes,
                 requests: self.origin.requests,
             },
             nodes,
@@ -131,21 +136,32 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Holds what the cores believe against what really came.
-    fn check_end(&mut self) {
-        for number in 0..self.nodes.len() {
-            let node = &self.nodes[number];
-            let Some(core) = &node.core else { continue };
-            let unheld = core.held().into_iter().find(|range| !node.held.contains_all(range.clone()));
-            let is_short = core.is_complete() && !node.held.is_full();
-            if let Some(range) = unheld {
-                self.violation(format!(
-                    "node {number} believes to hold {range:?}, which never came whole and right"
-                ));
-            }
-            if is_short {
-                self.violation(format!("node {number} says it is complete and is not"));
-            }
+    /// Closes a node's accounts, and holds what its core believes against what really came.
+    pub(super) fn settle(&mut self, node: u32) {
+        let sent_bytes = self.net.payload_bytes(host_of(node));
+        let place = &mut self.nodes[node as usize];
+        place.run.sent_bytes = sent_bytes;
+        let Some(core) = place.core.take() else { return };
+        let (totals, is_complete) = (core.totals(), core.is_complete());
+        let named = OriginReason::ALL.map(OriginReason::name).into_iter().zip(totals.origin_bytes);
+        place.run.origin_bytes =
+            named.filter(|&(_, bytes)| bytes > 0).map(|(name, bytes)| (name.to_owned(), bytes)).collect();
+        let counted = (totals.peer_bytes, totals.origin_bytes.iter().sum::<u64>());
+        let came = (place.run.peer_bytes, place.origin_bytes);
+        let unheld = core.held().into_iter().find(|range| !place.held.contains_all(range.clone()));
+        let lacking = self.chunk_bytes.len() as u32 - place.held.count();
+        if counted != came {
+            self.violation(format!(
+                "node {node} counts {counted:?} bytes from peers and origin where {came:?} came"
+            ));
+        }
+        if let Some(range) = unheld {
+            self.violation(format!(
+                "node {node} believes to hold {range:?}, which never came whole and right"
+            ));
+        }
+        if is_complete && lacking > 0 {
+            self.violation(format!("node {node} says it is complete and lacks {lacking} chunks"));
         }
     }
 }

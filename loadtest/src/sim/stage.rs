@@ -3,7 +3,7 @@
 use freshet_swarm::{Core, CoreConfig, Input};
 
 use super::message::{Body, PeerMessage};
-use super::node::Stage;
+use super::node::{LinkState, Stage};
 use super::queue::Event;
 use super::wire;
 use super::world::{ORIGIN, TRACKER, World, host_of};
@@ -119,13 +119,11 @@ impl World<'_> {
 
     /// Ends all of a node's own activity. What it has in queues still travels.
     fn leave(&mut self, node: u32) {
+        self.settle(node);
         let place = &mut self.nodes[node as usize];
         place.stage = Stage::Gone;
         place.core_timer_us = None;
         place.announcer.due_us = None;
-        if let Some(core) = place.core.take() {
-            place.run.sent_bytes = core.totals().sent_bytes;
-        }
         place.asked.clear();
         for serving in std::mem::take(&mut place.serving) {
             self.net.stop(serving.transfer);
@@ -136,7 +134,7 @@ impl World<'_> {
         for link in 0..self.nodes[node as usize].links.len() {
             let end = &mut self.nodes[node as usize].links[link];
             let (peer, peer_link) = (end.peer, end.peer_link);
-            end.state = super::node::LinkState::Down;
+            end.state = LinkState::Down;
             self.stall_serving(peer, peer_link);
         }
     }

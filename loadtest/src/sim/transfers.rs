@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use freshet_swarm::{Input, LinkId, OriginReason, Refusal, RequestEnd, RequestId};
+use freshet_swarm::{Input, LinkId, Refusal, RequestEnd, RequestId};
 
 use super::message::PeerMessage;
 use super::net::Purpose;
@@ -159,7 +159,7 @@ impl World<'_> {
         }
         let end = match self.nodes[server as usize].behaviour {
             Behaviour::Honest | Behaviour::Slow => {
-                self.hold(node, chunk, Some(server), None);
+                self.hold(node, chunk, Some(server));
                 RequestEnd::Verified
             }
             Behaviour::Corrupt | Behaviour::Stall => {
@@ -170,8 +170,8 @@ impl World<'_> {
         self.input(node, Input::RequestEnded { request: RequestId(request), end });
     }
 
-    /// A chunk is whole and right.
-    pub(super) fn hold(&mut self, node: u32, chunk: u32, server: Option<u32>, reason: Option<OriginReason>) {
+    /// A chunk is whole and right, from a peer or the origin.
+    pub(super) fn hold(&mut self, node: u32, chunk: u32, server: Option<u32>) {
         let bytes = u64::from(self.chunk_bytes[chunk as usize]);
         let place = &mut self.nodes[node as usize];
         if !place.held.insert(chunk) {
@@ -179,9 +179,9 @@ impl World<'_> {
         }
         self.deliveries += 1;
         place.run.waste_bytes -= bytes;
-        match reason {
-            Some(reason) => *place.run.origin_bytes.entry(reason.name().to_owned()).or_insert(0) += bytes,
-            None => place.run.peer_bytes += bytes,
+        match server {
+            Some(_) => place.run.peer_bytes += bytes,
+            None => place.origin_bytes += bytes,
         }
         self.series.held(place.run.is_counted, bytes);
         self.fed.add(node, server, bytes);
