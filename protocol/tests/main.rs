@@ -1,5 +1,8 @@
 //! The protocol's outside tests: the shared vectors, properties of generated values, and the fuzz corpus.
 
+// Tests read their vectors from files; the crate itself does not.
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, clippy::disallowed_types)]
+
 mod corpus;
 mod faults;
 mod properties;

@@ -1,6 +1,8 @@
 //! Behaviour of the core: scenarios shared with the TypeScript twin, properties under random worlds, bounds, scale.
 
 #![allow(clippy::unwrap_used, missing_docs)]
+// Tests read their scenarios from files; the crate itself does not.
+#![allow(clippy::disallowed_methods)]
 
 mod bounds;
 mod properties;
