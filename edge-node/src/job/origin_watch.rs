@@ -12,7 +12,9 @@ use crate::origin::OriginError;
 
 /// Wrong copies of one chunk after which the origin is given up, when there is no peer to ask.
 const WRONG_COPIES_MAX: u32 = 3;
-/// The same while peers may still help.
+/// Wrong chunks one after the other after which the origin is given up, when there is no peer to ask.
+const WRONG_RUN_MAX: u32 = 16;
+/// Wrong copies of one chunk after which it is given up though peers may still help.
 const WRONG_COPIES_WITH_PEERS_MAX: u32 = 20;
 
 pub(super) struct OriginWatch {
@@ -21,6 +23,8 @@ pub(super) struct OriginWatch {
     last_error: Option<OriginError>,
     is_failing: bool,
     wrong: BTreeMap<u32, u32>,
+    /// Wrong chunks since the last good one.
+    wrong_run: u32,
 }
 
 impl OriginWatch {
@@ -31,6 +35,7 @@ impl OriginWatch {
             last_error: None,
             is_failing: false,
             wrong: BTreeMap::new(),
+            wrong_run: 0,
         }
     }
 
@@ -48,6 +53,7 @@ impl OriginWatch {
     /// The origin delivered a good chunk.
     pub(super) fn succeeded(&mut self) {
         self.is_failing = false;
+        self.wrong_run = 0;
     }
 
     /// Whether it has failed and delivered nothing since.
@@ -65,8 +71,13 @@ impl OriginWatch {
     ) -> Result<(), GetError> {
         let times = self.wrong.entry(position).or_default();
         *times += 1;
-        let times_max = if links == 0 { WRONG_COPIES_MAX } else { WRONG_COPIES_WITH_PEERS_MAX };
-        if *times < times_max {
+        let times = *times;
+        self.wrong_run += 1;
+        let is_beyond_hope = match links {
+            0 => times >= WRONG_COPIES_MAX || self.wrong_run >= WRONG_RUN_MAX,
+            _ => times >= WRONG_COPIES_WITH_PEERS_MAX,
+        };
+        if !is_beyond_hope {
             return Ok(());
         }
         Err(GetError::Forged(format!(

@@ -101,7 +101,7 @@ impl Job {
         let files = self.content.files.clone();
         let installed = self.config.installed.take();
         let in_place = self.config.in_place.clone();
-        let run = move || install(&files.layout, &files.release, &in_place, installed.as_ref());
+        let run = move || install(&files, &in_place, installed.as_ref());
         self.phase = Phase::Installing(tokio::task::spawn_blocking(run));
     }
 

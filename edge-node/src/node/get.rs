@@ -187,8 +187,8 @@ async fn finish_begun_install(
         // Something was changed since; the usual way fetches what is missing.
         return Ok(());
     }
-    let layout = layout.clone();
-    blocking(move || install(&layout, &release, &local.in_place, installed.as_ref())).await?;
+    let files = ChunkFiles { layout: layout.clone(), release };
+    blocking(move || install(&files, &local.in_place, installed.as_ref())).await?;
     Ok(())
 }
 

@@ -29,6 +29,17 @@ pub(super) fn free_bytes(path: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+#[cfg(target_os = "linux")]
+pub(super) fn sync_file_system(folder: &Path) -> io::Result<bool> {
+    rustix::fs::syncfs(File::open(folder)?)?;
+    Ok(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn sync_file_system(_folder: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(path)?.sync_all() {
         // Some file systems cannot sync a folder, and lose nothing by it.

@@ -55,6 +55,11 @@ pub(super) fn free_bytes(_path: &Path) -> Option<u64> {
     None
 }
 
+/// Flushing a volume needs an administrator.
+pub(super) fn sync_file_system(_folder: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
 /// NTFS journals renames; a folder cannot be synced through the standard library.
 pub(super) fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())

@@ -12,6 +12,9 @@ use crate::platform;
 use crate::release::Release;
 use crate::store::Layout;
 
+/// Most files that are synced one by one; one call for a whole file system may wait for what others write, too.
+const SYNCED_SINGLY_MAX: usize = 16;
+
 /// One release in one folder.
 #[derive(Debug, Clone)]
 pub(crate) struct ChunkFiles {
@@ -80,6 +83,21 @@ impl ChunkFiles {
             opened.set_len(bytes)?;
         }
         Ok(opened)
+    }
+
+    /// Brings the staging of `files` to disk: few of them one by one, many by one call for all.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn sync_staged(&self, files: &[usize]) -> io::Result<()> {
+        if files.len() > SYNCED_SINGLY_MAX && platform::sync_file_system(self.layout.folder())? {
+            return Ok(());
+        }
+        for &file in files {
+            // Windows syncs through a writable handle only.
+            File::options().write(true).open(self.staged(file))?.sync_data()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn staged(&self, file: usize) -> PathBuf {

@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform;
 use crate::release::Release;
+use crate::store::access::ChunkFiles;
 use crate::store::installed::{Fingerprint, Installed};
 use crate::store::{Layout, read_record, write_atomic};
 
+/// Most folders that are synced one by one.
+const FOLDERS_SYNCED_SINGLY_MAX: usize = 16;
 /// Most backups of one name.
 const BACKUPS_MAX: u32 = 1000;
 const BACKUP_SUFFIX: &str = ".freshet-backup";
@@ -42,19 +45,19 @@ pub(crate) fn pending(layout: &Layout) -> io::Result<Option<RootId>> {
     Ok(read_record::<Intent>(&layout.intent())?.map(|intent| intent.root))
 }
 
-/// Installs `release`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to which foreign files that were
+/// Installs the release of `files`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to which foreign files that were
 /// in the way have been moved.
 ///
 /// # Errors
 /// [`InstallError`] names the path.
 pub(crate) fn install(
-    layout: &Layout,
-    release: &Release,
+    files: &ChunkFiles,
     in_place: &[bool],
     old: Option<&Installed>,
 ) -> Result<Vec<PathBuf>, InstallError> {
+    let (layout, release) = (&files.layout, &*files.release);
     let mut install =
-        Install { layout, release, in_place, old, moved_aside: Vec::new(), changed: BTreeSet::new() };
+        Install { files, layout, release, in_place, old, moved_aside: Vec::new(), changed: BTreeSet::new() };
     install.complete_staging()?;
     let intent = serde_json::to_vec(&Intent { root: release.id }).expect("an intent is valid JSON");
     at(&layout.intent(), |path| write_atomic(path, &intent))?;
@@ -62,9 +65,7 @@ pub(crate) fn install(
     install.place_files()?;
     install.place_links()?;
     install.place_folders()?;
-    for folder in &install.changed {
-        at(folder, platform::sync_folder)?;
-    }
+    install.sync_folders()?;
     let installed = install.record()?;
     at(&layout.installed(), |_| installed.save(layout))?;
     let moved_aside = install.moved_aside;
@@ -74,6 +75,7 @@ pub(crate) fn install(
 }
 
 struct Install<'a> {
+    files: &'a ChunkFiles,
     layout: &'a Layout,
     release: &'a Release,
     in_place: &'a [bool],
@@ -86,19 +88,15 @@ struct Install<'a> {
 impl Install<'_> {
     /// Makes the empty files, which have no chunk that would make them, and syncs all others.
     fn complete_staging(&mut self) -> Result<(), InstallError> {
-        for (number, file) in
-            self.release.files.iter().enumerate().filter(|&(number, _)| !self.in_place[number])
-        {
-            at(&self.layout.staged_file(self.release.id, number), |staged| {
-                if file.bytes == 0 {
-                    std::fs::create_dir_all(parent(staged))?;
-                }
-                let file =
-                    File::options().create(file.bytes == 0).truncate(false).write(true).open(staged)?;
-                file.sync_all()
+        let staged: Vec<usize> =
+            (0..self.release.files.len()).filter(|&number| !self.in_place[number]).collect();
+        for &number in staged.iter().filter(|&&number| self.release.files[number].bytes == 0) {
+            at(&self.files.staged(number), |path| {
+                std::fs::create_dir_all(parent(path))?;
+                File::create(path).map(drop)
             })?;
         }
-        Ok(())
+        at(&self.layout.staging(self.release.id), |_| self.files.sync_staged(&staged))
     }
 
     /// Removes files and links that only the old release had and that nobody touched, and folders left empty by it.
@@ -159,6 +157,15 @@ impl Install<'_> {
             self.changed.insert(parent(&target));
         }
         Ok(())
+    }
+
+    fn sync_folders(&self) -> Result<(), InstallError> {
+        let top = self.layout.folder();
+        let all_at_once = self.changed.len() > FOLDERS_SYNCED_SINGLY_MAX;
+        if all_at_once && at(top, platform::sync_file_system)? {
+            return Ok(());
+        }
+        self.changed.iter().try_for_each(|folder| at(folder, platform::sync_folder))
     }
 
     fn place_folders(&mut self) -> Result<(), InstallError> {

@@ -136,10 +136,7 @@ fn checkpoint_all(files: &ChunkFiles, asked: &Receiver<Checkpoint>, events: &mps
 }
 
 fn save(files: &ChunkFiles, checkpoint: &Checkpoint) -> io::Result<()> {
-    for &file in &checkpoint.files {
-        // Windows syncs through a writable handle only.
-        File::options().write(true).open(files.staged(file))?.sync_data()?;
-    }
+    files.sync_staged(&checkpoint.files)?;
     let id = files.release.id;
     write_atomic(&files.layout.progress(id), &checkpoint.verified.encode(id))
 }
