@@ -25,7 +25,7 @@ if [ "${1:-all}" = all ]; then
     need curl curl
     need chrt util-linux
     # Debian 12's own Node.js is older than the SDK's test runner allows, so it is not installed from there.
-    if ! command -v npm >/dev/null 2>&1 || ! node -e 'process.exit(+process.versions.node.split(".")[0] < 20)'; then
+    if ! command -v npm >/dev/null 2>&1 || ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
         advice+=("Node.js 20 or later with npm is missing: install it from https://nodejs.org or your distribution")
     fi
 fi
