@@ -18,7 +18,7 @@ use crate::lab::serve_delay;
 use crate::live::LiveArgs;
 use crate::plan::{PlanError, read_plan};
 use crate::refused::Refused;
-use crate::report::Report;
+use crate::report::{Report, page, read_report};
 use crate::sim::{Options, SimError, simulate};
 
 /// Load on Freshet, simulated or real, by the same plans and with the same report.
@@ -33,6 +33,8 @@ pub struct Args {
 enum Command {
     /// Simulates a plan: real decisions, modelled lines, virtual time.
     Sim(SimArgs),
+    /// Makes one page for people of reports.
+    Report(ReportArgs),
     /// Runs a plan with real processes: an origin, a tracker and nodes.
     #[cfg(target_os = "linux")]
     Live(LiveArgs),
@@ -68,6 +70,16 @@ struct SimArgs {
     verbose: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct ReportArgs {
+    /// Reports that `sim` or `live` wrote.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Where to write the page, as HTML.
+    #[arg(long)]
+    out: PathBuf,
+}
+
 impl Args {
     /// Does what was asked.
     ///
@@ -76,6 +88,7 @@ impl Args {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Sim(args) => sim(args),
+            Command::Report(args) => report(args),
             #[cfg(target_os = "linux")]
             Command::Live(args) => args.run(),
             #[cfg(target_os = "linux")]
@@ -114,6 +127,16 @@ fn sim(args: SimArgs) -> anyhow::Result<()> {
         report.figures.time_s.is_some(),
         "only {finished} of {jobs} jobs were done when the plan's time was up"
     );
+    Ok(())
+}
+
+fn report(args: ReportArgs) -> anyhow::Result<()> {
+    let reports = args.files.iter().map(|path| read_report(path)).collect::<Result<Vec<_>, _>>()?;
+    std::fs::write(&args.out, page(&reports))
+        .with_context(|| format!("cannot write the page {}", args.out.display()))?;
+    for report in &reports {
+        println!("{}: {}", report.run.plan.name, report.figures.summary());
+    }
     Ok(())
 }
 

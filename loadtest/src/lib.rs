@@ -33,8 +33,8 @@ pub use plan::{
 };
 pub use random::Random;
 pub use report::{
-    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, LiveRun, NodeRun, OriginSent, REPORT_SCHEMA, Report, Run,
-    Sample, Shaping, Source, WireSplit,
+    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, LiveRun, NodeRun, OriginSent, REPORT_SCHEMA, Report,
+    ReportError, Run, Sample, Shaping, Source, WireSplit, page, read_report,
 };
 pub use sim::{Options, SimError, simulate};
 pub use tree::TreeDigest;

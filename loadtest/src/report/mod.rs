@@ -2,12 +2,16 @@
 
 mod figures;
 mod live;
+mod page;
+mod read;
 mod run;
 
 use serde::{Deserialize, Serialize};
 
 pub use figures::{Bounds, Completion, Figures};
 pub use live::{LiveRun, Shaping, WireSplit};
+pub use page::page;
+pub use read::{ReportError, read_report};
 pub use run::{FED_ROWS_MAX, Fed, NodeRun, OriginSent, Run, Sample, Source};
 
 /// Version of the report's form.
