@@ -10,6 +10,7 @@ use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{BUSY_US, DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, LINKS_MAX, REST_US};
 use crate::link::Link;
+use crate::origin::Origin;
 use crate::output::Output;
 use crate::pick::Picker;
 
@@ -212,7 +213,13 @@ impl Assign {
     }
 
     /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick.
-    pub(crate) fn look_after(&mut self, now: u64, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
+    pub(crate) fn look_after(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        origin: &Origin,
+        outputs: &mut VecDeque<Output>,
+    ) {
         let stalled: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(&id, _)| id).collect();
         for link in stalled {
@@ -221,12 +228,18 @@ impl Assign {
             self.links.get_mut(&link).expect("it was just found").rest(now, REST_US);
         }
         if ledger.free().count() == 0 {
-            self.double_late(now, ledger, outputs);
+            self.double_late(now, ledger, origin, outputs);
         }
     }
 
-    /// End game: an idle link is asked for what another has not delivered in much longer than this one needs.
-    fn double_late(&mut self, now: u64, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
+    /// End game: an idle link is asked for what another link, or the origin, will bring much later than this one would.
+    fn double_late(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        origin: &Origin,
+        outputs: &mut VecDeque<Output>,
+    ) {
         let chunk_bytes = ledger.mean_bytes();
         let idle: Vec<LinkId> = self
             .links
@@ -242,7 +255,10 @@ impl Assign {
                     && link.has.contains(request.chunk)
                     && ledger.state(request.chunk) == State::Asked(1)
             });
-            let Some(chunk) = late.map(|request| request.chunk) else { continue };
+            let late = late.map(|request| request.chunk);
+            let late =
+                late.or_else(|| origin.latest_of(ledger, &link.has, link.expected_us().max(LATE_US_MIN)));
+            let Some(chunk) = late else { continue };
             let bytes = u64::from(ledger.bytes(chunk));
             if self.duplicate_bytes + bytes > ledger.job_bytes * DUPLICATES_PERMILLE / 1000 {
                 return;

@@ -170,7 +170,8 @@ impl Core {
         if now >= self.tick_us {
             self.tick_us = now + TICK_US;
             if !self.is_complete {
-                self.assign.look_after(now, &mut self.ledger, &mut self.outputs);
+                self.assign.look_after(now, &mut self.ledger, &self.origin, &mut self.outputs);
+                self.origin.drop_stalled(now, &mut self.ledger, &mut self.assign, &mut self.outputs);
                 self.origin.drop_needless(&mut self.ledger, &mut self.assign, &mut self.outputs);
             }
         }

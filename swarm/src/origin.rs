@@ -6,14 +6,15 @@ use std::ops::Range;
 use freshet_protocol::limits::RANGE_BYTES;
 
 use crate::assign::Assign;
+use crate::bits::Bits;
 use crate::estimate::Rate;
 use crate::governor::{Choice, Demand};
 use crate::input::{ChunkIndex, FetchId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{
-    FETCHES_MAX, LEASED_RANGES_MAX, ORIGIN_COVER_US, ORIGIN_FLIGHT_MAX, ORIGIN_FLIGHT_MIN,
+    FETCHES_MAX, LATE_FACTOR, LEASED_RANGES_MAX, ORIGIN_COVER_US, ORIGIN_FLIGHT_MAX, ORIGIN_FLIGHT_MIN,
     ORIGIN_REST_MAX_US, ORIGIN_REST_US, PICK_CANDIDATES_MAX, PICK_WORDS_MAX, RUN_BYTES_END, RUN_BYTES_MIN,
-    RUN_COVER_US,
+    RUN_COVER_US, STALL_US,
 };
 use crate::mix::mix32;
 use crate::output::{OriginReason, Output};
@@ -27,6 +28,8 @@ struct Fetch {
     pending: VecDeque<ChunkIndex>,
     /// Bytes of the position that is coming in.
     partial_bytes: u64,
+    /// Last time that bytes came, or that it was started.
+    last_bytes_us: u64,
 }
 
 /// The origin as a source.
@@ -142,7 +145,8 @@ impl Origin {
         }
         self.flight_bytes += bytes;
         let (first, count, reason) = (run.start, run.len() as u32, demand.reason);
-        self.fetches.insert(fetch, Fetch { reason, pending: run.collect(), partial_bytes: 0 });
+        self.fetches
+            .insert(fetch, Fetch { reason, pending: run.collect(), partial_bytes: 0, last_bytes_us: now });
         outputs.push_back(Output::FetchOrigin { fetch, first, count, reason });
         Some(bytes)
     }
@@ -150,6 +154,7 @@ impl Origin {
     pub(crate) fn progress(&mut self, now: u64, fetch: FetchId, bytes: u32) {
         if let Some(fetch) = self.fetches.get_mut(&fetch) {
             fetch.partial_bytes += u64::from(bytes);
+            fetch.last_bytes_us = now;
             self.rate.add(now, u64::from(bytes));
         }
     }
@@ -165,6 +170,7 @@ impl Origin {
         let entry = self.fetches.get_mut(&fetch)?;
         let at = entry.pending.iter().position(|&pending| pending == chunk)?;
         entry.pending.remove(at);
+        entry.last_bytes_us = now;
         let bytes = u64::from(ledger.bytes(chunk));
         let early = entry.partial_bytes.min(bytes);
         entry.partial_bytes -= early;
@@ -202,6 +208,45 @@ impl Origin {
         // Full jitter over the second half, so that peers do not come back together.
         let jitter = u64::from(mix32(self.salt ^ self.failures)) % (pause / 2 + 1);
         self.rest_until = now + pause / 2 + jitter;
+    }
+
+    /// Breaks off fetches that stand still although peers hold what they should bring, and lets the origin rest.
+    pub(crate) fn drop_stalled(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        assign: &mut Assign,
+        outputs: &mut VecDeque<Output>,
+    ) {
+        let is_stalled = |fetch: &Fetch| {
+            now.saturating_sub(fetch.last_bytes_us) >= STALL_US
+                && fetch.pending.iter().any(|&chunk| ledger.holders(chunk) > 0)
+        };
+        let stalled: Vec<FetchId> =
+            self.fetches.iter().filter(|(_, fetch)| is_stalled(fetch)).map(|(&id, _)| id).collect();
+        for &fetch in &stalled {
+            self.ended(ledger, assign, fetch);
+            outputs.push_back(Output::CancelOrigin { fetch });
+        }
+        if !stalled.is_empty() {
+            self.failed(now, None);
+        }
+    }
+
+    /// The position under way that the origin will bring last, of those that a link could bring in half the time.
+    pub(crate) fn latest_of(&self, ledger: &Ledger, has: &Bits, link_us: u64) -> Option<ChunkIndex> {
+        let rate = self.rate.bytes_s().unwrap_or(0).max(1);
+        let expected_us = |flight_bytes: u64| flight_bytes.saturating_mul(1_000_000) / rate;
+        let fits = |&chunk: &ChunkIndex| has.contains(chunk) && ledger.state(chunk) == State::Asked(1);
+        let latest = |fetch: &Fetch| fetch.pending.iter().rev().find(|&chunk| fits(chunk)).copied();
+        self.fetches
+            .values()
+            .filter(|fetch| {
+                let bytes: u64 = fetch.pending.iter().map(|&chunk| u64::from(ledger.bytes(chunk))).sum();
+                let share = bytes.saturating_mul(self.fetches.len() as u64);
+                expected_us(share.saturating_sub(fetch.partial_bytes)) > link_us * LATE_FACTOR
+            })
+            .find_map(latest)
     }
 
     /// Breaks off fetches of which nothing more is missing.
