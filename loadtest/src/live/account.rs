@@ -20,6 +20,9 @@ const IDLE_MIN: f64 = 0.2;
 /// More delayed packets late than this share, and the round trip was not what the plan says.
 const LATE_MAX: f64 = 0.001;
 
+/// Stands for the reasons of a node that vanished before it told them.
+const UNTOLD: &str = "untold";
+
 /// What the origin counted, as it writes it to its report file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct OriginCounters {
@@ -76,7 +79,7 @@ impl Account<'_> {
     pub(super) fn report(self) -> Report {
         let nodes: Vec<NodeRun> = self.nodes.iter().map(node_run).collect();
         let mut fed = Fed::new(self.plan.nodes());
-        for node in self.nodes {
+        for node in self.nodes.iter().filter(|node| node.is_counted) {
             fed.add(node.number as u32, None, node.bytes.origin);
         }
         let held: f64 = self.nodes.iter().filter(|node| node.is_counted).map(Node::completion).sum();
@@ -149,7 +152,7 @@ impl Account<'_> {
                 if account.origin_wire_bytes > 0 { account.origin_wire_bytes } else { node.bytes.origin };
             split.down_payload_bytes += node.bytes.peer + from_origin + account.waste_bytes;
         }
-        split.up_payload_bytes = self.nodes.iter().map(|node| node.sent_bytes).sum();
+        split.up_payload_bytes = self.nodes.iter().map(Node::sent_in_run).sum();
         split
     }
 
@@ -186,7 +189,15 @@ impl Account<'_> {
 }
 
 fn node_run(node: &Node) -> NodeRun {
-    let account = node.account.clone().unwrap_or_default();
+    let sent_bytes = node.sent_in_run();
+    if !node.is_counted {
+        // What a seed fetched beforehand is no part of the run.
+        return NodeRun { group: node.group as u32, sent_bytes, ..NodeRun::default() };
+    }
+    let mut account = node.account.clone().unwrap_or_default();
+    if node.account.is_none() && node.bytes.origin > 0 {
+        account.origin_bytes_by_reason.insert(UNTOLD.to_owned(), node.bytes.origin);
+    }
     NodeRun {
         group: node.group as u32,
         is_counted: node.is_counted,
@@ -197,7 +208,7 @@ fn node_run(node: &Node) -> NodeRun {
         origin_bytes: account.origin_bytes_by_reason,
         waste_bytes: account.waste_bytes,
         corrupt_bytes: account.corrupt_bytes,
-        sent_bytes: node.sent_bytes,
+        sent_bytes,
         requests: account.origin_requests,
         bans: account.peers_banned.len() as u32,
     }
@@ -299,6 +310,21 @@ mod tests {
         };
         assert_eq!(run.live.and_then(|live| live.node_wire), Some(expected));
         assert_eq!((run.deliveries, run.violations.len()), (128, 0));
+    }
+
+    #[test]
+    fn seeds_and_vanished_nodes() {
+        let [mut seed, mut vanished] = [0, 1].map(|number| nodes().swap_remove(number));
+        seed.is_counted = false;
+        seed.sent_bytes_before = 400;
+        let run = node_run(&seed);
+        assert_eq!(
+            (run.peer_bytes, run.origin_bytes.len(), run.sent_bytes, run.finish_ms),
+            (0, 0, 100, None)
+        );
+        vanished.account = None;
+        let run = node_run(&vanished);
+        assert_eq!((run.peer_bytes, run.origin_bytes.get(UNTOLD)), (750, Some(&250)));
     }
 
     #[test]

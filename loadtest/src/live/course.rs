@@ -128,6 +128,7 @@ impl<'a> Course<'a> {
                 );
             }
             sleep(ORIGIN_REPORTS_WITHIN).await;
+            seeds.iter().for_each(|&seed| self.nodes[seed].sent_bytes_before = self.nodes[seed].sent_bytes);
         }
         Ok(Before { wire: self.read_wire()?, origin: OriginCounters::read(&self.stage.origin_report())? })
     }

@@ -42,8 +42,9 @@ pub(super) struct Node {
     pub(super) total_bytes: u64,
     /// Where they came from.
     pub(super) bytes: SourceBytes,
-    /// Payload handed to peers.
+    /// Payload handed to peers, and what of it before the run began.
     pub(super) sent_bytes: u64,
+    pub(super) sent_bytes_before: u64,
     /// Its last word.
     pub(super) account: Option<NodeAccount>,
     pub(super) process: Option<Process>,
@@ -58,6 +59,11 @@ impl Node {
     /// Whether its process runs.
     pub(super) fn is_running(&self) -> bool {
         self.process.as_ref().is_some_and(|process| !process.has_ended)
+    }
+
+    /// Payload handed to peers in the run.
+    pub(super) fn sent_in_run(&self) -> u64 {
+        self.sent_bytes.saturating_sub(self.sent_bytes_before)
     }
 
     /// Share of the release that it holds, 0 to 1.
