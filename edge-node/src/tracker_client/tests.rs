@@ -255,6 +255,17 @@ async fn an_oversized_message_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_tracker_that_falls_silent_is_left() {
+    let mut fake = Fake::welcomed().await;
+    // The tracker answers no ping any more, for a time that need not be waited for.
+    tokio::time::pause();
+    match fake.peer.events.recv().await {
+        Some(TrackerEvent::Down { reason }) => assert!(reason.ends_with("silent for 50 s"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn closing_says_goodbye() {
     let mut fake = Fake::welcomed().await;
     fake.peer.handle.close();

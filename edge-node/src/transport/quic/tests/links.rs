@@ -1,14 +1,15 @@
 //! Links as a whole: pairing, duplicates, and their end.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use freshet_protocol::{Frame, Locality};
+use freshet_protocol::{Candidate, Frame, Locality, Transport as Way};
 use freshet_swarm::LinkId;
 
 use super::node::{Linked, Node, soon};
 use super::raw::Raw;
 use crate::transport::limits::CLOSE_TIME;
-use crate::transport::{LinkHandle, TransportEvent};
+use crate::transport::{LinkHandle, TransportConfig, TransportEvent};
 
 #[tokio::test]
 async fn both_sides_learn_who_is_there() {
@@ -25,6 +26,29 @@ async fn both_sides_learn_who_is_there() {
 
     near.dial(8, &far);
     assert_eq!(near.dial_failed().await, (8, "a link with this peer is up already".to_owned()));
+}
+
+#[tokio::test]
+async fn one_socket_takes_both_families() {
+    let everywhere = |config: &mut TransportConfig| config.listen = "[::]:0".parse().expect("address");
+    let (mut dual, mut old) = (Node::configured(1, everywhere).await, Node::start(2).await);
+    // Dialing IPv4, and dialed over it: peers see plain IPv4 addresses.
+    dual.dial(1, &old);
+    assert_eq!(dual.link_up().await.1.address, old.address());
+    let (handle, peer) = old.link_up().await;
+    assert_eq!(peer.address, SocketAddr::from(([127, 0, 0, 1], dual.address().port())));
+    handle.close("and the other way round");
+    loop {
+        if let TransportEvent::LinkDown { .. } = dual.next().await {
+            break;
+        }
+    }
+    old.link_down().await;
+    let address = SocketAddr::from(([127, 0, 0, 1], dual.address().port()));
+    let candidate = Candidate { transport: Way::Quic, address };
+    old.transport.dial(2, vec![candidate], dual.key, Locality::Any);
+    old.link_up().await;
+    assert_eq!(dual.link_up().await.1.address, old.address());
 }
 
 #[tokio::test]
