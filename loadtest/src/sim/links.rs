@@ -3,8 +3,8 @@
 use freshet_protocol::{Locality, PairOutcome};
 use freshet_swarm::{Input, LinkId};
 
+use super::connection::Path;
 use super::message::PeerMessage;
-use super::net::Path;
 use super::node::{LinkEnd, LinkState};
 use super::queue::Event;
 use super::wire::{self, Overhead};

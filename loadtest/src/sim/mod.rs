@@ -7,6 +7,7 @@
 //! disk time, hashing, and failures of the origin and the tracker.
 
 mod announce;
+mod connection;
 mod idle;
 mod line;
 mod links;

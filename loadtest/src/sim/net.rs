@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use super::connection::{Connection, Path};
 use super::line::Line;
 use super::queue::{Event, Queue, TransferId};
 use super::wire::{self, Overhead};
@@ -33,29 +34,6 @@ pub(super) enum Note {
     Sent { purpose: Purpose, payload_bytes: u64 },
     /// Bytes came in.
     Came { purpose: Purpose, payload_bytes: u32, is_last: bool },
-}
-
-/// A direction between two hosts.
-#[derive(Debug)]
-pub(super) struct Connection {
-    from: u32,
-    to: u32,
-    one_way_us: u64,
-    overhead: Overhead,
-    /// Bytes sent so far, which is what slow start has opened.
-    window_bytes: u64,
-    next_at_us: u64,
-    bytes_s_max: Option<u64>,
-}
-
-/// What a new connection is like.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Path {
-    pub(super) from: u32,
-    pub(super) to: u32,
-    pub(super) overhead: Overhead,
-    /// A cap of the sender's own, in bytes a second.
-    pub(super) bytes_s_max: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -151,15 +129,8 @@ impl Net {
 
     /// Opens one direction between two hosts.
     pub(super) fn connect(&mut self, path: Path) -> u32 {
-        self.connections.push(Connection {
-            from: path.from,
-            to: path.to,
-            one_way_us: self.rtt_us(path.from, path.to) / 2,
-            overhead: path.overhead,
-            window_bytes: wire::WINDOW_BYTES_FIRST,
-            next_at_us: 0,
-            bytes_s_max: path.bytes_s_max,
-        });
+        let one_way_us = self.rtt_us(path.from, path.to) / 2;
+        self.connections.push(Connection::new(path, one_way_us));
         self.connections.len() as u32 - 1
     }
 
@@ -351,21 +322,5 @@ impl Net {
             let note = Note::Sent { purpose: transfer.purpose, payload_bytes: transfer.payload_bytes };
             self.notes.push_back(note);
         }
-    }
-}
-
-impl Connection {
-    /// Counts bytes against the window and the cap, and sets when the next may go.
-    fn sent(&mut self, now_us: u64, wire_bytes: u64) {
-        let mut pause_us = 0;
-        if self.window_bytes < wire::WINDOW_BYTES_OPEN {
-            // A window that doubles each round trip is a rate of window x ln 2 / round trip.
-            pause_us = wire_bytes * 2 * self.one_way_us * 1000 / (self.window_bytes * 693);
-            self.window_bytes += wire_bytes;
-        }
-        if let Some(bytes_s) = self.bytes_s_max {
-            pause_us = pause_us.max(wire_bytes * 1_000_000 / bytes_s);
-        }
-        self.next_at_us = now_us + pause_us;
     }
 }

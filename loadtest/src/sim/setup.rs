@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use freshet_swarm::OriginReason;
 
+use super::connection::Path;
 use super::idle::Idle;
 use super::message::Messages;
-use super::net::{Net, Path, Settings};
+use super::net::{Net, Settings};
 use super::node::{Announcer, Node, Stage};
 use super::origin::OriginSite;
 use super::positions::Positions;

@@ -214,3 +214,17 @@ fn word_of(event: Event) -> u64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::read_plan;
+
+    #[test]
+    fn violations_are_bounded() {
+        let plan = read_plan("tiny", &[]).expect("built in");
+        let mut world = World::new(&plan, Options::default());
+        (0..=VIOLATIONS_MAX).for_each(|number| world.violation(number.to_string()));
+        assert_eq!(world.into_run().violations.len(), VIOLATIONS_MAX);
+    }
+}
