@@ -6,7 +6,7 @@ use super::bytes_text;
 use crate::report::Fed;
 
 const SIZE: f64 = 300.0;
-const LEFT: f64 = 26.0;
+const LEFT: f64 = 36.0;
 const TOP: f64 = 16.0;
 /// Between the origin's column and the peers'.
 const GAP: f64 = 4.0;
