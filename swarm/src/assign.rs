@@ -73,6 +73,11 @@ impl Assign {
             .map_or(0, |link| u64::from(link.has.count()) * 1000 / u64::from(link.has.len().max(1)))
     }
 
+    /// Longest round trip of all links, microseconds.
+    pub(crate) fn rtt_us_max(&self) -> u64 {
+        self.links.values().map(Link::rtt_us).max().unwrap_or(0)
+    }
+
     /// Whether any link could be asked, now or soon.
     pub(crate) fn has_useful_link(&self, now: u64) -> bool {
         self.links.values().any(|link| !link.is_resting(now) && link.has.count() > 0)

@@ -13,11 +13,11 @@ pub const FETCHES_MAX: usize = 6;
 /// Most requests of peers that wait on one link.
 pub const ASKED_PER_LINK_MAX: usize = freshet_protocol::limits::LINK_REQUESTS_MAX;
 /// Fewest chunks handed out at the same time.
-pub const SLOTS_MIN: u32 = 3;
+pub const SLOTS_MIN: u32 = 2;
 /// Most chunks handed out at the same time.
 pub const SLOTS_MAX: u32 = 32;
-/// Time of upload that the slots should cover.
-pub const SLOT_COVER_US: u64 = 60_000;
+/// Time of upload beyond the round trip that the slots should cover.
+pub const SLOT_COVER_US: u64 = 30_000;
 /// Time between two looks at stalls, the line and late requests.
 pub const TICK_US: u64 = 100_000;
 /// Least time between two announcements of what is held.

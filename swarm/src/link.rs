@@ -45,6 +45,10 @@ impl Link {
         }
     }
 
+    pub(crate) fn rtt_us(&self) -> u64 {
+        self.rtt_us
+    }
+
     /// A request goes out.
     pub(crate) fn asked(&mut self, now: u64) {
         if self.outstanding == 0 {

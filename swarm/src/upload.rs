@@ -125,7 +125,8 @@ impl Upload {
         outputs: &mut VecDeque<Output>,
     ) {
         self.fill_tokens(now, policy);
-        while (self.serving.len() as u32) < self.slots(ledger.mean_bytes()) {
+        let slots = self.slots(ledger.mean_bytes(), assign.rtt_us_max());
+        while (self.serving.len() as u32) < slots {
             let Some(link) = self.next_link(assign) else { return };
             if self.is_over_rate(policy) {
                 return;
@@ -191,9 +192,9 @@ impl Upload {
         waiting().map(rank).min().map(|(_, link)| link)
     }
 
-    /// Chunks under way that keep the uplink busy.
-    fn slots(&self, chunk_bytes: u64) -> u32 {
-        let flight = self.rate.bytes_s().unwrap_or(0).saturating_mul(SLOT_COVER_US) / 1_000_000;
+    /// Chunks under way that keep the uplink busy, and not many more: what is beyond it only fills the line's buffer.
+    fn slots(&self, chunk_bytes: u64, rtt_us: u64) -> u32 {
+        let flight = self.rate.bytes_s().unwrap_or(0).saturating_mul(SLOT_COVER_US + rtt_us) / 1_000_000;
         ((flight / chunk_bytes) as u32).saturating_add(SLOTS_MIN).min(SLOTS_MAX)
     }
 
