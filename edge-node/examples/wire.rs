@@ -149,8 +149,6 @@ async fn over_bare_streams(blob: Bytes, chunks: u64) -> Result<Duration> {
                 recv.read_to_end(1).await?;
                 send.write_chunk(blob).await?;
                 send.finish()?;
-                // Held until acknowledged, as a link does.
-                send.stopped().await?;
                 anyhow::Ok(())
             });
         }
