@@ -54,7 +54,7 @@ pub struct LabPlan {
     pub rtt: Duration,
     /// Of all TCP senders in the lab. Given, because machines differ in their default (some have BBR).
     pub tcp_congestion_control: String,
-    /// Starts [`serve_delay`]: a program and its arguments, to which the one-way delay in microseconds is added.
+    /// Starts the delay relay: a program and its arguments, to which the one-way delay in microseconds is added.
     pub delay_program: Vec<String>,
 }
 
@@ -155,7 +155,8 @@ impl Lab {
     }
 
     /// A command that will run `program` on this host. Its process is the program itself, so it can be killed and
-    /// waited for as usual.
+    /// waited for as usual. A process that was started a moment ago may not have entered the host yet, and is then not
+    /// found when the lab is taken down: who started it ends it.
     ///
     /// # Errors
     /// When there is no such host.

@@ -1,5 +1,6 @@
 //! The laboratory network: exact counters, the round trip, and that nothing stays.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -67,8 +68,12 @@ fn counts_every_byte(rtt_ms: u64) {
 fn ends_what_runs_inside() {
     let lab = Lab::build(&plan(0)).expect("built");
     assert_eq!(own_namespaces(), 5);
+    let mut command = lab.command("b", "sh").expect("a host");
     let mut sleeper =
-        lab.command("b", "sleep").expect("a host").arg("600").stdout(Stdio::null()).spawn().expect("started");
+        command.args(["-c", "echo inside; exec sleep 600"]).stdout(Stdio::piped()).spawn().expect("started");
+    let mut line = String::new();
+    BufReader::new(sleeper.stdout.take().expect("asked for")).read_line(&mut line).expect("it speaks");
+    assert_eq!(line, "inside\n");
     assert!(lab.command("c", "true").is_err(), "there is no host c");
     drop(lab);
     let status = sleeper.wait().expect("waited for");

@@ -2,6 +2,8 @@
 
 mod command;
 mod conservation;
+#[cfg(target_os = "linux")]
+mod demo;
 mod determinism;
 mod hostile;
 #[cfg(target_os = "linux")]
