@@ -1,6 +1,6 @@
 //! Which link is asked for what, and when a request is given up or doubled.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 
 use freshet_protocol::Locality;
@@ -8,7 +8,9 @@ use freshet_protocol::Locality;
 use crate::bits::Bits;
 use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::ledger::{Ledger, State};
-use crate::limits::{BUSY_US, DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, LINKS_MAX, REST_US};
+use crate::limits::{
+    BUSY_US, DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, LINKS_MAX, TRICKLE_FACTOR, TRICKLE_US_MIN,
+};
 use crate::link::Link;
 use crate::origin::Origin;
 use crate::output::Output;
@@ -225,16 +227,29 @@ impl Assign {
         origin: &Origin,
         outputs: &mut VecDeque<Output>,
     ) {
-        let stalled: Vec<LinkId> =
+        let mut failing: BTreeSet<LinkId> =
             self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(&id, _)| id).collect();
-        for link in stalled {
+        let patience_us = self.patience_us();
+        let trickling = self.requests.values().filter(|request| {
+            now - request.asked_us >= patience_us && request.received < ledger.bytes(request.chunk) / 2
+        });
+        failing.extend(trickling.map(|request| request.link));
+        for link in failing {
             let requests: Vec<RequestId> = self.requests_on(link).collect();
             self.cancel(ledger, &requests, outputs);
-            self.links.get_mut(&link).expect("it was just found").rest(now, REST_US);
+            self.links.get_mut(&link).expect("it was just found").let_down(now);
         }
         if ledger.free().count() == 0 {
             self.double_late(now, ledger, origin, outputs);
         }
+    }
+
+    /// How long a request may take before its link counts as trickling: many times what the median link needs.
+    fn patience_us(&self) -> u64 {
+        let mut services: Vec<u64> = self.links.values().filter_map(Link::service_us).collect();
+        services.sort_unstable();
+        let median = services.get(services.len() / 2).copied().unwrap_or(0);
+        (median * TRICKLE_FACTOR).max(TRICKLE_US_MIN)
     }
 
     /// End game: an idle link is asked for what another link, or the origin, will bring much later than this one would.

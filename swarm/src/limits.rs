@@ -28,8 +28,14 @@ pub const STALL_US: u64 = 2_000_000;
 pub const TRACKER_WAIT_US: u64 = 500_000;
 /// How long a job without a useful link waits before it fetches on its own.
 pub const LONELY_US: u64 = 1_000_000;
-/// How long a link that stalled or was busy rests.
+/// How long a link that stalled or trickled rests; doubles each time in a row.
 pub const REST_US: u64 = 3_000_000;
+/// How often that doubles.
+pub const REST_DOUBLINGS_MAX: u32 = 5;
+/// A request that takes so many times what the median link needs, and has less than half of its bytes, is given up.
+pub const TRICKLE_FACTOR: u64 = 4;
+/// No request is given up for slowness before this age.
+pub const TRICKLE_US_MIN: u64 = 3_000_000;
 /// How long a busy peer is left alone.
 pub const BUSY_US: u64 = 200_000;
 /// Time between two questions to the tracker when it had nothing to give.

@@ -6,7 +6,7 @@ use freshet_protocol::Locality;
 
 use crate::bits::Bits;
 use crate::estimate::{Average, Rate};
-use crate::limits::{DEPTH_COVER_US, DEPTH_MAX, DEPTH_MIN, STALL_US};
+use crate::limits::{DEPTH_COVER_US, DEPTH_MAX, DEPTH_MIN, REST_DOUBLINGS_MAX, REST_US, STALL_US};
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -22,6 +22,8 @@ pub(crate) struct Link {
     /// Last time that bytes came, or that the first of several requests was made.
     last_bytes_us: u64,
     rest_until: u64,
+    /// How often in a row the link let requests down; each time it rests twice as long.
+    letdowns: u32,
     /// The peer hands out nothing more.
     pub(crate) is_exhausted: bool,
     /// Something changed that may let the link be asked for more.
@@ -40,6 +42,7 @@ impl Link {
             service_us: Average::default(),
             last_bytes_us: now,
             rest_until: 0,
+            letdowns: 0,
             is_exhausted: false,
             is_dirty: false,
         }
@@ -70,6 +73,7 @@ impl Link {
         self.is_dirty = true;
         if let Some(served_us) = served_us {
             self.service_us.add(served_us);
+            self.letdowns = 0;
         }
     }
 
@@ -77,6 +81,12 @@ impl Link {
     pub(crate) fn rest(&mut self, now: u64, time_us: u64) {
         self.rest_until = self.rest_until.max(now + time_us);
         self.is_dirty = true;
+    }
+
+    /// The link stalled or trickled: it rests, longer each time.
+    pub(crate) fn let_down(&mut self, now: u64) {
+        self.rest(now, REST_US << self.letdowns.min(REST_DOUBLINGS_MAX));
+        self.letdowns += 1;
     }
 
     pub(crate) fn is_resting(&self, now: u64) -> bool {
@@ -90,6 +100,9 @@ impl Link {
 
     /// Requests that keep the path full: rate times round trip, and a little for turning around.
     fn depth(&self, chunk_bytes: u64) -> u32 {
+        if self.letdowns > 0 {
+            return 1;
+        }
         let flight =
             self.rate.bytes_s().unwrap_or(0).saturating_mul(self.rtt_us + DEPTH_COVER_US) / 1_000_000;
         ((flight / chunk_bytes) as u32).saturating_add(DEPTH_MIN).min(DEPTH_MAX)
@@ -98,6 +111,11 @@ impl Link {
     /// Time that one more request would take, as far as is known.
     pub(crate) fn expected_us(&self) -> u64 {
         self.service_us.get().unwrap_or(self.rtt_us + 500_000)
+    }
+
+    /// Mean time from asking to the end of a request, where one was answered.
+    pub(crate) fn service_us(&self) -> Option<u64> {
+        self.service_us.get()
     }
 
     /// Bytes a second, for comparing links.
