@@ -54,8 +54,9 @@ impl Job {
         let Some(network) = &mut self.network else { return };
         let early = std::mem::take(&mut network.early);
         let is_tracker_up = network.is_tracker_up();
-        network.announcer.changed();
         if is_tracker_up {
+            // The tracker must know of this peer before it is asked for shards.
+            self.announce();
             self.tell(Input::TrackerUp);
         }
         early.into_iter().for_each(|event| self.link_event(event));
@@ -69,9 +70,13 @@ impl Job {
     }
 
     fn tracker_event(&mut self, event: TrackerEvent) {
-        if let Some(input) = self.network.as_mut().and_then(|network| network.tracker_event(event)) {
-            self.tell(input);
+        let Some(input) = self.network.as_mut().and_then(|network| network.tracker_event(event)) else {
+            return;
+        };
+        if input == Input::TrackerUp {
+            self.announce();
         }
+        self.tell(input);
     }
 
     /// The core's time.
