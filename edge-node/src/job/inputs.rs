@@ -82,7 +82,7 @@ impl Job {
     /// The other places of a chunk that came in are held with it.
     pub(super) fn found_elsewhere(&mut self, position: u32) {
         let release = std::sync::Arc::clone(&self.content.files.release);
-        let positions = release.positions_of(release.chunk(position).id);
+        let positions = release.places_of(position);
         if positions.len() > 1 {
             let others = positions.iter().copied().filter(|&other| other != position);
             self.tell(Input::Found { ranges: freshet_protocol::ranges_of(others) });

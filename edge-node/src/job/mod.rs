@@ -166,8 +166,7 @@ impl Job {
 /// The first place of each chunk that is not held at all.
 fn wanted(files: &ChunkFiles, local: &Local) -> Vec<std::ops::Range<u32>> {
     let release = &files.release;
-    let is_first =
-        |position: &u32| release.positions_of(release.chunk(*position).id).first() == Some(position);
+    let is_first = |position: &u32| release.places_of(*position).first() == Some(position);
     let missing = (0..release.chunk_count()).filter(|&position| !local.held.contains(position));
     freshet_protocol::ranges_of(missing.filter(is_first))
 }

@@ -46,6 +46,9 @@ pub(crate) struct Release {
     offsets: Vec<u64>,
     /// Positions in the order of their chunk ids.
     by_id: Vec<u32>,
+    /// For each position, where its chunk starts in `by_id`: large releases are walked by position, and searching for
+    /// each one's id takes seconds.
+    by_id_starts: Vec<u32>,
     /// First position of each page.
     page_starts: Vec<u32>,
 }
@@ -62,6 +65,7 @@ impl Release {
             chunks: Vec::new(),
             offsets: Vec::new(),
             by_id: Vec::new(),
+            by_id_starts: Vec::new(),
             page_starts: Vec::new(),
         };
         let mut last: Option<RelPath> = None;
@@ -92,7 +96,20 @@ impl Release {
         if release.by_id.windows(2).any(size_differs) {
             return Err(ReleaseError::Totals("a chunk has two sizes"));
         }
+        release.by_id_starts = release.starts();
         Ok(release)
+    }
+
+    fn starts(&self) -> Vec<u32> {
+        let mut starts = vec![0; self.chunks.len()];
+        let mut start = 0;
+        for (at, &position) in self.by_id.iter().enumerate() {
+            if self.chunk(position).id != self.chunk(self.by_id[start]).id {
+                start = at;
+            }
+            starts[position as usize] = start as u32;
+        }
+        starts
     }
 
     fn add(&mut self, entry: &Entry) -> Result<(), ReleaseError> {
@@ -212,10 +229,25 @@ impl Release {
 
     /// All positions of a chunk, ascending.
     pub(crate) fn positions_of(&self, id: ChunkId) -> &[u32] {
-        let id_at = |&position: &u32| self.chunks[position as usize].id;
-        let start = self.by_id.partition_point(|position| id_at(position) < id);
-        let len = self.by_id[start..].partition_point(|position| id_at(position) == id);
-        &self.by_id[start..start + len]
+        let start = self.by_id.partition_point(|&position| self.chunk(position).id < id);
+        self.positions_from(start, id)
+    }
+
+    /// All positions of the chunk at a position, ascending.
+    pub(crate) fn places_of(&self, position: u32) -> &[u32] {
+        self.positions_from(self.by_id_starts[position as usize] as usize, self.chunk(position).id)
+    }
+
+    /// The positions of `id`, which start at this place of `by_id` if there are any. Most chunks have one.
+    fn positions_from(&self, start: usize, id: ChunkId) -> &[u32] {
+        let rest = &self.by_id[start..];
+        let is_same = |&position: &u32| self.chunk(position).id == id;
+        let len = if rest.get(1).is_some_and(is_same) {
+            rest.partition_point(is_same)
+        } else {
+            usize::from(rest.first().is_some_and(is_same))
+        };
+        &rest[..len]
     }
 
     /// The page that a position belongs to, by its place in the root, and that page's first position.
@@ -299,6 +331,9 @@ mod tests {
         assert_eq!(release.place(2), (2, 0));
         assert_eq!(release.place(3), (2, 2));
         assert_eq!(release.positions_of(ChunkId::of(b"x")), [0, 2]);
+        assert_eq!(release.positions_of(ChunkId::of(b"z")), [3]);
+        let places = (0..4).map(|position| release.places_of(position)).collect::<Vec<_>>();
+        assert_eq!(places, [&[0, 2][..], &[1], &[0, 2], &[3]]);
         assert!(release.positions_of(ChunkId::of(b"other")).is_empty());
         assert_eq!((release.page_of(2), release.page_of(3)), ((0, 0), (1, 3)));
     }

@@ -225,7 +225,7 @@ impl Scan<'_> {
             return read(self.files.installed(number), offset);
         }
         let elsewhere = |&other: &u32| self.local.held.contains(other) || self.good_at_target.contains(other);
-        if let Some(&other) = release.positions_of(chunk.id).iter().find(|other| elsewhere(other)) {
+        if let Some(&other) = release.places_of(position).iter().find(|other| elsewhere(other)) {
             let (number, offset) = release.place(other);
             let is_staged = self.local.held.contains(other) && !self.local.in_place[number];
             let path = if is_staged { self.files.staged(number) } else { self.files.installed(number) };
