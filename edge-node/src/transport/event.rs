@@ -61,8 +61,7 @@ pub enum TransportEvent {
         /// The peer's number for it.
         request: u64,
     },
-    /// A serve ended: the connection has taken all of it, or the peer took it back or is gone. The connection queues no
-    /// more than twice what its path holds, so this keeps the pace of what really leaves.
+    /// A serve ended: the peer has acknowledged all of it, took it back, or is gone.
     Sent {
         /// The link.
         link: LinkId,

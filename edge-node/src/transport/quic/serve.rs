@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 
 use super::CODE_CANCELLED;
 use super::link::StreamEnd;
-use super::settings::SEND_WINDOW_BYTES;
 use crate::transport::event::TransportEvent;
 use crate::transport::frames::{FrameReadError, FrameReader};
 use crate::transport::limits::REQUEST_TIME;
@@ -100,21 +99,11 @@ impl ServeTask {
         }
     }
 
-    /// Ends when the connection has taken all: its queue is so short that this is about when the last byte leaves. To
-    /// wait for acknowledgements would leave the uplink idle for a round trip whenever few are served at a time.
     async fn serve(&mut self, bytes: Bytes) {
-        if self.write(bytes).await.is_ok() {
-            // Fails only for a stream that was taken back at the last moment.
-            let _ = self.send.finish();
+        if self.write(bytes).await.is_ok() && self.send.finish().is_ok() {
+            // Until all is acknowledged, or the peer wants no more: only then is the place free for the next.
+            let _ = self.send.stopped().await;
         }
-    }
-
-    /// Keeps the queue of the connection at what its path holds twice over: enough to fill the path and to let it grow,
-    /// and little enough that what was taken is what was sent.
-    fn bound_queue(connection: &Connection) {
-        let window_bytes =
-            connection.stats().path.cwnd.saturating_mul(2).saturating_add(DATA_BYTES_MAX as u64);
-        connection.set_send_window(window_bytes.min(SEND_WINDOW_BYTES));
     }
 
     /// Writes the answer in Data frames.
@@ -124,7 +113,6 @@ impl ServeTask {
         loop {
             let payload = bytes.split_to(bytes.len().min(DATA_BYTES_MAX));
             let data = Data { request, encoding: Encoding::Identity, total, payload };
-            Self::bound_queue(&self.connection);
             self.send.write_chunk(data.head().into()).await?;
             let mut pieces = [data.payload];
             while !pieces[0].is_empty() {
