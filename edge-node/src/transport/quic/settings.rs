@@ -19,9 +19,8 @@ const SOCKET_BUFFER_BYTES: [usize; 2] = [8 << 20, 4 << 20];
 const STREAM_WINDOW_BYTES: u32 = 5 << 19;
 /// The same for the whole link: 64 chunks of average size.
 const LINK_WINDOW_BYTES: u32 = 8 << 20;
-/// Most bytes taken from the job and not yet acknowledged; full 80 MB/s at a round trip of 100 ms. While a link serves,
-/// it is held to twice the congestion window.
-pub(super) const SEND_WINDOW_BYTES: u64 = 8 << 20;
+/// Bytes taken from the job and not yet acknowledged; full 80 MB/s at a round trip of 100 ms.
+const SEND_WINDOW_BYTES: u64 = 8 << 20;
 /// Streams a peer may have open: its requests, and the control stream.
 const STREAMS_MAX: u32 = LINK_REQUESTS_MAX as u32 + 1;
 /// Largest UDP payload probed for: Ethernet less IPv4 and UDP heads. Over IPv6 the probes end at 1452.
