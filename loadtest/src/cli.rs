@@ -11,6 +11,8 @@ use clap::{Parser, Subcommand};
 
 #[cfg(target_os = "linux")]
 use crate::demo::DemoArgs;
+#[cfg(target_os = "linux")]
+use crate::figures::{FiguresArgs, measure_core};
 use crate::game_build::GenerateArgs;
 #[cfg(target_os = "linux")]
 use crate::lab::serve_delay;
@@ -41,6 +43,9 @@ enum Command {
     /// Lets eight nodes on this machine fetch a build from each other, and tells what that saved.
     #[cfg(target_os = "linux")]
     Demo(DemoArgs),
+    /// Measures what Freshet promises in numbers, each beside a reference of the same run.
+    #[cfg(target_os = "linux")]
+    Figures(FiguresArgs),
     /// Makes a build to publish: the same bytes for the same size and seed.
     Generate(GenerateArgs),
     /// Delays packets in the laboratory network, which starts it.
@@ -50,6 +55,10 @@ enum Command {
         /// Half a round trip, in microseconds.
         one_way_us: u64,
     },
+    /// Measures the core of a large release for `figures`, which starts it.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    MeasureCore,
 }
 
 #[derive(Debug, clap::Args)]
@@ -93,9 +102,13 @@ impl Args {
             Command::Live(args) => args.run(),
             #[cfg(target_os = "linux")]
             Command::Demo(args) => args.run(),
+            #[cfg(target_os = "linux")]
+            Command::Figures(args) => args.run(),
             Command::Generate(args) => args.run(),
             #[cfg(target_os = "linux")]
             Command::LabDelay { one_way_us } => serve_delay(Duration::from_micros(one_way_us)),
+            #[cfg(target_os = "linux")]
+            Command::MeasureCore => measure_core(),
         }
     }
 }
@@ -146,7 +159,7 @@ fn write_json(path: &Path, report: &Report) -> anyhow::Result<()> {
 }
 
 /// Processor time of this thread so far, in seconds, where the system tells it.
-fn cpu_s() -> Option<f64> {
+pub(crate) fn cpu_s() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds: u64 = text.split(' ').next()?.parse().ok()?;
     Some(nanoseconds as f64 / 1e9)

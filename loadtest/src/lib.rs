@@ -7,6 +7,8 @@
 pub mod cli;
 #[cfg(target_os = "linux")]
 mod demo;
+#[cfg(target_os = "linux")]
+mod figures;
 mod game_build;
 #[cfg(target_os = "linux")]
 mod lab;

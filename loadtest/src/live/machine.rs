@@ -35,16 +35,16 @@ impl MachineTime {
 
 /// What one process has spent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct ProcessUse {
+pub(crate) struct ProcessUse {
     /// Processor time, user and system, in seconds.
-    pub(super) cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// Most memory that was resident at a time, in bytes.
-    pub(super) resident_bytes: u64,
+    pub(crate) resident_bytes: u64,
 }
 
 impl ProcessUse {
     /// Reads it; none: the process has ended.
-    pub(super) fn read(pid: u32) -> Option<Self> {
+    pub(crate) fn read(pid: u32) -> Option<Self> {
         let cpu_s = cpu_s(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
         let resident_bytes = resident_bytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)?;
         Some(Self { cpu_s, resident_bytes })

@@ -29,9 +29,13 @@ use crate::plan::Plan;
 use crate::refused::{Refused, refuse_unless};
 use crate::report::{Report, Shaping};
 use course::Course;
-use stage::Stage;
 
 pub(crate) use command::{LiveArgs, conclude};
+pub(crate) use machine::ProcessUse;
+pub(crate) use network::node_host;
+pub(crate) use process::{Process, ProcessEvent};
+pub(crate) use programs::Programs;
+pub(crate) use stage::Stage;
 pub(crate) use table::megabytes;
 pub(crate) use verify::Verify;
 pub(crate) use view::{Lines, NodeView, Scene, View};
@@ -44,7 +48,7 @@ pub(crate) const LIVE_NODES_MAX: u32 = crate::lab::LAB_HOSTS_MAX as u32 - 2;
 /// Copies of the release that a run's folder may hold beside those of the nodes: build, store, some air.
 const COPIES_BESIDE: u64 = 3;
 /// A file system in memory, which keeps disks out of the figures.
-const MEMORY_FOLDER: &str = "/dev/shm";
+pub(crate) const MEMORY_FOLDER: &str = "/dev/shm";
 
 /// The laboratory where the rights for it are there.
 pub(crate) fn best_shaping() -> Shaping {
@@ -183,18 +187,18 @@ impl Folder {
     }
 }
 
-fn free_bytes(folder: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(folder: &Path) -> Option<u64> {
     let facts = rustix::fs::statvfs(folder).ok()?;
     Some(facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
 /// The signals that end a run early.
-struct Stop {
+pub(crate) struct Stop {
     signals: [tokio::signal::unix::Signal; 3],
 }
 
 impl Stop {
-    fn listen() -> std::io::Result<Self> {
+    pub(crate) fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let signals = [
             signal(SignalKind::interrupt())?,
@@ -205,7 +209,7 @@ impl Stop {
     }
 
     /// Ends when one comes.
-    async fn asked(&mut self) {
+    pub(crate) async fn asked(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.signals;
         tokio::select! {
             _ = interrupt.recv() => {}

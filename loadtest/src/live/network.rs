@@ -25,13 +25,13 @@ const RTT_MS_MIN: f64 = 5.0;
 const CONGESTION_CONTROL: &str = "cubic";
 
 /// Name of a node's host.
-pub(super) fn node_host(number: usize) -> String {
+pub(crate) fn node_host(number: usize) -> String {
     format!("node-{number}")
 }
 
 /// The network of one run.
 #[derive(Debug)]
-pub(super) enum Network {
+pub(crate) enum Network {
     /// Everybody on 127.0.0.1.
     Loopback,
     /// A host of its own for everybody.
@@ -57,7 +57,7 @@ impl Network {
     }
 
     /// A command that runs `program` on `host`.
-    pub(super) fn command(&self, host: &str, program: impl AsRef<OsStr>) -> Result<Command> {
+    pub(crate) fn command(&self, host: &str, program: impl AsRef<OsStr>) -> Result<Command> {
         match self {
             Self::Loopback => Ok(Command::new(program)),
             Self::Lab(lab) => lab.command(host, program),
@@ -65,7 +65,7 @@ impl Network {
     }
 
     /// Where a program on `host` listens; the system picks the port.
-    pub(super) fn listen(&self, host: &str) -> Result<SocketAddr> {
+    pub(crate) fn listen(&self, host: &str) -> Result<SocketAddr> {
         let address = match self {
             Self::Loopback => Ipv4Addr::LOCALHOST,
             Self::Lab(lab) => lab.address(host)?,

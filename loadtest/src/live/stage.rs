@@ -31,7 +31,7 @@ const EVENTS_MAX: usize = 1024;
 
 /// Whose event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
+pub(crate) enum Who {
     /// The origin.
     Origin,
     /// The tracker.
@@ -42,11 +42,11 @@ pub(super) enum Who {
 
 /// What came of publishing.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct Published {
+pub(crate) struct Published {
     /// Chunk positions.
-    pub(super) chunks: u32,
+    pub(crate) chunks: u32,
     /// Bytes of all its chunks as the origin sends them.
-    pub(super) stored_bytes: u64,
+    pub(crate) stored_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,25 +67,25 @@ struct KeysMade {
 
 /// Everything that a run stands on.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     /// Where all files of the run lie.
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// What is published.
-    pub(super) source: PathBuf,
-    pub(super) programs: Programs,
-    pub(super) network: Network,
-    pub(super) published: Published,
+    pub(crate) source: PathBuf,
+    pub(crate) programs: Programs,
+    pub(crate) network: Network,
+    pub(crate) published: Published,
     /// The channel, with the tenant's key.
-    pub(super) url: String,
-    pub(super) origin: Process,
-    pub(super) tracker: Option<Process>,
-    pub(super) sender: mpsc::Sender<(Who, ProcessEvent)>,
-    pub(super) events: mpsc::Receiver<(Who, ProcessEvent)>,
+    pub(crate) url: String,
+    pub(crate) origin: Process,
+    pub(crate) tracker: Option<Process>,
+    pub(crate) sender: mpsc::Sender<(Who, ProcessEvent)>,
+    pub(crate) events: mpsc::Receiver<(Who, ProcessEvent)>,
 }
 
 impl Stage {
     /// Makes the build, publishes it and starts the servers. On an error, dropping what was made ends it.
-    pub(super) async fn set(plan: &Plan, options: &LiveOptions, folder: &Path) -> Result<Self> {
+    pub(crate) async fn set(plan: &Plan, options: &LiveOptions, folder: &Path) -> Result<Self> {
         let programs = Programs::find(options.bin_dir.as_deref())?;
         let folder = folder.to_owned();
         let source = build(plan, options, &folder)?;
@@ -113,7 +113,7 @@ impl Stage {
     }
 
     /// Where the origin tells what it sent.
-    pub(super) fn origin_report(&self) -> PathBuf {
+    pub(crate) fn origin_report(&self) -> PathBuf {
         self.folder.join(ORIGIN_REPORT)
     }
 }
