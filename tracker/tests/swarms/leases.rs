@@ -179,18 +179,19 @@ fn a_silent_client_loses_its_leases() {
 }
 
 #[test]
-fn clients_hear_when_the_number_of_jobs_changes_by_a_quarter() {
-    let mut world = fetchers(4, 400, 1);
-    (1..=4).for_each(|n| drop(world.lease(n, 1, &[])));
+fn clients_hear_when_the_number_of_jobs_changes_by_a_tenth() {
+    let mut world = fetchers(20, 400, 1);
+    (1..=20).for_each(|n| drop(world.lease(n, 1, &[])));
     world.advance(2 * SECOND_US);
     world.outputs.clear();
-    world.join(5, fetcher(0));
+    world.join(21, fetcher(0));
+    world.join(22, fetcher(0));
     world.advance(2 * SECOND_US);
-    assert_eq!(world.shards(), [], "a quarter is not more than a quarter");
-    world.join(6, fetcher(0));
+    assert_eq!(world.shards(), [], "a tenth is not more than a tenth");
+    world.join(23, fetcher(0));
     world.advance(2 * SECOND_US);
     let told: BTreeSet<_> = world.shards().into_iter().map(|(client, _, jobs)| (client, jobs)).collect();
-    assert_eq!(told, (1..=4).map(|n| (n, 6)).collect());
+    assert_eq!(told, (1..=20).map(|n| (n, 23)).collect());
 }
 
 #[test]
