@@ -6,8 +6,6 @@ use proptest::prelude::*;
 use crate::world::{CHUNK_BYTES, World, config};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     /// Whatever happens, the job ends whole, each byte is counted once, and the world's own checks hold.
     #[test]
     fn every_job_ends_and_every_byte_is_counted(seed: u64, chunks in 1_u32..200, speed: bool, tracker: bool) {

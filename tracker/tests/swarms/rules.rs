@@ -177,8 +177,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn the_rules_hold(steps in prop::collection::vec(step(), 1..120), seed_value in any::<u64>()) {
         run(steps, seed_value)?;
