@@ -51,14 +51,28 @@ impl FiguresArgs {
         fs::create_dir_all(&self.out).with_context(|| format!("make {}", self.out.display()))?;
         let mut bench = Bench::new(self.runs, self.seed, self.out.clone(), self.bin_dir)?;
         let mut records = Vec::new();
-        for figure in chosen {
-            let measured = measure(&mut bench, figure)?;
-            write_lines(&self.out, figure.name, &measured)?;
-            records.extend(measured);
-        }
+        let ended = measure_all(&mut bench, chosen, &self.out, &mut records);
         print!("{}", table(&records));
-        conclude(&records)
+        ended.and_then(|()| conclude(&records))
     }
+}
+
+/// Measures one after the other; `records` has what was measured whatever the end.
+fn measure_all(
+    bench: &mut Bench,
+    chosen: Vec<&'static Figure>,
+    out: &Path,
+    records: &mut Vec<Record>,
+) -> Result<()> {
+    for figure in chosen {
+        let measured = measure(bench, figure)?;
+        write_lines(out, figure.name, &measured)?;
+        for record in &measured {
+            bench.say(&format!("  {} {}: {}", record.measure, record.reached, record.verdict.name()));
+        }
+        records.extend(measured);
+    }
+    Ok(())
 }
 
 fn choose(names: &[String], soak: bool) -> Result<Vec<&'static Figure>, Refused> {

@@ -32,35 +32,35 @@ pub(super) const OFFLOAD: Crowd = Crowd {
     time: Some((Wanted::AtMost(31.0), Some(29.0))),
     copies: Some((Wanted::AtMost(1.3), Some(1.1))),
     offload: None,
-    field: "libtorrent, super-seeding origin: 38.2 s at 1.33",
+    field: "libtorrent super-seeding 38.2 s at 1.33",
 };
 pub(super) const SPEED: Crowd = Crowd {
     plan: "flash-speed",
     time: Some((Wanted::Below(25.0), None)),
     copies: Some((Wanted::Below(4.0), None)),
     offload: None,
-    field: "libtorrent, web seed: 25.1 s at 4.5",
+    field: "libtorrent + web seed 25.1 s at 4.5",
 };
 pub(super) const POOR_ORIGIN: Crowd = Crowd {
     plan: "flash-poor-origin",
     time: Some((Wanted::AtMost(33.5), None)),
     copies: Some((Wanted::AtMost(1.15), None)),
     offload: None,
-    field: "libtorrent: 40.4 s at 1.10",
+    field: "libtorrent 40.4 s at 1.10",
 };
 pub(super) const FAR_OFFLOAD: Crowd = Crowd {
     plan: "flash-40ms",
     time: Some((Wanted::AtMost(34.0), None)),
     copies: Some((Wanted::AtMost(1.3), None)),
     offload: None,
-    field: "libtorrent, web seed: 27.1 s at 4.3",
+    field: "libtorrent + web seed 27.1 s at 4.3",
 };
 pub(super) const FAR_SPEED: Crowd = Crowd {
     plan: "flash-40ms-speed",
     time: Some((Wanted::Below(27.0), None)),
     copies: None,
     offload: None,
-    field: "libtorrent, web seed: 27.1 s at 4.3",
+    field: "libtorrent + web seed 27.1 s at 4.3",
 };
 pub(super) const FIFTY: Crowd =
     Crowd { plan: "fifty", time: None, copies: None, offload: Some(Wanted::AtLeast(0.96)), field: "" };
@@ -89,8 +89,7 @@ fn rows(crowd: &Crowd, plan: &Plan, live: &[Report]) -> Result<Vec<Row>> {
     let times = times(live)?;
     let of = |value: fn(&Report) -> f64| live.iter().map(value).collect::<Vec<f64>>();
     let bound_s = median(&of(|report| report.figures.bounds.at_copies_s));
-    let one_copy_s = median(&of(|report| report.figures.bounds.at_one_copy_s));
-    let bound = format!("bound {bound_s:.1} s, {one_copy_s:.1} s at one copy");
+    let bound = format!("bound {bound_s:.1} s");
     let beside =
         |bound: String| if crowd.field.is_empty() { bound } else { format!("{bound}; {}", crowd.field) };
     let aimed = |row: Row, aim: Option<f64>| aim.into_iter().fold(row, Row::aim);
