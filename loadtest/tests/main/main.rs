@@ -5,6 +5,8 @@ mod conservation;
 #[cfg(target_os = "linux")]
 mod demo;
 mod determinism;
+#[cfg(target_os = "linux")]
+mod figures;
 mod hostile;
 #[cfg(target_os = "linux")]
 mod lab;
