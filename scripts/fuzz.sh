@@ -46,7 +46,7 @@ for target in "${targets[@]}"; do
     printf 'fuzz: %-16s %s\n' "$target" "$(grep -E '^(Done|SUMMARY)' "$log" | tail -n 1)"
 done
 if [ ${#failed[@]} -gt 0 ]; then
-    printf 'fuzz: %s broke; again: cargo fuzz run --fuzz-dir protocol/fuzz %s protocol/fuzz/artifacts/%s/FILE\n' \
+    printf 'fuzz: %s broke; again: RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir protocol/fuzz %s protocol/fuzz/artifacts/%s/FILE\n' \
         "${failed[*]}" "${failed[0]}" "${failed[0]}" >&2
     exit 1
 fi

@@ -23,6 +23,7 @@ pub(super) struct Bench {
     out: PathBuf,
     runtime: tokio::runtime::Runtime,
     stop: Stop,
+    has_stopped: bool,
 }
 
 impl Bench {
@@ -35,7 +36,7 @@ impl Bench {
             .build()
             .context("start the asynchronous runtime")?;
         let stop = runtime.block_on(async { Stop::listen() }).context("listen for signals")?;
-        Ok(Self { runs, programs, seed, bin_dir, out, runtime, stop })
+        Ok(Self { runs, programs, seed, bin_dir, out, runtime, stop, has_stopped: false })
     }
 
     /// A seed for each run.
@@ -52,7 +53,9 @@ impl Bench {
     ///
     /// # Errors
     /// When a node failed, or the run could not be made.
-    pub(super) fn live(&self, plan: &Plan, seed: u64) -> Result<Report> {
+    pub(super) fn live(&mut self, plan: &Plan, seed: u64) -> Result<Report> {
+        // A signal between two runs is heard by neither.
+        self.go_on()?;
         let options =
             LiveOptions { verify: Verify::All, ..self.options(Shaping::Lab, Release::OfPlan, seed) };
         let outcome = run_live(plan, &options, &mut Lines::new(std::io::sink()))?;
@@ -98,19 +101,31 @@ impl Bench {
     /// # Errors
     /// That of the work, or that it was interrupted.
     pub(super) fn wait<T>(&mut self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let Self { runtime, stop, .. } = self;
+        let Self { runtime, stop, has_stopped, .. } = self;
         runtime.block_on(async {
             tokio::select! {
                 done = work => done,
-                () = stop.asked() => bail!("interrupted"),
+                () = stop.asked() => {
+                    *has_stopped = true;
+                    bail!("interrupted")
+                }
             }
         })
     }
 
-    /// Whether a signal has come while somebody else listened.
+    /// Whether a signal has asked to end, also while somebody else listened.
     pub(super) fn is_stopped(&mut self) -> bool {
-        let Self { runtime, stop, .. } = self;
-        runtime.block_on(async { tokio::time::timeout(Duration::ZERO, stop.asked()).await.is_ok() })
+        let Self { runtime, stop, has_stopped, .. } = self;
+        let asked = async { tokio::time::timeout(Duration::ZERO, stop.asked()).await.is_ok() };
+        *has_stopped = *has_stopped || runtime.block_on(asked);
+        *has_stopped
+    }
+
+    /// # Errors
+    /// When a signal has asked to end.
+    pub(super) fn go_on(&mut self) -> Result<()> {
+        ensure!(!self.is_stopped(), "interrupted");
+        Ok(())
     }
 }
 

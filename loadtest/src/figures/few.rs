@@ -36,6 +36,6 @@ fn compare(bench: &mut Bench, (p2p, http): (&str, &str)) -> Result<Row> {
     Ok(row.beside(reference).repeat(format!("freshet-loadtest live {p2p} --seed {}", bench.seeds().start)))
 }
 
-fn time(bench: &Bench, plan: &Plan, seed: u64) -> Result<f64> {
+fn time(bench: &mut Bench, plan: &Plan, seed: u64) -> Result<f64> {
     bench.live(plan, seed)?.figures.time_s.context("a run has not finished")
 }

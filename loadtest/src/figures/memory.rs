@@ -11,7 +11,6 @@ use super::needs::Need;
 use super::node::get;
 use super::row::{Row, Unit, Wanted};
 use super::site::Site;
-use crate::game_build::{BuildKind, BuildSpec, generate_build};
 
 /// Size of the build.
 const BUILD_BYTES: u64 = 4 << 30;
@@ -29,9 +28,11 @@ const RESIDENT_BYTES_MAX: f64 = 200.0 * 1024.0 * 1024.0;
 pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let folder = roomy_folder(FOLDER_BYTES)?;
     let source = folder.path().join("source");
-    let spec = BuildSpec { kind: BuildKind::Game, bytes: BUILD_BYTES, seed: bench.seeds().start };
+    let mut generate = bench.own(&["generate"])?;
+    generate.arg(&source).args(["--bytes", &BUILD_BYTES.to_string()]);
+    generate.args(["--seed", &bench.seeds().start.to_string()]);
     bench.say("  making the build");
-    generate_build(&source, spec)?;
+    bench.wait(child::run(generate, &folder.path().join("generate.log")))?;
     let programs = bench.programs.clone();
     let mut site = bench.wait(Site::make(&programs, folder.path()))?;
     let published = bench.wait(site.publish(&source, "1"))?;

@@ -31,9 +31,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
             let (seed_copies, time_s) = simulated(name, seed)?;
             copies.push(seed_copies);
             times.push(time_s);
-            if bench.is_stopped() {
-                anyhow::bail!("interrupted");
-            }
+            bench.go_on()?;
         }
         let of = |measure: &str, unit, max, values: Vec<f64>| {
             let row = Row::new(format!("{name}, {measure}"), unit, Wanted::AtMost(max), values).every_run();
