@@ -45,7 +45,7 @@ fi
 if [ "${1:-all}" = all ] && [ ${#advice[@]} -eq 0 ] && ! cargo deny --version >/dev/null 2>&1; then
     if [ "$(id -u)" = 0 ]; then
         echo "setup: installing cargo-deny (a few minutes, once)"
-        CARGO_TARGET_DIR= cargo install --quiet --locked cargo-deny
+        env -u CARGO_TARGET_DIR cargo install --quiet --locked cargo-deny
     else
         advice+=("run: cargo install --locked cargo-deny")
     fi
