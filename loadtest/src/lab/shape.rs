@@ -15,6 +15,11 @@ pub(super) const BUFFER: Duration = Duration::from_millis(100);
 /// The bucket holds this much time of the line. Too little, and a timer that fires late loses rate; more, and bursts
 /// leave at the speed of the machine.
 const BURST: Duration = Duration::from_millis(2);
+/// The bucket of a slow line holds a train of packets (ten full ones, what QUIC hands over at once), so that the train
+/// passes as one piece. Cut up, it costs a timer's interrupt a packet, which is most of the price of a lab.
+const TRAIN_BYTES: u64 = 11 * 1514;
+/// But never more time of the line than this.
+const TRAIN_TIME: Duration = Duration::from_millis(10);
 /// Two full frames: with less, TBF drops what it cannot ever send.
 const BURST_BYTES_MIN: u64 = 2 * 1514;
 /// Below, the buffer would hold less than a full packet.
@@ -66,7 +71,8 @@ pub(super) fn commands(up: Rate, down: Rate) -> String {
 }
 
 fn tbf(link: &str, rate: Rate) -> String {
-    let burst = rate.bytes_in(BURST).max(BURST_BYTES_MIN);
+    let train = rate.bytes_in(TRAIN_TIME).min(TRAIN_BYTES);
+    let burst = rate.bytes_in(BURST).max(train).max(BURST_BYTES_MIN);
     let limit = rate.bytes_in(BUFFER).max(BURST_BYTES_MIN);
     format!("qdisc replace dev {link} root tbf rate {}bit burst {burst} limit {limit}", rate.bits_s())
 }
@@ -79,7 +85,7 @@ mod tests {
     fn the_buffer_holds_a_tenth_of_a_second() {
         assert_eq!(
             commands(Rate::mbit(20.0), Rate::mbit(100.0)),
-            "qdisc replace dev wan root tbf rate 20000000bit burst 5000 limit 250000\n\
+            "qdisc replace dev wan root tbf rate 20000000bit burst 16654 limit 250000\n\
              qdisc replace dev lan root tbf rate 100000000bit burst 25000 limit 1250000\n"
         );
     }
