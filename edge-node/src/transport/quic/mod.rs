@@ -3,10 +3,12 @@
 mod ask;
 mod control;
 mod dial;
+mod gather;
 mod link;
 mod meet;
 mod serve;
 mod settings;
+mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,7 @@ use super::printable::printable;
 use super::seats::Pairing;
 use super::switchboard::Switchboard;
 use super::{QuicSettings, TransportError, tls};
+use socket::GatheringSocket;
 
 /// Codes with which connections are closed (PROTOCOL.md 7). The reason beside them is for people.
 const CODE_BYE: VarInt = VarInt::from_u32(0);
@@ -101,7 +104,8 @@ fn new_endpoint(
     server: ServerConfig,
     socket: std::net::UdpSocket,
 ) -> std::io::Result<Endpoint> {
-    Endpoint::new(config, Some(server), socket, Arc::new(TokioRuntime))
+    let socket = Arc::new(GatheringSocket::new(socket)?);
+    Endpoint::new_with_abstract_socket(config, Some(server), socket, Arc::new(TokioRuntime))
 }
 
 /// Takes a connection up to its link, which then is a task of its own.
