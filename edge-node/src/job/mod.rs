@@ -15,6 +15,7 @@ mod turn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use freshet_protocol::PackIndex;
 use freshet_swarm::{Core, CoreConfig, FetchId, LinkId, Policy};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -55,6 +56,8 @@ pub(crate) struct JobConfig {
     pub(crate) local: Local,
     pub(crate) installed: Option<Installed>,
     pub(crate) origin: Origin,
+    /// Where the chunks lie at the origin, if that is known already.
+    pub(crate) index: Option<PackIndex>,
     /// Peers and tracker; none for plain HTTP.
     pub(crate) network: Option<Network>,
     pub(crate) documents: Documents,
@@ -114,7 +117,7 @@ impl Job {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
-        let JobConfig { files, local, installed, origin, network, documents, policy, .. } = config;
+        let JobConfig { files, local, installed, origin, index, network, documents, policy, .. } = config;
         let JobConfig { seed_for, give_up_after, events, stop, .. } = config;
         let release = std::sync::Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
@@ -143,7 +146,7 @@ impl Job {
             documents,
             peers: Peers::new(own),
             documents_sent: BTreeSet::new(),
-            runs: Runs::new(origin, release, run_sender),
+            runs: Runs::new(origin, release, index, run_sender),
             run_events,
             fetches: BTreeMap::new(),
             origin_watch: OriginWatch::new(give_up_after),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use freshet_protocol::PublicKey;
 use freshet_protocol::origin_path::Target;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -14,7 +15,9 @@ use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
 use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
 use crate::random::random_bytes;
-use crate::release::{DocumentError, Release, Resolved, Trust, cached_release, content_of, resolve};
+use crate::release::{
+    DocumentError, Fetched, Located, Release, Trust, cached_release, content_of, fetch, locate,
+};
 use crate::report::Report;
 use crate::store::{
     ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldRelease, install, pending, scan,
@@ -64,13 +67,12 @@ async fn steps(
 
     let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
     let origin = Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?;
-    let resolving = resolve(&origin, &mut trust, &layout, &options.url.target);
-    let resolved = tokio::select! {
-        resolved = resolving => resolved,
+    let located = tokio::select! {
+        located = locate(&origin, &mut trust, &layout, &options.url.target) => located,
         () = stop.cancelled() => return Err(GetError::Stopped),
     };
-    let Found { release, network, documents } =
-        find(&options, &layout, trust, resolved, &events, &stop).await?;
+    let Found { fetched: Fetched { release, index }, network, documents } =
+        find(&options, &origin, trust, located, &events, &stop).await?;
     let release = Arc::new(release);
     report.version = Some(release.root.version.to_string());
     report.root = Some(release.id.to_string());
@@ -83,6 +85,7 @@ async fn steps(
         local,
         installed,
         origin: origin.clone(),
+        index,
         network,
         documents,
         policy: options.policy,
@@ -101,52 +104,48 @@ async fn steps(
 
 /// A release, and the way to those who share it.
 struct Found {
-    release: Release,
+    fetched: Fetched,
     network: Option<Network>,
     documents: Documents,
 }
 
-/// Joins the swarm where there is one, and asks it for what the origin could not tell.
+/// Joins the swarm where there is one, gets the release's documents meanwhile, and asks the swarm for what the origin
+/// could not tell.
 async fn find(
     options: &GetOptions,
-    layout: &Layout,
+    origin: &Origin,
     trust: Trust,
-    resolved: Result<Resolved, DocumentError>,
+    located: Result<Located, DocumentError>,
     events: &mpsc::Sender<Event>,
     stop: &CancellationToken,
 ) -> Result<Found, GetError> {
+    let content = content_of(&options.url.target);
     let channel = match &options.url.target {
         Target::Channel(_, channel) => Some(channel.clone()),
         Target::Root(..) => None,
     };
     let tracker_keys = trust.tracker_keys();
+    let layout = Layout::new(&options.folder);
     let mut documents = Documents::new(trust, layout.clone(), channel);
-    let named = match &resolved {
-        Ok(resolved) => resolved.trackers.clone(),
+    let named = match &located {
+        Ok(located) => located.trackers.clone(),
         Err(_) => documents.trackers(),
     };
-    let trackers = if options.trackers.is_empty() { named } else { options.trackers.clone() };
-    let mut network = None;
-    if options.policy.p2p && !trackers.is_empty() {
-        let config = NetworkConfig {
-            content: content_of(&options.url.target),
-            listen: options.listen,
-            advertise: &options.advertise,
-            state_dir: options.state_dir.as_deref(),
-            trackers,
-            tracker_keys,
-        };
-        let opened = Network::open(config).await?;
-        let _ = events.send(Event::Listening { address: opened.transport.local_address() }).await;
-        network = Some(opened);
-    }
-    let release = match (resolved, &mut network) {
-        (Ok(resolved), _) => {
-            if let Some(message) = resolved.note {
+    let mut network = join(options, named, tracker_keys, events).await?;
+    let fetched = match located {
+        Ok(Located { id, note, .. }) => {
+            if let Some(message) = note {
                 let _ = events.send(Event::Note { message }).await;
             }
-            resolved.release
+            tokio::select! {
+                fetched = fetch(origin, documents.trust(), &layout, content, id) => fetched,
+                () = stop.cancelled() => return Err(GetError::Stopped),
+            }
         }
+        Err(error) => Err(error),
+    };
+    let fetched = match (fetched, &mut network) {
+        (Ok(fetched), _) => fetched,
         (Err(DocumentError::Origin(error)), Some(network)) if error.may_pass() => {
             let message = format!("{error}; asking peers");
             let _ = events.send(Event::Note { message }).await;
@@ -156,11 +155,36 @@ async fn find(
                 give_up_after: options.give_up_after,
                 stop,
             };
-            learn(network, &mut documents, learning, error.into()).await?
+            let release = learn(network, &mut documents, learning, error.into()).await?;
+            Fetched { release, index: None }
         }
         (Err(error), _) => return Err(document_error(error)),
     };
-    Ok(Found { release, network, documents })
+    Ok(Found { fetched, network, documents })
+}
+
+/// Opens the way to peers, where policy wants them and a tracker is known.
+async fn join(
+    options: &GetOptions,
+    named: Vec<String>,
+    tracker_keys: Vec<PublicKey>,
+    events: &mpsc::Sender<Event>,
+) -> Result<Option<Network>, GetError> {
+    let trackers = if options.trackers.is_empty() { named } else { options.trackers.clone() };
+    if !options.policy.p2p || trackers.is_empty() {
+        return Ok(None);
+    }
+    let config = NetworkConfig {
+        content: content_of(&options.url.target),
+        listen: options.listen,
+        advertise: &options.advertise,
+        state_dir: options.state_dir.as_deref(),
+        trackers,
+        tracker_keys,
+    };
+    let network = Network::open(config).await?;
+    let _ = events.send(Event::Listening { address: network.transport.local_address() }).await;
+    Ok(Some(network))
 }
 
 fn lock(layout: &Layout) -> Result<FolderLock, GetError> {

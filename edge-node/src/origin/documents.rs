@@ -45,7 +45,7 @@ impl Origin {
     }
 
     /// Where the chunks of a page lie in packs. Unsigned: a wrong one makes chunks fail their hash.
-    pub(super) async fn index(
+    pub(crate) async fn index(
         &self,
         content: &ContentName,
         page: &PageRef,

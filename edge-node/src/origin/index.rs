@@ -24,8 +24,11 @@ struct Cached {
 }
 
 impl Indexes {
-    pub(super) fn new(release: &Arc<Release>) -> Self {
-        let pages = release.root.pages.iter().map(|_| Mutex::default()).collect();
+    /// `first` is the index of the first page, if it is known.
+    pub(super) fn new(release: &Arc<Release>, first: Option<PackIndex>) -> Self {
+        let known = std::iter::once(first.map(Arc::new)).chain(std::iter::repeat(None));
+        let cached = |(_, index)| Mutex::new(Cached { index, was_refreshed: false });
+        let pages = release.root.pages.iter().zip(known).map(cached).collect();
         Self { release: Arc::clone(release), pages }
     }
 

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use freshet_protocol::{VerifiedChunk, origin_path};
+use freshet_protocol::{PackIndex, VerifiedChunk, origin_path};
 use freshet_swarm::FetchId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -39,9 +39,15 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// Runs of `release`; all report to `events`, which holds them back when it is full.
-    pub(crate) fn new(origin: Origin, release: Arc<Release>, events: mpsc::Sender<RunEvent>) -> Self {
-        let indexes = Arc::new(Indexes::new(&release));
+    /// Runs of `release`; all report to `events`, which holds them back when it is full. `index` is that of the first
+    /// page, if it is known.
+    pub(crate) fn new(
+        origin: Origin,
+        release: Arc<Release>,
+        index: Option<PackIndex>,
+        events: mpsc::Sender<RunEvent>,
+    ) -> Self {
+        let indexes = Arc::new(Indexes::new(&release, index));
         Self { origin, release, indexes, events }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::origin_path::Target;
-use freshet_protocol::{ContentName, Name, Page, PageRef, Pointer, Root, RootId};
+use freshet_protocol::{ContentName, Name, PackIndex, Page, PageRef, Pointer, Root, RootId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::origin::{Origin, OriginError};
@@ -33,48 +33,85 @@ pub(crate) enum DocumentError {
     Io { path: std::path::PathBuf, error: std::io::Error },
 }
 
-/// A release and how it was found.
+/// Which release a target names.
 #[derive(Debug)]
-pub(crate) struct Resolved {
-    pub(crate) release: Release,
+pub(crate) struct Located {
+    pub(crate) id: RootId,
     pub(crate) trackers: Vec<String>,
     /// Said to the user where the origin could not be asked.
     pub(crate) note: Option<String>,
 }
 
-/// Finds what `target` names, from the origin; where that cannot be reached, from what the folder remembers.
+/// A release, and with it where its chunks lie at the origin if that is known.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) release: Release,
+    /// Of a release with one page, since every job needs it.
+    pub(crate) index: Option<PackIndex>,
+}
+
+/// Finds which release `target` names, from the origin; where that cannot be reached, from what the folder remembers.
 ///
 /// # Errors
 /// [`DocumentError`] when neither suffices, or something does not check out.
-pub(crate) async fn resolve(
+pub(crate) async fn locate(
     origin: &Origin,
     trust: &mut Trust,
     layout: &Layout,
     target: &Target,
-) -> Result<Resolved, DocumentError> {
-    let content = content_of(target);
-    let mut note = None;
-    match retry(|| origin.keys(content)).await {
-        Ok(envelope) => trust.take_keys(&envelope)?,
-        Err(error) if trust.has_keys() => note = Some(format!("{error}; going on with what is known here")),
-        Err(error) => return Err(error.into()),
-    }
-    let (id, trackers) = match target {
-        Target::Root(_, id) => (*id, Vec::new()),
+) -> Result<Located, DocumentError> {
+    let keys = retry(|| origin.keys(content_of(target)));
+    match target {
+        Target::Root(_, id) => {
+            let note = take_keys(trust, keys.await)?;
+            Ok(Located { id: *id, trackers: Vec::new(), note })
+        }
         Target::Channel(content, channel) => {
-            let pointer = match retry(|| origin.pointer(content, channel)).await {
+            // Together, since a round trip to a busy origin takes a tenth of a second.
+            let (keys, pointer) = tokio::join!(keys, retry(|| origin.pointer(content, channel)));
+            let note = take_keys(trust, keys)?;
+            let pointer = match pointer {
                 Ok(envelope) => trust.take_pointer(channel, &envelope)?,
                 Err(error) if error.may_pass() => {
                     cached_pointer(trust, layout, channel).ok_or(DocumentError::Origin(error))??
                 }
                 Err(error) => return Err(error.into()),
             };
-            (pointer.root, pointer.trackers)
+            Ok(Located { id: pointer.root, trackers: pointer.trackers, note })
+        }
+    }
+}
+
+/// Follows the key document; what to say where it could not be had and an older one is known.
+fn take_keys(trust: &mut Trust, keys: Result<Bytes, OriginError>) -> Result<Option<String>, DocumentError> {
+    match keys {
+        Ok(envelope) => trust.take_keys(&envelope).map(|()| None).map_err(Into::into),
+        Err(error) if trust.has_keys() => Ok(Some(format!("{error}; going on with what is known here"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gets the release `id` from the folder's cache and the origin.
+///
+/// # Errors
+/// [`DocumentError`] when that does not suffice, or something does not check out.
+pub(crate) async fn fetch(
+    origin: &Origin,
+    trust: &Trust,
+    layout: &Layout,
+    content: &ContentName,
+    id: RootId,
+) -> Result<Fetched, DocumentError> {
+    let root = get_root(origin, trust, layout, content, id).await?;
+    let index = async {
+        match root.pages.as_slice() {
+            // A job that cannot have it now asks again when it needs it.
+            [page] => origin.index(content, page).await.ok(),
+            _ => None,
         }
     };
-    let root = get_root(origin, trust, layout, content, id).await?;
-    let pages = get_pages(origin, layout, &root).await?;
-    Ok(Resolved { release: Release::build(id, root, &pages)?, trackers, note })
+    let (pages, index) = tokio::join!(get_pages(origin, layout, &root), index);
+    Ok(Fetched { release: Release::build(id, root.clone(), &pages?)?, index })
 }
 
 /// The content that a target belongs to.

@@ -4,6 +4,6 @@ mod documents;
 mod map;
 mod trust;
 
-pub(crate) use documents::{DocumentError, Resolved, cached_release, content_of, resolve};
+pub(crate) use documents::{DocumentError, Fetched, Located, cached_release, content_of, fetch, locate};
 pub(crate) use map::{Release, ReleaseError};
 pub(crate) use trust::{Trust, TrustError};
