@@ -182,6 +182,27 @@ impl Assign {
         self.cancel(ledger, &others, outputs);
     }
 
+    /// Makes room for the origin where everything missing is asked for: takes back what was asked for last, has not
+    /// begun to come, and would come later than the origin brings it, in `origin_us`. Whether there was such a request.
+    pub(crate) fn take_back_last(
+        &mut self,
+        now: u64,
+        ledger: &mut Ledger,
+        origin_us: u64,
+        outputs: &mut VecDeque<Output>,
+    ) -> bool {
+        let is_later = |request: &PeerRequest| {
+            let expected_us = self.links[&request.link].expected_us();
+            now - request.asked_us + origin_us < expected_us
+        };
+        let last = self.requests.iter().rev().find(|(_, request)| {
+            request.received == 0 && ledger.state(request.chunk) == State::Asked(1) && is_later(request)
+        });
+        let Some((&id, _)) = last else { return false };
+        self.cancel(ledger, &[id], outputs);
+        true
+    }
+
     /// Takes back everything.
     pub(crate) fn take_back_all(&mut self, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
         let all: Vec<RequestId> = self.requests.keys().copied().collect();
@@ -269,6 +290,11 @@ impl Assign {
             .collect();
         for id in idle {
             let link = &self.links[&id];
+            if let Some((waiting, chunk)) = self.waiting_elsewhere(now, id, ledger) {
+                self.cancel(ledger, &[waiting], outputs);
+                self.ask(now, ledger, id, chunk, outputs);
+                continue;
+            }
             let late_us = LATE_US_MIN.max(link.expected_us() * LATE_FACTOR);
             let late = self.requests.values().find(|request| {
                 now - request.asked_us >= late_us
@@ -286,6 +312,21 @@ impl Assign {
             self.duplicate_bytes += bytes;
             self.ask(now, ledger, id, chunk, outputs);
         }
+    }
+
+    /// A request that waits for its turn at another link, where an idle link would be done much sooner.
+    fn waiting_elsewhere(&self, now: u64, idle: LinkId, ledger: &Ledger) -> Option<(RequestId, ChunkIndex)> {
+        let link = &self.links[&idle];
+        let waits = |request: &PeerRequest| {
+            let other = &self.links[&request.link];
+            let left_us = other.expected_us().saturating_sub(now - request.asked_us);
+            request.received == 0
+                && left_us > link.expected_us()
+                && link.has.contains(request.chunk)
+                && ledger.state(request.chunk) == State::Asked(1)
+        };
+        let last = self.requests.iter().rev().find(|(_, request)| waits(request));
+        last.map(|(&id, request)| (id, request.chunk))
     }
 
     fn ask(

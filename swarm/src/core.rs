@@ -7,7 +7,7 @@ use freshet_protocol::Locality;
 
 use crate::announce::Announce;
 use crate::assign::Assign;
-use crate::governor::{Governor, Tracker, View};
+use crate::governor::{Choice, Demand, Governor, Tracker, View};
 use crate::input::{ChunkIndex, FetchEnd, FetchId, Input, LinkId, RequestEnd, RequestId};
 use crate::ledger::{Ledger, Source, State};
 use crate::limits::{CORRUPT_MAX, TICK_US};
@@ -323,7 +323,7 @@ impl Core {
     }
 
     fn ask_origin(&mut self, now: u64) {
-        while self.origin.has_slot(now) && self.ledger.free().count() > 0 {
+        while self.origin.has_slot(now) {
             let view = View {
                 now,
                 tracker: self.tracker,
@@ -334,6 +334,9 @@ impl Core {
                 origin_bytes_s: self.origin.bytes_s(),
             };
             let Some(demand) = self.governor.demand(&self.policy, &view) else { return };
+            if self.ledger.free().count() == 0 && !self.free_for_origin(now, demand) {
+                return;
+            }
             let Core { origin, ledger, assign, picker, outputs, .. } = self;
             match origin.start(now, demand, ledger, assign, picker, outputs) {
                 Some(bytes) => self.governor.spend(bytes),
@@ -343,6 +346,14 @@ impl Core {
             }
             self.note_fetching();
         }
+    }
+
+    /// At the end all that is missing is asked of peers. Where the origin should help, it takes over what would come last.
+    fn free_for_origin(&mut self, now: u64, demand: Demand) -> bool {
+        let Core { origin, ledger, assign, outputs, .. } = self;
+        demand.choice == Choice::Rarest
+            && origin.has_room(demand.choice)
+            && assign.take_back_last(now, ledger, origin.expected_us(ledger.mean_bytes()), outputs)
     }
 
     /// Neighbours need to know only while no tracker spreads first copies.

@@ -17,7 +17,7 @@ pub const SLOTS_MIN: u32 = 2;
 /// Most chunks handed out at the same time.
 pub const SLOTS_MAX: u32 = 32;
 /// Time of upload beyond the round trip that the slots should cover.
-pub const SLOT_COVER_US: u64 = 30_000;
+pub const SLOT_COVER_US: u64 = 100_000;
 /// Time between two looks at stalls, the line and late requests.
 pub const TICK_US: u64 = 100_000;
 /// Least time between two announcements of what is held.
@@ -73,7 +73,7 @@ pub const ORIGIN_FLIGHT_MAX: u64 = 16 << 20;
 /// Most positions remembered as corrupted by peers.
 pub const CORRUPT_MAX: usize = 1024;
 /// How much longer a peer waits for each thousandth of the release that it is ahead of the slowest that waits.
-pub const AHEAD_US: u64 = 5_000;
+pub const AHEAD_US: u64 = 25_000;
 /// How much longer a request waits for each time that its chunk was handed out, so that the swarm has all of it soon.
 pub const GIVEN_US: u64 = 500_000;
 /// Most that a request waits longer for both; below [`STALL_US`], or peers ahead of the others would call the origin.

@@ -106,6 +106,17 @@ impl Origin {
         cover.clamp(least, ORIGIN_FLIGHT_MAX)
     }
 
+    /// Time in which the origin would bring `bytes` more, as far as is known.
+    pub(crate) fn expected_us(&self, bytes: u64) -> u64 {
+        let rate = self.rate.bytes_s().unwrap_or(0).max(1);
+        (self.flight_bytes + bytes).saturating_mul(1_000_000) / rate
+    }
+
+    /// Whether so little is in flight that another fetch should start.
+    pub(crate) fn has_room(&self, choice: Choice) -> bool {
+        self.flight_bytes < self.flight_wanted(choice)
+    }
+
     /// Whether another fetch may start now at all.
     pub(crate) fn has_slot(&self, now: u64) -> bool {
         now >= self.rest_until && self.fetches.len() < FETCHES_MAX
@@ -121,7 +132,7 @@ impl Origin {
         picker: &mut Picker,
         outputs: &mut VecDeque<Output>,
     ) -> Option<u64> {
-        if self.flight_bytes >= self.flight_wanted(demand.choice) {
+        if !self.has_room(demand.choice) {
             return None;
         }
         let bytes_max = match demand.choice {

@@ -192,10 +192,12 @@ impl Upload {
         waiting().map(rank).min().map(|(_, link)| link)
     }
 
-    /// Chunks under way that keep the uplink busy, and not many more: what is beyond it only fills the line's buffer.
+    /// Chunks under way that keep the uplink busy, and not many more: what is beyond it only fills the line's buffer. Of
+    /// each, half is still to go on average; and its place is free again a round trip after its last byte has left.
     fn slots(&self, chunk_bytes: u64, rtt_us: u64) -> u32 {
         let flight = self.rate.bytes_s().unwrap_or(0).saturating_mul(SLOT_COVER_US + rtt_us) / 1_000_000;
-        ((flight / chunk_bytes) as u32).saturating_add(SLOTS_MIN).min(SLOTS_MAX)
+        let count = flight / (chunk_bytes / 2).max(1);
+        u32::try_from(count).unwrap_or(SLOTS_MAX).saturating_add(SLOTS_MIN).min(SLOTS_MAX)
     }
 
     /// A token bucket of a quarter of a second. A chunk may go ahead of its tokens, which the next ones wait for.

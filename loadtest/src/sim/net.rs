@@ -30,7 +30,8 @@ pub(super) enum Purpose {
 /// Something that the nodes must hear of.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Note {
-    /// The sender's last byte is in the uplink's queue.
+    /// The sender is done: with a fetch when the last byte is in its uplink's queue, which is all that HTTP knows; with
+    /// a chunk when it hears that the last byte came.
     Sent { purpose: Purpose, payload_bytes: u64 },
     /// Bytes came in.
     Came { purpose: Purpose, payload_bytes: u32, is_last: bool },
@@ -233,14 +234,14 @@ impl Net {
         let up_us = connection.map_or(0, |c| self.hosts[c.from as usize].up.time_us(wire_bytes));
         let there_us = self.hosts[host as usize].down.carry(now_us.saturating_sub(up_us), wire_bytes);
         if there_us <= now_us {
-            self.delivered(id, payload_bytes);
+            self.delivered(queue, id, payload_bytes);
         } else {
             queue.push(there_us, Event::Delivered { transfer: id, payload_bytes });
         }
     }
 
     /// A quantum is there.
-    pub(super) fn delivered(&mut self, id: TransferId, payload_bytes: u32) {
+    pub(super) fn delivered(&mut self, queue: &mut Queue, id: TransferId, payload_bytes: u32) {
         if self.live(id).is_none() {
             return;
         }
@@ -248,9 +249,21 @@ impl Net {
         transfer.uncome_bytes -= u64::from(payload_bytes);
         let (purpose, is_last) = (transfer.purpose, transfer.uncome_bytes == 0);
         if is_last {
-            self.free(id);
+            if matches!(purpose, Purpose::Chunk { .. }) {
+                let back_us = self.connections[transfer.connection as usize].one_way_us;
+                queue.push(queue.now_us() + back_us, Event::Acknowledged { transfer: id });
+            } else {
+                self.free(id);
+            }
         }
         self.notes.push_back(Note::Came { purpose, payload_bytes, is_last });
+    }
+
+    /// The sender of a chunk hears that all of it came.
+    pub(super) fn acknowledged(&mut self, id: TransferId) {
+        let Some(&Transfer { purpose, payload_bytes, .. }) = self.live(id) else { return };
+        self.free(id);
+        self.notes.push_back(Note::Sent { purpose, payload_bytes });
     }
 
     fn live(&self, id: TransferId) -> Option<&Transfer> {
@@ -318,7 +331,7 @@ impl Net {
         queue.push(at_us, Event::AtLine { transfer: id, host: to, payload_bytes: payload_bytes as u32 });
         if transfer.unsent_bytes > 0 {
             self.hosts[from].ready.push_back(id);
-        } else {
+        } else if !matches!(transfer.purpose, Purpose::Chunk { .. }) {
             let note = Note::Sent { purpose: transfer.purpose, payload_bytes: transfer.payload_bytes };
             self.notes.push_back(note);
         }

@@ -36,6 +36,8 @@ pub(super) enum Event {
     AtLine { transfer: TransferId, host: u32, payload_bytes: u32 },
     /// A quantum is there.
     Delivered { transfer: TransferId, payload_bytes: u32 },
+    /// A chunk's sender hears that it came.
+    Acknowledged { transfer: TransferId },
     /// Time to note how things stand.
     Sample,
 }

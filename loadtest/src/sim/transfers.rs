@@ -117,7 +117,7 @@ impl World<'_> {
         }
     }
 
-    /// The last byte of a transfer is in its sender's queue.
+    /// A sender is done with a transfer.
     pub(super) fn sent(&mut self, purpose: Purpose, payload_bytes: u64) {
         match purpose {
             Purpose::Manifest { .. } => {}

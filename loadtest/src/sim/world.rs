@@ -97,7 +97,10 @@ impl World<'_> {
             Event::AtLine { transfer, host, payload_bytes } => {
                 self.net.at_line(&mut self.queue, transfer, host, payload_bytes);
             }
-            Event::Delivered { transfer, payload_bytes } => self.net.delivered(transfer, payload_bytes),
+            Event::Delivered { transfer, payload_bytes } => {
+                self.net.delivered(&mut self.queue, transfer, payload_bytes);
+            }
+            Event::Acknowledged { transfer } => self.net.acknowledged(transfer),
             Event::Sample => self.sample_event(),
         }
     }
@@ -208,7 +211,9 @@ fn word_of(event: Event) -> u64 {
         Event::LinkUp { node, link } | Event::LinkDead { node, link } => word(4, node, link),
         Event::MessageAtLine { message } | Event::Message { message } => word(5, message, 0),
         Event::Pump { host } | Event::Unblock { host } => word(6, host, 0),
-        Event::Resume { transfer } => word(7, transfer.slot, transfer.serial),
+        Event::Resume { transfer } | Event::Acknowledged { transfer } => {
+            word(7, transfer.slot, transfer.serial)
+        }
         Event::AtLine { transfer, payload_bytes, .. } | Event::Delivered { transfer, payload_bytes } => {
             word(8, transfer.slot, payload_bytes)
         }
