@@ -25,6 +25,9 @@ const SEND_WINDOW_BYTES: u64 = 8 << 20;
 const STREAMS_MAX: u32 = LINK_REQUESTS_MAX as u32 + 1;
 /// Largest UDP payload probed for: Ethernet less IPv4 and UDP heads. Over IPv6 the probes end at 1452.
 const MTU_MAX: u16 = 1472;
+/// Bytes under way on a new link before the first acknowledgement: 32 packets, as Google's QUIC has it, not the 10 of RFC
+/// 9002. A chunk is 100 of them, and a link may be asked for no more than a few.
+const FIRST_WINDOW_BYTES: u64 = 32 * MTU_MAX as u64;
 /// Packets after which a peer must acknowledge. Home uplinks are narrow, and each acknowledgement takes from one.
 const ACK_PACKETS: u32 = 10;
 /// Longest wait of a peer with an acknowledgement.
@@ -71,8 +74,16 @@ pub(super) fn connection(settings: QuicSettings) -> Arc<TransportConfig> {
         .initial_rtt(INITIAL_RTT)
         .enable_segmentation_offload(settings.segmentation_offload);
     match settings.congestion {
-        Congestion::Cubic => config.congestion_controller_factory(Arc::new(CubicConfig::default())),
-        Congestion::Bbr => config.congestion_controller_factory(Arc::new(BbrConfig::default())),
+        Congestion::Cubic => {
+            let mut cubic = CubicConfig::default();
+            cubic.initial_window(FIRST_WINDOW_BYTES);
+            config.congestion_controller_factory(Arc::new(cubic))
+        }
+        Congestion::Bbr => {
+            let mut bbr = BbrConfig::default();
+            bbr.initial_window(FIRST_WINDOW_BYTES);
+            config.congestion_controller_factory(Arc::new(bbr))
+        }
     };
     Arc::new(config)
 }
