@@ -13,11 +13,12 @@ mod tracker;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use freshet_protocol::PackIndex;
 use freshet_swarm::{Core, CoreConfig, FetchId, LinkId, Policy};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,8 @@ pub(crate) use progress::JobReport;
 const RUN_EVENTS_MAX: usize = 32;
 /// Chunks being read back from disk for peers.
 const READ_EVENTS_MAX: usize = 64;
+/// Chunks read and hashed at a time; more would push each other out of the processor's caches before they are sent.
+const READERS_MAX: usize = 2;
 /// Memory for verified chunks that peers may ask for, in bytes.
 const HOT_BYTES_MAX: u64 = 64 << 20;
 
@@ -84,6 +87,7 @@ pub(crate) struct Job {
     run_events: mpsc::Receiver<RunEvent>,
     fetches: BTreeMap<FetchId, AbortHandle>,
     origin_watch: OriginWatch,
+    readers: Arc<Semaphore>,
     read_backs: mpsc::Receiver<ReadBack>,
     read_back: mpsc::Sender<ReadBack>,
     phase: Phase,
@@ -119,7 +123,7 @@ impl Job {
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
         let JobConfig { files, local, installed, origin, index, network, documents, policy, .. } = config;
         let JobConfig { seed_for, give_up_after, events, stop, .. } = config;
-        let release = std::sync::Arc::clone(&files.release);
+        let release = Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
             .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
         let (run_sender, run_events) = mpsc::channel(RUN_EVENTS_MAX);
@@ -140,7 +144,8 @@ impl Job {
         Ok(Self {
             core,
             started: Instant::now(),
-            content: Content::new(files, HOT_BYTES_MAX, writers, local.held),
+            // Who hands nothing out has no use for them.
+            content: Content::new(files, if policy.sharing { HOT_BYTES_MAX } else { 0 }, writers, local.held),
             store_events,
             network,
             documents,
@@ -150,6 +155,7 @@ impl Job {
             run_events,
             fetches: BTreeMap::new(),
             origin_watch: OriginWatch::new(give_up_after),
+            readers: Arc::new(Semaphore::new(READERS_MAX)),
             read_backs,
             read_back,
             phase: Phase::Fetching,

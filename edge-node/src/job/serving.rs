@@ -1,6 +1,7 @@
 //! Hands chunks to peers, from memory or from disk, where they are hashed before a byte of them is sent.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use freshet_protocol::{RefuseReason, Request, VerifiedChunk};
@@ -39,11 +40,13 @@ impl Job {
             return self.hand_over(link, request, bytes);
         }
         let files = self.content.files.clone();
-        let done = self.read_back.clone();
-        tokio::task::spawn_blocking(move || {
-            let result = files.read(position);
+        let (readers, done) = (Arc::clone(&self.readers), self.read_back.clone());
+        tokio::spawn(async move {
+            let _reader = readers.acquire_owned().await.expect("it is never closed");
+            let read = tokio::task::spawn_blocking(move || files.read(position));
+            let result = read.await.expect("reading does not panic");
             // The job may be over.
-            let _ = done.blocking_send(ReadBack::Chunk { link, request, position, result });
+            let _ = done.send(ReadBack::Chunk { link, request, position, result }).await;
         });
     }
 

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use freshet_protocol::VerifiedChunk;
@@ -14,7 +13,8 @@ use crate::store::access::ChunkFiles;
 use crate::store::positions::Positions;
 use crate::store::record::write_atomic;
 
-/// Threads that write; two keep a disk busy while one of them waits.
+/// Threads that write; two keep a disk busy while one of them waits. Each file has its own thread, since systems let one
+/// at a time write to a file.
 const WRITER_THREADS: usize = 2;
 /// Most chunks that wait to be written.
 pub(crate) const WRITES_WAITING_MAX: usize = 256;
@@ -41,10 +41,11 @@ struct Checkpoint {
     files: Vec<usize>,
 }
 
-/// The threads' queue. Dropping it ends them once all is written; [`Writers::finish`] waits for that.
+/// The threads' queues. Dropping them ends the threads once all is written; [`Writers::finish`] waits for that.
 #[derive(Debug)]
 pub(crate) struct Writers {
-    writes: SyncSender<Write>,
+    files: ChunkFiles,
+    writes: Vec<SyncSender<Write>>,
     checkpoints: SyncSender<Checkpoint>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -67,20 +68,21 @@ impl Writers {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn start(files: &ChunkFiles) -> io::Result<(Self, mpsc::Receiver<StoreEvent>)> {
-        let (writes, waiting) = sync_channel::<Write>(WRITES_WAITING_MAX);
         let (checkpoints, asked) = sync_channel::<Checkpoint>(1);
         let (events, reports) = mpsc::channel(WRITES_WAITING_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
-        let mut threads = Vec::new();
+        let (mut writes, mut threads) = (Vec::new(), Vec::new());
         for _ in 0..WRITER_THREADS {
-            let (files, waiting, events) = (files.clone(), Arc::clone(&waiting), events.clone());
+            // Wide enough for all that may wait, since all may be for one file.
+            let (queue, waiting) = sync_channel::<Write>(WRITES_WAITING_MAX);
+            let (files, events) = (files.clone(), events.clone());
             let run = move || write_all(&files, &waiting, &events);
             threads.push(std::thread::Builder::new().name("freshet-write".to_owned()).spawn(run)?);
+            writes.push(queue);
         }
-        let files = files.clone();
-        let run = move || checkpoint_all(&files, &asked, &events);
+        let to_sync = files.clone();
+        let run = move || checkpoint_all(&to_sync, &asked, &events);
         threads.push(std::thread::Builder::new().name("freshet-sync".to_owned()).spawn(run)?);
-        Ok((Self { writes, checkpoints, threads }, reports))
+        Ok((Self { files: files.clone(), writes, checkpoints, threads }, reports))
     }
 
     /// Queues a chunk for all of `positions`.
@@ -88,7 +90,8 @@ impl Writers {
     /// # Panics
     /// When more than [`WRITES_WAITING_MAX`] wait: the caller counts those that it has not heard of yet.
     pub(crate) fn write(&self, chunk: VerifiedChunk, positions: Vec<u32>) {
-        match self.writes.try_send(Write { chunk, positions }) {
+        let file = positions.first().map_or(0, |&position| self.files.release.place(position).0);
+        match self.writes[file % WRITER_THREADS].try_send(Write { chunk, positions }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => panic!("the caller keeps within the queue's bound"),
             // The threads ended by a panic of their own, which `finish` passes on.
@@ -114,11 +117,9 @@ impl Writers {
     }
 }
 
-fn write_all(files: &ChunkFiles, waiting: &Mutex<Receiver<Write>>, events: &mpsc::Sender<StoreEvent>) {
+fn write_all(files: &ChunkFiles, waiting: &Receiver<Write>, events: &mpsc::Sender<StoreEvent>) {
     let mut open = OpenFiles { files, list: VecDeque::new() };
-    loop {
-        let next = waiting.lock().expect("no thread panics while it waits").recv();
-        let Ok(Write { chunk, positions }) = next else { return };
+    while let Ok(Write { chunk, positions }) = waiting.recv() {
         let result = positions.iter().try_for_each(|&position| open.write(position, &chunk));
         if events.blocking_send(StoreEvent::Written { chunk, positions, result }).is_err() {
             return;
