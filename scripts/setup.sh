@@ -23,6 +23,7 @@ if [ "${1:-all}" = all ]; then
     need ip iproute2
     need tc iproute2
     need curl curl
+    need ping iputils-ping
     need chrt util-linux
     # Debian 12's own Node.js is older than the SDK's test runner allows, so it is not installed from there.
     if ! command -v npm >/dev/null 2>&1 || ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then

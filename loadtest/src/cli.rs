@@ -159,8 +159,13 @@ fn write_json(path: &Path, report: &Report) -> anyhow::Result<()> {
 }
 
 /// Processor time of this thread so far, in seconds, where the system tells it.
+#[cfg(target_os = "linux")]
 pub(crate) fn cpu_s() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let nanoseconds: u64 = text.split(' ').next()?.parse().ok()?;
-    Some(nanoseconds as f64 / 1e9)
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Some(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_s() -> Option<f64> {
+    None
 }
