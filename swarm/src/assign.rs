@@ -75,6 +75,12 @@ impl Assign {
             .map_or(0, |link| u64::from(link.has.count()) * 1000 / u64::from(link.has.len().max(1)))
     }
 
+    /// Mean of how far the peers are, in thousandths of the release; none without links.
+    pub(crate) fn mean_progress(&self) -> Option<i64> {
+        let sum: u64 = self.links.keys().map(|&link| self.progress_of(link)).sum();
+        (sum as i64).checked_div(self.links.len() as i64)
+    }
+
     /// Longest round trip of all links, microseconds.
     pub(crate) fn rtt_us_max(&self) -> u64 {
         self.links.values().map(Link::rtt_us).max().unwrap_or(0)

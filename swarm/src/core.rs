@@ -330,6 +330,7 @@ impl Core {
                 has_useful_link: self.assign.has_useful_link(now),
                 has_requests: self.assign.has_requests(),
                 has_lease: self.origin.has_lease(),
+                ahead_permille: self.assign.mean_progress().map(|mean| self.progress() - mean),
                 got_bytes: self.ledger.job_bytes - self.ledger.missing_bytes,
                 origin_bytes_s: self.origin.bytes_s(),
             };
@@ -346,6 +347,11 @@ impl Core {
             }
             self.note_fetching();
         }
+    }
+
+    /// How far this peer is, in thousandths of the release.
+    fn progress(&self) -> i64 {
+        i64::from(self.ledger.held().count()) * 1000 / i64::from(self.ledger.len().max(1))
     }
 
     /// At the end all that is missing is asked of peers. Where the origin should help, it takes over what would come last.

@@ -4,7 +4,7 @@
 //! only first copies; below it, or when nothing moves, the origin helps at once. At `speed` the origin is one more source
 //! throughout, within the share that its operator allows each job.
 
-use crate::limits::{LONELY_US, STALL_US, TRACKER_WAIT_US};
+use crate::limits::{LONELY_US, SHARE_EVEN_PERMILLE, STALL_US, TRACKER_WAIT_US};
 use crate::output::OriginReason;
 use crate::policy::{Goal, Policy};
 
@@ -52,6 +52,8 @@ pub(crate) struct View {
     pub(crate) has_requests: bool,
     /// Whether granted positions are left.
     pub(crate) has_lease: bool,
+    /// How far this peer is ahead of its neighbours' mean, in thousandths of the release; none without neighbours.
+    pub(crate) ahead_permille: Option<i64>,
     /// Bytes fetched and verified since the start.
     pub(crate) got_bytes: u64,
     /// Rate of this job's own origin fetches, bytes a second.
@@ -130,7 +132,7 @@ impl Governor {
             let reason = if view.has_useful_link { OriginReason::SlowPeers } else { OriginReason::NoPeers };
             return demand(Choice::Rarest, reason);
         }
-        if policy.goal == Goal::Speed && self.has_share(now) {
+        if policy.goal == Goal::Speed && self.has_share(view) {
             let reason = if view.has_useful_link { OriginReason::Policy } else { OriginReason::NoPeers };
             return demand(Choice::Rarest, reason);
         }
@@ -174,14 +176,21 @@ impl Governor {
         self.budget_bytes_s.map(|budget| budget / u64::from(self.active_jobs))
     }
 
-    /// Whether the job's share of the origin has anything left; a quarter of a second may be saved up.
-    fn has_share(&mut self, now: u64) -> bool {
+    /// Whether the job's share of the origin has anything left; a quarter of a second may be saved up. Who is behind its
+    /// neighbours gets up to twice its share of the budget and who is ahead leaves that to others, so that all end
+    /// together: the crowd is done when its last member is.
+    fn has_share(&mut self, view: &View) -> bool {
         let Some(share) = self.share_bytes_s() else { return true };
-        let earned = share.saturating_mul(now - self.share_us) / 1_000_000;
+        let behind = -view.ahead_permille.unwrap_or(0);
+        let weight = (SHARE_EVEN_PERMILLE + behind).clamp(0, 2 * SHARE_EVEN_PERMILLE) as u64;
+        let share = share.saturating_mul(weight) / SHARE_EVEN_PERMILLE as u64;
+        let earned = share.saturating_mul(view.now - self.share_us) / 1_000_000;
         if earned > 0 {
             let most = i64::try_from(share / 4).unwrap_or(i64::MAX);
             self.share_tokens = self.share_tokens.saturating_add_unsigned(earned).min(most);
-            self.share_us = now;
+            self.share_us = view.now;
+        } else if weight == 0 {
+            self.share_us = view.now;
         }
         self.share_tokens > 0
     }
