@@ -29,6 +29,9 @@ struct PeerRequest {
 #[derive(Debug)]
 pub(crate) struct Assign {
     links: BTreeMap<LinkId, Link>,
+    /// Whether any link may be.
+    is_dirty: bool,
+    rtt_us_max: u64,
     requests: BTreeMap<RequestId, PeerRequest>,
     next_request: u64,
     duplicate_bytes: u64,
@@ -36,7 +39,14 @@ pub(crate) struct Assign {
 
 impl Assign {
     pub(crate) fn new() -> Self {
-        Self { links: BTreeMap::new(), requests: BTreeMap::new(), next_request: 0, duplicate_bytes: 0 }
+        Self {
+            links: BTreeMap::new(),
+            is_dirty: false,
+            rtt_us_max: 0,
+            requests: BTreeMap::new(),
+            next_request: 0,
+            duplicate_bytes: 0,
+        }
     }
 
     /// Whether the link could be taken.
@@ -52,11 +62,13 @@ impl Assign {
             return false;
         }
         self.links.insert(link, Link::new(len, locality, rtt_us, now));
+        self.rtt_us_max = self.rtt_us_max.max(rtt_us);
         true
     }
 
     pub(crate) fn link_down(&mut self, ledger: &mut Ledger, link: LinkId) {
         let Some(gone) = self.links.remove(&link) else { return };
+        self.rtt_us_max = self.links.values().map(Link::rtt_us).max().unwrap_or(0);
         gone.has.iter().for_each(|chunk| ledger.remove_holder(chunk));
         let lost: Vec<RequestId> = self.requests_on(link).collect();
         for request in lost {
@@ -83,7 +95,7 @@ impl Assign {
 
     /// Longest round trip of all links, microseconds.
     pub(crate) fn rtt_us_max(&self) -> u64 {
-        self.links.values().map(Link::rtt_us).max().unwrap_or(0)
+        self.rtt_us_max
     }
 
     /// Whether any link could be asked, now or soon.
@@ -102,6 +114,7 @@ impl Assign {
 
     pub(crate) fn have(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
         let Some(link) = self.links.get_mut(&link) else { return };
+        self.is_dirty = true;
         for chunk in within(&link.has, ranges) {
             if link.has.insert(chunk) {
                 ledger.add_holder(chunk);
@@ -142,6 +155,7 @@ impl Assign {
         end: RequestEnd,
     ) -> Option<(LinkId, ChunkIndex)> {
         let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.remove(&request)?;
+        self.is_dirty = true;
         let link = self.links.get_mut(&link_id).expect("requests end with their link");
         let whole = ledger.bytes(chunk);
         match end {
@@ -223,6 +237,9 @@ impl Assign {
         picker: &mut Picker,
         outputs: &mut VecDeque<Output>,
     ) {
+        if !self.is_dirty {
+            return;
+        }
         let mut order: Vec<(Locality, u64, LinkId)> = self
             .links
             .iter()
@@ -244,6 +261,7 @@ impl Assign {
                 true
             });
         }
+        self.is_dirty = self.links.values().any(|link| link.is_dirty);
     }
 
     /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick.
@@ -265,6 +283,7 @@ impl Assign {
             let requests: Vec<RequestId> = self.requests_on(link).collect();
             self.cancel(ledger, &requests, outputs);
             self.links.get_mut(&link).expect("it was just found").let_down(now);
+            self.is_dirty = true;
         }
         if ledger.free().count() == 0 {
             self.double_late(now, ledger, origin, outputs);
@@ -352,6 +371,7 @@ impl Assign {
     }
 
     fn cancel(&mut self, ledger: &mut Ledger, requests: &[RequestId], outputs: &mut VecDeque<Output>) {
+        self.is_dirty = true;
         for &request in requests {
             if let Some(link) = self.drop_request(ledger, request) {
                 self.links.get_mut(&link).expect("requests end with their link").ended(None);
@@ -371,6 +391,7 @@ impl Assign {
     pub(crate) fn give_up(&mut self, ledger: &mut Ledger, chunk: ChunkIndex) {
         ledger.give_up(chunk);
         if ledger.state(chunk) == State::Free {
+            self.is_dirty = true;
             for link in self.links.values_mut().filter(|link| link.has.contains(chunk)) {
                 link.is_dirty = true;
             }

@@ -14,7 +14,7 @@ use crate::limits::{CORRUPT_MAX, TICK_US};
 use crate::origin::Origin;
 use crate::output::{DropReason, OriginReason, Output};
 use crate::pick::Picker;
-use crate::policy::Policy;
+use crate::policy::{Goal, Policy};
 use crate::shard_ask::ShardAsk;
 use crate::upload::Upload;
 
@@ -117,8 +117,8 @@ impl Core {
             }
             Input::RequestEnded { request, end } => self.request_ended(now, request, end),
             Input::OriginProgress { fetch, bytes } => {
-                self.governor.origin_progress(now);
-                self.origin.progress(now, fetch, bytes);
+                let reason = self.origin.progress(now, fetch, bytes);
+                self.origin_moved(now, reason);
             }
             Input::OriginChunk { fetch, chunk, verified } => self.origin_chunk(now, fetch, chunk, verified),
             Input::OriginEnded { fetch, end } => self.origin_ended(now, fetch, end),
@@ -249,7 +249,7 @@ impl Core {
     fn origin_chunk(&mut self, now: u64, fetch: FetchId, chunk: ChunkIndex, verified: bool) {
         let Some(reason) = self.origin.delivered(now, &self.ledger, fetch, chunk) else { return };
         if verified {
-            self.governor.origin_progress(now);
+            self.origin_moved(now, Some(reason));
             self.origin.succeeded();
             let reason = if self.corrupt.contains(&chunk) { OriginReason::CorruptPeers } else { reason };
             self.hold(chunk, Source::Origin(reason));
@@ -257,6 +257,14 @@ impl Core {
             self.ledger.waste_corrupt(u64::from(self.ledger.bytes(chunk)));
             self.origin.failed(now, None);
             self.assign.give_up(&mut self.ledger, chunk);
+        }
+    }
+
+    /// Bytes came in from the origin; why they were fetched, where that is known.
+    fn origin_moved(&mut self, now: u64, reason: Option<OriginReason>) {
+        match reason {
+            Some(reason) => self.governor.origin_progress(now, reason, self.origin.bytes_s()),
+            None => self.governor.progress(now),
         }
     }
 
@@ -330,9 +338,8 @@ impl Core {
                 has_useful_link: self.assign.has_useful_link(now),
                 has_requests: self.assign.has_requests(),
                 has_lease: self.origin.has_lease(),
-                ahead_permille: self.assign.mean_progress().map(|mean| self.progress() - mean),
+                ahead_permille: self.ahead_permille(),
                 got_bytes: self.ledger.job_bytes - self.ledger.missing_bytes,
-                origin_bytes_s: self.origin.bytes_s(),
             };
             let Some(demand) = self.governor.demand(&self.policy, &view) else { return };
             if self.ledger.free().count() == 0 && !self.free_for_origin(now, demand) {
@@ -349,9 +356,13 @@ impl Core {
         }
     }
 
-    /// How far this peer is, in thousandths of the release.
-    fn progress(&self) -> i64 {
-        i64::from(self.ledger.held().count()) * 1000 / i64::from(self.ledger.len().max(1))
+    /// How far this peer is ahead of its neighbours' mean, in thousandths of the release; asked for at `speed` alone.
+    fn ahead_permille(&self) -> Option<i64> {
+        if self.policy.goal != Goal::Speed {
+            return None;
+        }
+        let own = i64::from(self.ledger.held().count()) * 1000 / i64::from(self.ledger.len().max(1));
+        self.assign.mean_progress().map(|mean| own - mean)
     }
 
     /// At the end all that is missing is asked of peers. Where the origin should help, it takes over what would come last.

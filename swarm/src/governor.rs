@@ -56,8 +56,6 @@ pub(crate) struct View {
     pub(crate) ahead_permille: Option<i64>,
     /// Bytes fetched and verified since the start.
     pub(crate) got_bytes: u64,
-    /// Rate of this job's own origin fetches, bytes a second.
-    pub(crate) origin_bytes_s: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -67,8 +65,9 @@ pub(crate) struct Governor {
     /// Last time that a peer could be asked.
     company_us: u64,
     active_jobs: u32,
-    /// Number of jobs when the origin last gave something: its rate was measured among so many.
-    measured_jobs: u32,
+    /// The origin's rate when it last gave what all jobs get from it, in bytes a second, and the number of jobs then. What
+    /// it gives to those below the line says nothing: the others leave it to them.
+    measured: Option<(u64, u32)>,
     budget_bytes_s: Option<u64>,
     /// Bytes that this job may still take beyond first copies, under its share of the budget.
     share_tokens: i64,
@@ -82,7 +81,7 @@ impl Governor {
             progress_us: now,
             company_us: now,
             active_jobs: 1,
-            measured_jobs: 1,
+            measured: None,
             budget_bytes_s: None,
             share_tokens: 0,
             share_us: now,
@@ -100,10 +99,12 @@ impl Governor {
         self.progress_us = now;
     }
 
-    /// Bytes came in from the origin.
-    pub(crate) fn origin_progress(&mut self, now: u64) {
+    /// Bytes came in from the origin, which were fetched for `reason`; its rate now.
+    pub(crate) fn origin_progress(&mut self, now: u64, reason: OriginReason, bytes_s: Option<u64>) {
         self.progress(now);
-        self.measured_jobs = self.active_jobs;
+        if reason != OriginReason::SlowPeers {
+            self.measured = bytes_s.map(|rate| (rate, self.active_jobs)).or(self.measured);
+        }
     }
 
     /// The origin is asked for `bytes`.
@@ -159,9 +160,9 @@ impl Governor {
         let elapsed_us = view.now.saturating_sub(self.started_us + STALL_US);
         let share = self.share_bytes_s().unwrap_or(u64::MAX);
         // What was measured when few jobs shared the origin is not what HTTP alone would give among many.
-        let measured = view
-            .origin_bytes_s
-            .map(|rate| rate.saturating_mul(u64::from(self.measured_jobs)) / u64::from(self.active_jobs));
+        let measured = self
+            .measured
+            .map(|(rate, jobs)| rate.saturating_mul(u64::from(jobs)) / u64::from(self.active_jobs));
         let reference = measured.unwrap_or(policy.reference_bytes_s_floor).min(share);
         let slack_permille = match policy.goal {
             Goal::Speed => 1000,

@@ -162,12 +162,13 @@ impl Origin {
         Some(bytes)
     }
 
-    pub(crate) fn progress(&mut self, now: u64, fetch: FetchId, bytes: u32) {
-        if let Some(fetch) = self.fetches.get_mut(&fetch) {
-            fetch.partial_bytes += u64::from(bytes);
-            fetch.last_bytes_us = now;
-            self.rate.add(now, u64::from(bytes));
-        }
+    /// Bytes of a fetch came in; why it runs, unless it is not known.
+    pub(crate) fn progress(&mut self, now: u64, fetch: FetchId, bytes: u32) -> Option<OriginReason> {
+        let fetch = self.fetches.get_mut(&fetch)?;
+        fetch.partial_bytes += u64::from(bytes);
+        fetch.last_bytes_us = now;
+        self.rate.add(now, u64::from(bytes));
+        Some(fetch.reason)
     }
 
     /// A chunk of a fetch came in; why it was fetched, unless it was not asked for.
