@@ -1,6 +1,8 @@
-//! Which link is asked for what, and when a request is given up or doubled.
+//! Which link is asked for what; `late` decides when a request is given up, moved or doubled.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod late;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use freshet_protocol::Locality;
@@ -8,11 +10,8 @@ use freshet_protocol::Locality;
 use crate::bits::Bits;
 use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::ledger::{Ledger, State};
-use crate::limits::{
-    BUSY_US, DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, LINKS_MAX, TRICKLE_FACTOR, TRICKLE_US_MIN,
-};
+use crate::limits::{BUSY_US, LINKS_MAX};
 use crate::link::Link;
-use crate::origin::Origin;
 use crate::output::Output;
 use crate::pick::Picker;
 
@@ -82,15 +81,12 @@ impl Assign {
 
     /// How far a peer is, in thousandths of the release.
     pub(crate) fn progress_of(&self, link: LinkId) -> u64 {
-        self.links
-            .get(&link)
-            .map_or(0, |link| u64::from(link.has.count()) * 1000 / u64::from(link.has.len().max(1)))
+        self.links.get(&link).map_or(0, |link| link.has.permille())
     }
 
     /// Mean of how far the peers are, in thousandths of the release; none without links.
-    pub(crate) fn mean_progress(&self) -> Option<i64> {
-        let sum: u64 = self.links.keys().map(|&link| self.progress_of(link)).sum();
-        (sum as i64).checked_div(self.links.len() as i64)
+    pub(crate) fn mean_progress(&self) -> Option<u64> {
+        self.links.values().map(|link| link.has.permille()).sum::<u64>().checked_div(self.links.len() as u64)
     }
 
     /// Longest round trip of all links, microseconds.
@@ -202,27 +198,6 @@ impl Assign {
         self.cancel(ledger, &others, outputs);
     }
 
-    /// Makes room for the origin where everything missing is asked for: takes back what was asked for last, has not
-    /// begun to come, and would come later than the origin brings it, in `origin_us`. Whether there was such a request.
-    pub(crate) fn take_back_last(
-        &mut self,
-        now: u64,
-        ledger: &mut Ledger,
-        origin_us: u64,
-        outputs: &mut VecDeque<Output>,
-    ) -> bool {
-        let is_later = |request: &PeerRequest| {
-            let expected_us = self.links[&request.link].expected_us();
-            now - request.asked_us + origin_us < expected_us
-        };
-        let last = self.requests.iter().rev().find(|(_, request)| {
-            request.received == 0 && ledger.state(request.chunk) == State::Asked(1) && is_later(request)
-        });
-        let Some((&id, _)) = last else { return false };
-        self.cancel(ledger, &[id], outputs);
-        true
-    }
-
     /// Takes back everything.
     pub(crate) fn take_back_all(&mut self, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
         let all: Vec<RequestId> = self.requests.keys().copied().collect();
@@ -262,96 +237,6 @@ impl Assign {
             });
         }
         self.is_dirty = self.links.values().any(|link| link.is_dirty);
-    }
-
-    /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick.
-    pub(crate) fn look_after(
-        &mut self,
-        now: u64,
-        ledger: &mut Ledger,
-        origin: &Origin,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        let mut failing: BTreeSet<LinkId> =
-            self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(&id, _)| id).collect();
-        let patience_us = self.patience_us();
-        let trickling = self.requests.values().filter(|request| {
-            now - request.asked_us >= patience_us && request.received < ledger.bytes(request.chunk) / 2
-        });
-        failing.extend(trickling.map(|request| request.link));
-        for link in failing {
-            let requests: Vec<RequestId> = self.requests_on(link).collect();
-            self.cancel(ledger, &requests, outputs);
-            self.links.get_mut(&link).expect("it was just found").let_down(now);
-            self.is_dirty = true;
-        }
-        if ledger.free().count() == 0 {
-            self.double_late(now, ledger, origin, outputs);
-        }
-    }
-
-    /// How long a request may take before its link counts as trickling: many times what the median link needs.
-    fn patience_us(&self) -> u64 {
-        let mut services: Vec<u64> = self.links.values().filter_map(Link::service_us).collect();
-        services.sort_unstable();
-        let median = services.get(services.len() / 2).copied().unwrap_or(0);
-        (median * TRICKLE_FACTOR).max(TRICKLE_US_MIN)
-    }
-
-    /// End game: an idle link is asked for what another link, or the origin, will bring much later than this one would.
-    fn double_late(
-        &mut self,
-        now: u64,
-        ledger: &mut Ledger,
-        origin: &Origin,
-        outputs: &mut VecDeque<Output>,
-    ) {
-        let chunk_bytes = ledger.mean_bytes();
-        let idle: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.outstanding == 0 && link.has_room(now, chunk_bytes))
-            .map(|(&id, _)| id)
-            .collect();
-        for id in idle {
-            let link = &self.links[&id];
-            if let Some((waiting, chunk)) = self.waiting_elsewhere(now, id, ledger) {
-                self.cancel(ledger, &[waiting], outputs);
-                self.ask(now, ledger, id, chunk, outputs);
-                continue;
-            }
-            let late_us = LATE_US_MIN.max(link.expected_us() * LATE_FACTOR);
-            let late = self.requests.values().find(|request| {
-                now - request.asked_us >= late_us
-                    && link.has.contains(request.chunk)
-                    && ledger.state(request.chunk) == State::Asked(1)
-            });
-            let late = late.map(|request| request.chunk);
-            let late =
-                late.or_else(|| origin.latest_of(ledger, &link.has, link.expected_us().max(LATE_US_MIN)));
-            let Some(chunk) = late else { continue };
-            let bytes = u64::from(ledger.bytes(chunk));
-            if self.duplicate_bytes + bytes > ledger.job_bytes * DUPLICATES_PERMILLE / 1000 {
-                return;
-            }
-            self.duplicate_bytes += bytes;
-            self.ask(now, ledger, id, chunk, outputs);
-        }
-    }
-
-    /// A request that waits for its turn at another link, where an idle link would be done much sooner.
-    fn waiting_elsewhere(&self, now: u64, idle: LinkId, ledger: &Ledger) -> Option<(RequestId, ChunkIndex)> {
-        let link = &self.links[&idle];
-        let waits = |request: &PeerRequest| {
-            let other = &self.links[&request.link];
-            let left_us = other.expected_us().saturating_sub(now - request.asked_us);
-            request.received == 0
-                && left_us > link.expected_us()
-                && link.has.contains(request.chunk)
-                && ledger.state(request.chunk) == State::Asked(1)
-        };
-        let last = self.requests.iter().rev().find(|(_, request)| waits(request));
-        last.map(|(&id, request)| (id, request.chunk))
     }
 
     fn ask(

@@ -23,6 +23,11 @@ impl Bits {
         self.count
     }
 
+    /// How much of its length the set holds, in thousandths.
+    pub(crate) fn permille(&self) -> u64 {
+        u64::from(self.count) * 1000 / u64::from(self.len.max(1))
+    }
+
     pub(crate) fn words(&self) -> &[u64] {
         &self.words
     }

@@ -361,8 +361,7 @@ impl Core {
         if self.policy.goal != Goal::Speed {
             return None;
         }
-        let own = i64::from(self.ledger.held().count()) * 1000 / i64::from(self.ledger.len().max(1));
-        self.assign.mean_progress().map(|mean| own - mean)
+        self.assign.mean_progress().map(|mean| self.ledger.held().permille() as i64 - mean as i64)
     }
 
     /// At the end all that is missing is asked of peers. Where the origin should help, it takes over what would come last.
@@ -370,7 +369,7 @@ impl Core {
         let Core { origin, ledger, assign, outputs, .. } = self;
         demand.choice == Choice::Rarest
             && origin.has_room(demand.choice)
-            && assign.take_back_last(now, ledger, origin.expected_us(ledger.mean_bytes()), outputs)
+            && assign.take_back_last(now, ledger, origin.next_us(ledger.mean_bytes()), outputs)
     }
 
     /// Neighbours need to know only while no tracker spreads first copies.

@@ -106,10 +106,14 @@ impl Origin {
         cover.clamp(least, ORIGIN_FLIGHT_MAX)
     }
 
-    /// Time in which the origin would bring `bytes` more, as far as is known.
-    pub(crate) fn expected_us(&self, bytes: u64) -> u64 {
-        let rate = self.rate.bytes_s().unwrap_or(0).max(1);
-        (self.flight_bytes + bytes).saturating_mul(1_000_000) / rate
+    /// Time in which the origin would bring `bytes` more than what is in flight, as far as is known.
+    pub(crate) fn next_us(&self, bytes: u64) -> u64 {
+        self.time_us(self.flight_bytes + bytes)
+    }
+
+    /// Time in which the origin brings so many bytes at its rate; very long while that is not known.
+    fn time_us(&self, bytes: u64) -> u64 {
+        bytes.saturating_mul(1_000_000) / self.rate.bytes_s().unwrap_or(0).max(1)
     }
 
     /// Whether so little is in flight that another fetch should start.
@@ -247,8 +251,6 @@ impl Origin {
 
     /// The position under way that the origin will bring last, of those that a link could bring in half the time.
     pub(crate) fn latest_of(&self, ledger: &Ledger, has: &Bits, link_us: u64) -> Option<ChunkIndex> {
-        let rate = self.rate.bytes_s().unwrap_or(0).max(1);
-        let expected_us = |flight_bytes: u64| flight_bytes.saturating_mul(1_000_000) / rate;
         let fits = |&chunk: &ChunkIndex| has.contains(chunk) && ledger.state(chunk) == State::Asked(1);
         let latest = |fetch: &Fetch| fetch.pending.iter().rev().find(|&chunk| fits(chunk)).copied();
         self.fetches
@@ -256,7 +258,7 @@ impl Origin {
             .filter(|fetch| {
                 let bytes: u64 = fetch.pending.iter().map(|&chunk| u64::from(ledger.bytes(chunk))).sum();
                 let share = bytes.saturating_mul(self.fetches.len() as u64);
-                expected_us(share.saturating_sub(fetch.partial_bytes)) > link_us * LATE_FACTOR
+                self.time_us(share.saturating_sub(fetch.partial_bytes)) > link_us * LATE_FACTOR
             })
             .find_map(latest)
     }
