@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use freshet_protocol::PackIndex;
 use freshet_swarm::{Core, CoreConfig, FetchId, LinkId, Policy};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
@@ -30,7 +29,7 @@ use crate::job::peers::{OwnRelease, Peers};
 use crate::job::serving::ReadBack;
 use crate::network::{Documents, Network};
 use crate::node::GetError;
-use crate::origin::{Origin, RunEvent, Runs};
+use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
 use crate::store::{ChunkFiles, Installed, Local, StoreEvent, Writers};
 
 pub(crate) use progress::JobReport;
@@ -59,8 +58,8 @@ pub(crate) struct JobConfig {
     pub(crate) local: Local,
     pub(crate) installed: Option<Installed>,
     pub(crate) origin: Origin,
-    /// Where the chunks lie at the origin, if that is known already.
-    pub(crate) index: Option<PackIndex>,
+    /// Where the chunks of the first page lie at the origin, if that was asked already.
+    pub(crate) index: Option<EarlyIndex>,
     /// Peers and tracker; none for plain HTTP.
     pub(crate) network: Option<Network>,
     pub(crate) documents: Documents,

@@ -42,11 +42,13 @@ impl Job {
         let files = self.content.files.clone();
         let (readers, done) = (Arc::clone(&self.readers), self.read_back.clone());
         tokio::spawn(async move {
-            let _reader = readers.acquire_owned().await.expect("it is never closed");
-            let read = tokio::task::spawn_blocking(move || files.read(position));
-            let result = read.await.expect("reading does not panic");
-            // The job may be over.
-            let _ = done.send(ReadBack::Chunk { link, request, position, result }).await;
+            let reader = readers.acquire_owned().await.expect("it is never closed");
+            tokio::task::spawn_blocking(move || {
+                let result = files.read(position);
+                drop(reader);
+                // The job may be over.
+                let _ = done.blocking_send(ReadBack::Chunk { link, request, position, result });
+            });
         });
     }
 

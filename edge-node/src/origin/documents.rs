@@ -45,7 +45,7 @@ impl Origin {
     }
 
     /// Where the chunks of a page lie in packs. Unsigned: a wrong one makes chunks fail their hash.
-    pub(crate) async fn index(
+    pub(super) async fn index(
         &self,
         content: &ContentName,
         page: &PageRef,

@@ -2,12 +2,24 @@
 
 use std::sync::Arc;
 
-use freshet_protocol::{PackIndex, Place};
+use freshet_protocol::{ContentName, PackIndex, PageRef, Place};
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
 use crate::origin::client::Origin;
 use crate::origin::error::OriginError;
 use crate::release::Release;
+
+/// An index on its way before any run needs it. Nobody waits for it but the first run.
+pub(crate) type EarlyIndex = JoinHandle<Result<PackIndex, OriginError>>;
+
+impl Origin {
+    /// Begins to fetch the index of a page.
+    pub(crate) fn early_index(&self, content: &ContentName, page: &PageRef) -> EarlyIndex {
+        let (origin, content, page) = (self.clone(), content.clone(), page.clone());
+        tokio::spawn(async move { origin.index(&content, &page).await })
+    }
+}
 
 /// The indexes of one release.
 #[derive(Debug)]
@@ -20,15 +32,16 @@ pub(super) struct Indexes {
 #[derive(Debug, Default)]
 struct Cached {
     index: Option<Arc<PackIndex>>,
+    early: Option<EarlyIndex>,
     was_refreshed: bool,
 }
 
 impl Indexes {
-    /// `first` is the index of the first page, if it is known.
-    pub(super) fn new(release: &Arc<Release>, first: Option<PackIndex>) -> Self {
-        let known = std::iter::once(first.map(Arc::new)).chain(std::iter::repeat(None));
-        let cached = |(_, index)| Mutex::new(Cached { index, was_refreshed: false });
-        let pages = release.root.pages.iter().zip(known).map(cached).collect();
+    /// `first` is the index of the first page, if it is on its way.
+    pub(super) fn new(release: &Arc<Release>, first: Option<EarlyIndex>) -> Self {
+        let early = std::iter::once(first).chain(std::iter::repeat_with(|| None));
+        let cached = |(_, early)| Mutex::new(Cached { early, ..Cached::default() });
+        let pages = release.root.pages.iter().zip(early).map(cached).collect();
         Self { release: Arc::clone(release), pages }
     }
 
@@ -40,8 +53,15 @@ impl Indexes {
             Some(index) => Arc::clone(index),
             None => {
                 let root = &self.release.root;
-                let index = Arc::new(origin.index(&root.content, &root.pages[page]).await?);
-                Arc::clone(cached.index.insert(index))
+                let early = match cached.early.take() {
+                    Some(early) => early.await.ok().and_then(Result::ok),
+                    None => None,
+                };
+                let index = match early {
+                    Some(index) => index,
+                    None => origin.index(&root.content, &root.pages[page]).await?,
+                };
+                Arc::clone(cached.index.insert(Arc::new(index)))
             }
         };
         Ok(index.places[(position - first) as usize])

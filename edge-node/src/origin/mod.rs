@@ -9,4 +9,5 @@ mod slices;
 
 pub(crate) use client::{Origin, OriginConfig};
 pub(crate) use error::{OriginError, OriginFault};
+pub(crate) use index::EarlyIndex;
 pub(crate) use run::{RunEvent, Runs};

@@ -4,14 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use freshet_protocol::{PackIndex, VerifiedChunk, origin_path};
+use freshet_protocol::{VerifiedChunk, origin_path};
 use freshet_swarm::FetchId;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::origin::client::Origin;
 use crate::origin::error::{OriginError, OriginFault};
-use crate::origin::index::Indexes;
+use crate::origin::index::{EarlyIndex, Indexes};
 use crate::origin::slices::{Cutter, join, plain};
 use crate::release::Release;
 
@@ -40,11 +40,11 @@ pub(crate) struct Runs {
 
 impl Runs {
     /// Runs of `release`; all report to `events`, which holds them back when it is full. `index` is that of the first
-    /// page, if it is known.
+    /// page, if it is on its way.
     pub(crate) fn new(
         origin: Origin,
         release: Arc<Release>,
-        index: Option<PackIndex>,
+        index: Option<EarlyIndex>,
         events: mpsc::Sender<RunEvent>,
     ) -> Self {
         let indexes = Arc::new(Indexes::new(&release, index));

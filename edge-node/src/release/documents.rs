@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::origin_path::Target;
-use freshet_protocol::{ContentName, Name, PackIndex, Page, PageRef, Pointer, Root, RootId};
+use freshet_protocol::{ContentName, Name, Page, PageRef, Pointer, Root, RootId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::origin::{Origin, OriginError};
+use crate::origin::{EarlyIndex, Origin, OriginError};
 use crate::release::map::{Release, ReleaseError};
 use crate::release::trust::{Trust, TrustError};
 use crate::store::{Layout, write_atomic};
@@ -42,12 +42,12 @@ pub(crate) struct Located {
     pub(crate) note: Option<String>,
 }
 
-/// A release, and with it where its chunks lie at the origin if that is known.
+/// A release, and with it where its chunks lie at the origin, if that was asked already.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) release: Release,
-    /// Of a release with one page, since every job needs it.
-    pub(crate) index: Option<PackIndex>,
+    /// Of a release whose only page was not here yet: every job on it is going to need it.
+    pub(crate) index: Option<EarlyIndex>,
 }
 
 /// Finds which release `target` names, from the origin; where that cannot be reached, from what the folder remembers.
@@ -103,15 +103,12 @@ pub(crate) async fn fetch(
     id: RootId,
 ) -> Result<Fetched, DocumentError> {
     let root = get_root(origin, trust, layout, content, id).await?;
-    let index = async {
-        match root.pages.as_slice() {
-            // A job that cannot have it now asks again when it needs it.
-            [page] => origin.index(content, page).await.ok(),
-            _ => None,
-        }
+    let index = match root.pages.as_slice() {
+        [page] if cached_page(layout, page).is_none() => Some(origin.early_index(content, page)),
+        _ => None,
     };
-    let (pages, index) = tokio::join!(get_pages(origin, layout, &root), index);
-    Ok(Fetched { release: Release::build(id, root.clone(), &pages?)?, index })
+    let pages = get_pages(origin, layout, &root).await?;
+    Ok(Fetched { release: Release::build(id, root, &pages)?, index })
 }
 
 /// The content that a target belongs to.
