@@ -29,7 +29,7 @@ pub(super) struct Path {
 impl Connection {
     pub(super) fn new(path: Path, one_way_us: u64) -> Self {
         let Path { from, to, overhead, bytes_s_max } = path;
-        let window_bytes = wire::WINDOW_BYTES_FIRST;
+        let window_bytes = overhead.first_window_bytes();
         Self { from, to, one_way_us, overhead, window_bytes, next_at_us: 0, bytes_s_max }
     }
 
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn windows_double_each_round_trip_and_caps_hold() {
         let check = |one_way_us, bytes_s_max, wire_bytes: u64, expected_us: std::ops::Range<u64>| {
-            let path = Path { from: 0, to: 1, overhead: Overhead::Quic, bytes_s_max };
+            let path = Path { from: 0, to: 1, overhead: Overhead::Tcp, bytes_s_max };
             let mut connection = Connection::new(path, one_way_us);
             let mut now_us = 0;
             for _ in 0..wire_bytes / 1000 {

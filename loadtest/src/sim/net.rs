@@ -5,8 +5,8 @@
 //! in the same queue. A quantum then travels half a round trip and passes the receiver's downlink, first come first
 //! served. A sender pauses a transfer while the receiver's downlink has a queue longer than the buffer and one round
 //! trip: an ideal congestion control, which neither overfills a receiver nor leaves it idle. A connection starts slowly
-//! (its rate doubles each round trip from ten packets on). A lost packet costs its bytes again and a round trip of delay,
-//! not rate, as with BBR.
+//! (its rate doubles each round trip from its first window on). A lost packet costs its bytes again and a round trip of
+//! delay, not rate, as with BBR.
 
 use std::collections::VecDeque;
 

@@ -6,8 +6,6 @@ use freshet_protocol::{ClientMessage, ServerMessage, varint_len};
 
 use crate::random::Random;
 
-/// Window that a connection starts with: ten packets (RFC 9002 7.2, RFC 6928).
-pub(super) const WINDOW_BYTES_FIRST: u64 = 14_720;
 /// Window from which on a connection is no longer held back.
 pub(super) const WINDOW_BYTES_OPEN: u64 = 4 << 20;
 /// Bytes of one packet, for counting losses.
@@ -42,6 +40,14 @@ pub(super) enum Overhead {
 }
 
 impl Overhead {
+    /// Window that a connection starts with: 32 packets as nodes set it for QUIC, 10 for TCP (RFC 6928).
+    pub(super) fn first_window_bytes(self) -> u64 {
+        match self {
+            Self::Quic => 32 * 1472,
+            Self::Tcp => 10 * 1472,
+        }
+    }
+
     /// Bytes on the wire for `payload_bytes`.
     pub(super) fn wire_bytes(self, payload_bytes: u64) -> u64 {
         let payload_permille = match self {
