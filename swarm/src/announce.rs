@@ -18,6 +18,11 @@ impl Announce {
         self.pending.push(chunk);
     }
 
+    /// A position is not held any more: who was not told of it shall not be.
+    pub(crate) fn lost(&mut self, chunk: ChunkIndex) {
+        self.pending.retain(|&pending| pending != chunk);
+    }
+
     pub(crate) fn fetching_changed(&mut self) {
         self.is_fetching_stale = true;
     }

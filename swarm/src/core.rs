@@ -130,6 +130,7 @@ impl Core {
             }
             Input::Lost { chunk } => {
                 if self.ledger.lose(chunk) {
+                    self.announce.lost(chunk);
                     self.outputs.push_back(Output::SendWithdraw { ranges: vec![chunk..chunk + 1] });
                 }
             }
