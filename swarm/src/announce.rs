@@ -23,6 +23,11 @@ impl Announce {
         self.pending.retain(|&pending| pending != chunk);
     }
 
+    /// Positions held that peers were not told of yet.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.pending.len() as u32
+    }
+
     pub(crate) fn fetching_changed(&mut self) {
         self.is_fetching_stale = true;
     }

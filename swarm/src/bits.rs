@@ -25,7 +25,12 @@ impl Bits {
 
     /// How much of its length the set holds, in thousandths.
     pub(crate) fn permille(&self) -> u64 {
-        u64::from(self.count) * 1000 / u64::from(self.len.max(1))
+        self.permille_of(self.count)
+    }
+
+    /// How much of the length `count` would be, in thousandths.
+    pub(crate) fn permille_of(&self, count: u32) -> u64 {
+        u64::from(count) * 1000 / u64::from(self.len.max(1))
     }
 
     pub(crate) fn words(&self) -> &[u64] {

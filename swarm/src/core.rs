@@ -362,7 +362,10 @@ impl Core {
         if self.policy.goal != Goal::Speed {
             return None;
         }
-        self.assign.mean_progress().map(|mean| self.ledger.held().permille() as i64 - mean as i64)
+        let held = self.ledger.held();
+        // What peers told is a little old, so what they were told is compared with it.
+        let told = held.permille_of(held.count() - self.announce.waiting());
+        self.assign.mean_progress().map(|mean| told as i64 - mean as i64)
     }
 
     /// At the end all that is missing is asked of peers. Where the origin should help, it takes over what would come last.

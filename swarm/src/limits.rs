@@ -79,4 +79,4 @@ pub const GIVEN_US: u64 = 500_000;
 /// Most that a request waits longer for both; below [`STALL_US`], or peers ahead of the others would call the origin.
 pub const HANDICAP_US_MAX: u64 = 1_900_000;
 /// Who is ahead of its neighbours by so many thousandths of the release leaves the origin to others.
-pub const SHARE_EVEN_PERMILLE: i64 = 20;
+pub const SHARE_EVEN_PERMILLE: i64 = 50;
