@@ -10,6 +10,7 @@ use quinn::congestion::{BbrConfig, CubicConfig};
 use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::connection_ids::ConnectionIds;
 use crate::transport::{Congestion, QuicSettings};
 
 /// Socket buffers asked for, in bytes; systems cap them. The kernel's default overflows at bursts of a few
@@ -29,7 +30,7 @@ const MTU_MAX: u16 = 1472;
 /// 9002. A chunk is 100 of them, and a link may be asked for no more than a few.
 const FIRST_WINDOW_BYTES: u64 = 32 * MTU_MAX as u64;
 /// Packets after which a peer must acknowledge. Home uplinks are narrow, and each acknowledgement takes from one.
-const ACK_PACKETS: u32 = 10;
+const ACK_PACKETS: u32 = 20;
 /// Longest wait of a peer with an acknowledgement.
 const ACK_DELAY: Duration = Duration::from_millis(20);
 /// Keeps NAT mappings open, of which the shortest live about 30 s.
@@ -44,12 +45,12 @@ pub(super) const INCOMING_MAX: usize = 256;
 /// Bytes that a connection may send before it is looked at.
 pub(super) const INCOMING_BYTES_MAX: u64 = 64 << 10;
 
-/// Settings of the socket. Connection ids keep quinn's form: 8 bytes, hashed with a key of the endpoint, so that
-/// strangers' datagrams are dropped at sight.
+/// Settings of the socket.
 pub(super) fn endpoint() -> EndpointConfig {
     let mut config = EndpointConfig::default();
     // STUN shares the socket and is told from QUIC by this bit.
     config.grease_quic_bit(false);
+    config.cid_generator(|| Box::<ConnectionIds>::default());
     config
 }
 
