@@ -113,6 +113,10 @@ pub(crate) struct ServeArguments {
     /// How long a connection may make no progress before it is closed.
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) idle_timeout: Duration,
+    /// Rate of this origin's line in Mbit/s (1 to 10000000). Content is then sent a little slower than the line carries
+    /// it, so that its queue stays short and newcomers get their first documents at once, however many are served.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) line_mbit: Option<u64>,
 }
 
 #[derive(Debug, Args)]

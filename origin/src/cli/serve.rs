@@ -10,6 +10,7 @@ use super::arguments::ServeArguments;
 use super::ready::write_json;
 use super::{Failure, print_json};
 
+const MBIT_BYTES_S: u64 = 125_000;
 /// How often the report file is written.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
@@ -18,6 +19,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let options = ServeOptions {
         connections_max: arguments.connections_max as usize,
         idle_timeout: arguments.idle_timeout,
+        line_bytes_s: arguments.line_mbit.map(|mbit| mbit * MBIT_BYTES_S),
         ..ServeOptions::new(store, arguments.listen)
     };
     // Before the address is told, so that who reads it may stop the program at once.

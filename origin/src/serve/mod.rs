@@ -5,6 +5,7 @@ mod counters;
 mod files;
 mod listen;
 mod media_type;
+mod pace;
 mod range;
 mod refusal;
 mod respond;
@@ -23,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower_http::cors::{Any, CorsLayer};
 
@@ -32,6 +34,7 @@ use crate::store::Store;
 use counters::{Kind, Tally};
 use files::Files;
 use listen::Listening;
+use pace::Pacer;
 use refusal::Refusal;
 use respond::Sending;
 
@@ -64,12 +67,20 @@ pub struct ServeOptions {
     pub connections_max: usize,
     /// A connection without progress for this long is closed, at the latest after twice as long. Default 30 s.
     pub idle_timeout: Duration,
+    /// Rate of the line, in bytes a second: content then stays a little below it. Default none.
+    pub line_bytes_s: Option<u64>,
 }
 
 impl ServeOptions {
     /// Options with the defaults.
     pub fn new(store: Store, listen: SocketAddr) -> Self {
-        Self { store, listen, connections_max: 2048, idle_timeout: Duration::from_secs(30) }
+        Self {
+            store,
+            listen,
+            connections_max: 2048,
+            idle_timeout: Duration::from_secs(30),
+            line_bytes_s: None,
+        }
     }
 }
 
@@ -113,7 +124,7 @@ impl Serving {
 /// # Errors
 /// [`ServeError::Listen`] when the address is taken or not this machine's.
 pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
-    let ServeOptions { store, listen, connections_max, idle_timeout } = options;
+    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s } = options;
     let fail = |source| ServeError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fail)?;
     let address = listener.local_addr().map_err(fail)?;
@@ -123,6 +134,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
         files: Arc::new(Files::new(store)),
         tally: tally.clone(),
         places: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        pacer: line_bytes_s.map(|rate| Arc::new(Pacer::new(Instant::now(), rate))),
     };
     let router = Router::new().fallback(answer).layer(cors()).with_state(Arc::new(service));
     let listening = Listening {
@@ -141,6 +153,7 @@ struct Service {
     files: Arc<Files>,
     tally: Arc<Tally>,
     places: Arc<Semaphore>,
+    pacer: Option<Arc<Pacer>>,
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
@@ -163,7 +176,8 @@ impl Service {
         self.tally.request(target.as_ref().map_or(Kind::Other, content::kind));
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let content = content::find(&self.files, target?).await?;
-        let sending = Sending { tally: self.tally.clone(), place };
+        let pacer = self.pacer.clone().filter(|_| matches!(content.kind, Kind::Pack | Kind::File));
+        let sending = Sending { tally: self.tally.clone(), place, pacer };
         respond::respond(content, &request.method, &request.headers, sending)
     }
 
@@ -205,7 +219,7 @@ mod tests {
     async fn no_more_requests_at_once_than_allowed() {
         let store = Store::of_objects(Arc::new(object_store::memory::InMemory::new()));
         let (files, tally) = (Arc::new(Files::new(store)), Arc::new(Tally::default()));
-        let service = Arc::new(Service { files, tally, places: Arc::new(Semaphore::new(1)) });
+        let service = Arc::new(Service { files, tally, places: Arc::new(Semaphore::new(1)), pacer: None });
         let ask = async || {
             let request = Request::get("/game/demo/keys").body(axum::body::Body::empty()).expect("request");
             answer(State(service.clone()), request).await

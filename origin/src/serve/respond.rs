@@ -13,9 +13,11 @@ use freshet_protocol::Hash;
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
 
 use super::content::Content;
 use super::counters::Tally;
+use super::pace::{Pace, Pacer};
 use super::range;
 use super::refusal::Refusal;
 use crate::release::ReadError;
@@ -25,6 +27,8 @@ pub(super) struct Sending {
     pub(super) tally: Arc<Tally>,
     /// A place among the requests answered at once, held until the body has ended.
     pub(super) place: OwnedSemaphorePermit,
+    /// Tells when each piece may leave, where the line's rate is known.
+    pub(super) pacer: Option<Arc<Pacer>>,
 }
 
 pub(super) fn respond(
@@ -96,7 +100,7 @@ fn finish(content: Content, status: StatusCode, shape: Shape, method: &Method, s
     };
     put(headers, header::CONTENT_LENGTH, bytes.to_string());
     if method != Method::HEAD {
-        *response.body_mut() = counted(body, content.kind, sending);
+        *response.body_mut() = counted(body, content.kind, bytes, sending);
     }
     response
 }
@@ -109,15 +113,27 @@ fn put(headers: &mut HeaderMap, name: header::HeaderName, value: String) {
 fn counted(
     body: BoxStream<'static, Result<Bytes, ReadError>>,
     kind: super::counters::Kind,
+    length: u64,
     sending: Sending,
 ) -> Body {
-    let Sending { tally, place } = sending;
+    let Sending { tally, place, pacer } = sending;
+    let mut pace = pacer.map(|pacer| Pace::new(pacer, length));
+    let paced = body.and_then(move |bytes| {
+        let turn = pace.as_mut().map(|pace| pace.turn(Instant::now(), bytes.len()));
+        async move {
+            if let Some(turn) = turn.flatten() {
+                sleep_until(turn).await;
+            }
+            Ok(bytes)
+        }
+    });
     Body::from_stream(
-        body.inspect_ok(move |bytes| {
-            let _held = &place;
-            tally.body(kind, bytes.len());
-        })
-        .inspect_err(|error| tracing::error!(%error, "answer cut short")),
+        paced
+            .inspect_ok(move |bytes| {
+                let _held = &place;
+                tally.body(kind, bytes.len());
+            })
+            .inspect_err(|error| tracing::error!(%error, "answer cut short")),
     )
 }
 

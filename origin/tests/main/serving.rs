@@ -1,7 +1,7 @@
 //! What the server answers, byte for byte.
 
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use freshet_origin::{ServeOptions, Serving, serve};
 use freshet_protocol::{Hash, Root, RootId};
@@ -300,6 +300,28 @@ async fn idle_and_stalled_connections_are_closed_and_give_their_place_back() {
     assert_eq!(counters.connections, 3);
     assert!(counters.file.body_bytes < 60_000_000, "the stalled answer was cut");
     drop((stalled, idle));
+}
+
+#[tokio::test]
+async fn documents_pass_a_line_that_is_full_of_content() {
+    let fixture = Fixture::new();
+    fixture.write("data", &noise(1, 300_000));
+    fixture.publish("1.0").await.expect("published");
+    let options = ServeOptions {
+        line_bytes_s: Some(100_000),
+        ..ServeOptions::new(fixture.store(), "127.0.0.1:0".parse().expect("address"))
+    };
+    let serving = serve(options).await.expect("served");
+    let start = Instant::now();
+    let file =
+        http().get(format!("{}game/demo/files/1.0/data", serving.url())).send().await.expect("answered");
+    let whole = tokio::spawn(file.bytes());
+    let keys = http().get(format!("{}game/demo/keys", serving.url())).send().await.expect("answered");
+    assert_eq!(keys.status(), StatusCode::OK);
+    assert!(!whole.is_finished(), "the content is still on its way");
+    assert_eq!(whole.await.expect("read").expect("whole").len(), 300_000);
+    // All but the first lot waited for the line: a chunk may be a lot.
+    assert!(start.elapsed() >= Duration::from_secs(1), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
