@@ -104,7 +104,7 @@ impl Stage {
         let tracker_url = tracker.map(|ready| ready.url.as_str());
         let published = publish(&programs, &folder, &source, tracker_url).await?;
 
-        let command = origin_command(&programs, &network, &folder)?;
+        let command = origin_command(plan, &programs, &network, &folder)?;
         let origin = Process::start(command, folder.join("origin.log"), Who::Origin, sender.clone())?;
         let ready: OriginReady = ready(&folder, (ORIGIN, Who::Origin), &origin, &mut events).await?;
         let url = format!("http://{}/{CONTENT}/channels/live#key={key}", ready.address);
@@ -144,12 +144,15 @@ fn tracker_command(plan: &Plan, programs: &Programs, network: &Network, folder: 
     Ok(command)
 }
 
-fn origin_command(programs: &Programs, network: &Network, folder: &Path) -> Result<Command> {
+fn origin_command(plan: &Plan, programs: &Programs, network: &Network, folder: &Path) -> Result<Command> {
     let mut command = network.command(ORIGIN, &programs.origin)?;
     command.arg("serve").arg("--store").arg(folder.join("store"));
     command.arg("--listen").arg(network.listen(ORIGIN)?.to_string());
     command.arg("--ready-file").arg(ready_file(folder, ORIGIN));
     command.arg("--report-file").arg(folder.join(ORIGIN_REPORT));
+    if let Network::Lab(_) = network {
+        command.arg("--line-mbit").arg(plan.origin.up_mbit.round().max(1.0).to_string());
+    }
     Ok(command)
 }
 
