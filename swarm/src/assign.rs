@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use freshet_protocol::Locality;
 
-use crate::bits::Bits;
 use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{BUSY_US, LINKS_MAX};
@@ -111,7 +110,7 @@ impl Assign {
     pub(crate) fn have(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
         let Some(link) = self.links.get_mut(&link) else { return };
         self.is_dirty = true;
-        for chunk in within(&link.has, ranges) {
+        for chunk in within(link.has.len(), ranges) {
             if link.has.insert(chunk) {
                 ledger.add_holder(chunk);
                 link.is_dirty = true;
@@ -121,7 +120,7 @@ impl Assign {
 
     pub(crate) fn withdraw(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
         let Some(link) = self.links.get_mut(&link) else { return };
-        for chunk in within(&link.has, ranges) {
+        for chunk in within(link.has.len(), ranges) {
             if link.has.remove(chunk) {
                 ledger.remove_holder(chunk);
             }
@@ -289,9 +288,6 @@ impl Assign {
 }
 
 /// The positions of `ranges` that exist.
-fn within(has: &Bits, ranges: &[Range<u32>]) -> impl Iterator<Item = u32> + use<> {
-    let len = has.len();
-    let ranges: Vec<Range<u32>> =
-        ranges.iter().map(|range| range.start.min(len)..range.end.min(len)).collect();
-    ranges.into_iter().flatten()
+fn within(len: u32, ranges: &[Range<u32>]) -> impl Iterator<Item = u32> {
+    ranges.iter().flat_map(move |range| range.start.min(len)..range.end.min(len))
 }

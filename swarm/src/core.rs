@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 use freshet_protocol::Locality;
 
@@ -22,8 +23,8 @@ use crate::upload::Upload;
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoreConfig {
-    /// Size of the chunk at each position, in bytes.
-    pub chunk_bytes: Vec<u32>,
+    /// Size of the chunk at each position, in bytes. Many cores of one release may share it.
+    pub chunk_bytes: Arc<[u32]>,
     /// Positions that this job wants; others are neither fetched nor asked for (parts not chosen, second places of a
     /// chunk). Ascending, disjoint.
     pub wanted: Vec<Range<ChunkIndex>>,

@@ -1,6 +1,7 @@
 //! The ledger: each chunk in exactly one state, each byte counted once.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use freshet_protocol::ShardMap;
 
@@ -32,7 +33,7 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     states: Vec<State>,
-    bytes: Vec<u32>,
+    bytes: Arc<[u32]>,
     free: Bits,
     held: Bits,
     /// How many links hold each position.
@@ -51,7 +52,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(bytes: Vec<u32>, wanted: &[Range<u32>], held: &[Range<u32>]) -> Self {
+    pub(crate) fn new(bytes: Arc<[u32]>, wanted: &[Range<u32>], held: &[Range<u32>]) -> Self {
         let len = bytes.len() as u32;
         let shards = ShardMap::new(len);
         let total: u64 = bytes.iter().map(|&bytes| u64::from(bytes)).sum();
@@ -232,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_chunk_walks_through_its_states() {
-        let mut ledger = Ledger::new(vec![10; 8], &[0..6], &[5..6, 7..8]);
+        let mut ledger = Ledger::new([10; 8].into(), &[0..6], &[5..6, 7..8]);
         assert_eq!((ledger.missing_chunks, ledger.missing_bytes, ledger.job_bytes), (5, 50, 50));
         assert_eq!(
             (ledger.state(6), ledger.state(7), ledger.state(9)),

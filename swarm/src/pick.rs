@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn rarest_of_what_the_link_holds() {
-        let mut ledger = Ledger::new(vec![1; 300], &[0..300], &[]);
+        let mut ledger = Ledger::new([1; 300].into(), &[0..300], &[]);
         let mut link = Link::new(300, Locality::Any, 0, 0);
         let mut picker = Picker::new(1);
         assert_eq!(picker.pick(&ledger, &link), None);
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_pick_is_bounded_and_still_reaches_all() {
         let len = PICK_WORDS_MAX * 64 * 4;
-        let ledger = Ledger::new(vec![1; len as usize], &[0..len], &[]);
+        let ledger = Ledger::new(vec![1; len as usize].into(), &[0..len], &[]);
         let mut link = Link::new(len, Locality::Any, 0, 0);
         link.has.insert(len - 1);
         let mut picker = Picker::new(1);

@@ -45,7 +45,7 @@ impl World<'_> {
         }
         place.stage = Stage::Running;
         let config = CoreConfig {
-            chunk_bytes: self.chunk_bytes.to_vec(),
+            chunk_bytes: self.chunk_bytes.clone(),
             wanted: std::iter::once(0..chunks).collect(),
             held: place.held.is_full().then_some(0..chunks).into_iter().collect(),
             policy: self.plan.policy(&self.plan.groups[place.group as usize]),

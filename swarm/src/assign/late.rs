@@ -21,11 +21,15 @@ impl Assign {
     ) {
         let mut failing: BTreeSet<LinkId> =
             self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(&id, _)| id).collect();
-        let patience_us = self.patience_us();
-        let trickling = self.requests.values().filter(|request| {
+        let is_slow = |request: &PeerRequest, patience_us: u64| {
             now - request.asked_us >= patience_us && request.received < ledger.bytes(request.chunk) / 2
-        });
-        failing.extend(trickling.map(|request| request.link));
+        };
+        // What the links need is looked up only where somebody waited for the least that counts.
+        if self.requests.values().any(|request| is_slow(request, TRICKLE_US_MIN)) {
+            let patience_us = self.patience_us();
+            let trickling = self.requests.values().filter(|request| is_slow(request, patience_us));
+            failing.extend(trickling.map(|request| request.link));
+        }
         for link in failing {
             let requests: Vec<RequestId> = self.requests_on(link).collect();
             self.cancel(ledger, &requests, outputs);

@@ -24,7 +24,7 @@ pub(crate) const CHUNK_BYTES: u32 = 100_000;
 
 pub(crate) fn config(chunks: u32, seed: u32) -> CoreConfig {
     CoreConfig {
-        chunk_bytes: vec![CHUNK_BYTES; chunks as usize],
+        chunk_bytes: vec![CHUNK_BYTES; chunks as usize].into(),
         wanted: vec![0..chunks],
         held: Vec::new(),
         policy: Policy { sharing: true, goal: Goal::Offload, ..Policy::default() },

@@ -113,7 +113,7 @@ struct Peers {
 impl Peers {
     fn new() -> Self {
         let config = CoreConfig {
-            chunk_bytes: vec![CHUNK_BYTES; CHUNKS as usize],
+            chunk_bytes: vec![CHUNK_BYTES; CHUNKS as usize].into(),
             wanted: vec![0..CHUNKS],
             held: Vec::new(),
             policy: Policy { sharing: true, goal: Goal::Offload, ..Policy::default() },
