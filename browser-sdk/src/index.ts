@@ -81,6 +81,17 @@ export {
   type KeyDocument,
   type Role,
 } from "./protocol/key_document.ts";
+/** Entries of streams. */
+export {
+  contradicts,
+  openSegment,
+  pieceBytes,
+  SegmentError,
+  type SegmentCode,
+  type SegmentEntry,
+  type SegmentKind,
+  type SegmentPlace,
+} from "./protocol/segment.ts";
 /** Where chunks lie in the origin's packs. */
 export { decodePackIndex, parsePackId, type PackId, type PackIndex, type Place } from "./protocol/pack_index.ts";
 

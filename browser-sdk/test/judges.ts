@@ -14,12 +14,13 @@ import {
   tenantOf,
 } from "../src/protocol/id.ts";
 import { keyId, parsePublicKey, publicKeyBytes, SigningKey, verify, type PublicKey } from "../src/protocol/key.ts";
-import { keysFor, openKeyDocument } from "../src/protocol/key_document.ts";
+import { keysFor, openKeyDocument, type Role } from "../src/protocol/key_document.ts";
 import { decodePage, encodePage, openPage } from "../src/protocol/manifest/page.ts";
 import { openRoot, openRootAs, type PageRef } from "../src/protocol/manifest/root.ts";
 import { decodePackIndex, parsePackId, type PackIndex } from "../src/protocol/pack_index.ts";
 import { checkLinkTarget, folded, parentsOf, parsePath } from "../src/protocol/path.ts";
 import { checkCurrent, openPointer } from "../src/protocol/pointer.ts";
+import { openSegment } from "../src/protocol/segment.ts";
 import { ShardMap } from "../src/protocol/shard.ts";
 import { checkTicket, openTicket, proofMessage, type Side } from "../src/protocol/ticket.ts";
 import {
@@ -68,8 +69,9 @@ export const JUDGES: Readonly<Record<string, Judge>> = {
   key_document: async (bytes, test) => {
     const [tenant] = trusted(test);
     const document = await openKeyDocument(bytes, tenant as PublicKey);
-    const keys = (role: "pointer" | "root" | "tracker") => keysFor(document, role, given(test, "now"));
-    return { fields: { document, pointer: keys("pointer"), root: keys("root"), tracker: keys("tracker") } };
+    const keys = (role: Exclude<Role, "unknown">) => keysFor(document, role, given(test, "now"));
+    const [pointer, root, tracker, stream] = (["pointer", "root", "tracker", "stream"] as const).map(keys);
+    return { fields: { document, pointer, root, tracker, stream } };
   },
   ticket: async (bytes, test) => {
     const ticket = await openTicket(bytes, given<string[]>(test, "trackers").map(parsePublicKey));
@@ -80,6 +82,9 @@ export const JUDGES: Readonly<Record<string, Judge>> = {
     }
     return { fields: ticket };
   },
+  segment: async (bytes, test) => ({
+    fields: await openSegment(bytes, parseContentName(given(test, "stream")), trusted(test)),
+  }),
   pack_index: (bytes, test) => {
     const index = decodePackIndex(bytes, given(test, "chunks"));
     return { fields: index, again: encodePackIndex(index) };

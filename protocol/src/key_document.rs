@@ -40,6 +40,8 @@ pub enum Role {
     Root,
     /// Tickets.
     Tracker,
+    /// Entries of streams.
+    Stream,
     /// A role that this version does not know, and gives no right.
     #[serde(other)]
     Unknown,
@@ -52,7 +54,8 @@ pub struct Grant {
     pub key: PublicKey,
     /// What it may sign.
     pub roles: Vec<Role>,
-    /// End of the grant, Unix seconds. A root's signature stays good after it: installed games stay repairable.
+    /// End of the grant, Unix seconds. What it signed of releases and
+    /// streams stays good after it: installed games stay repairable, and films playable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
 }
@@ -98,8 +101,9 @@ impl KeyDocument {
 
     /// Keys that may sign as `role` at `now` (Unix seconds).
     pub fn keys_for(&self, role: Role, now: u64) -> Vec<PublicKey> {
-        let is_live =
-            |grant: &&Grant| role == Role::Root || grant.expires.is_none_or(|expires| now < expires);
+        // What was published under a grant stays good after it.
+        let is_lasting = matches!(role, Role::Root | Role::Stream);
+        let is_live = |grant: &&Grant| is_lasting || grant.expires.is_none_or(|expires| now < expires);
         self.keys
             .iter()
             .filter(|grant| grant.roles.contains(&role))

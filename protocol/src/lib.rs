@@ -17,6 +17,7 @@ mod pack_index;
 mod path;
 mod pointer;
 mod ranges;
+mod segment;
 mod shard;
 mod ticket;
 mod tracker;
@@ -39,6 +40,7 @@ pub use pack_index::{PackId, PackIndex, Place};
 pub use path::{PathError, RelPath, check_link_target};
 pub use pointer::{POINTER_KIND, POINTER_SCHEMA, Pointer, PointerError};
 pub use ranges::ranges_of;
+pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace};
 pub use shard::ShardMap;
 pub use ticket::{LinkBinding, RIGHT_RECEIVE, RIGHT_SEND, Side, Ticket, TicketError, proof_message};
 pub use tracker::{

@@ -33,6 +33,15 @@ pub const URLS_MAX: usize = 8;
 /// Longest address in a pointer, in bytes.
 pub const URL_BYTES_MAX: usize = 256;
 
+/// Size of the pieces that segments of streams are cut into, in bytes; the last is what is left.
+pub const PIECE_BYTES: u32 = 64 << 10;
+/// Largest segment of a stream, in bytes.
+pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+/// Largest entry of a segment, in bytes.
+pub const SEGMENT_ENTRY_BYTES_MAX: usize = 36 << 10;
+/// Most bytes in an entry that are for later versions.
+pub const ENTRY_EXTENSION_BYTES_MAX: usize = 1024;
+
 /// Longest path of a manifest entry, in bytes.
 pub const PATH_BYTES_MAX: usize = 1024;
 /// Longest single name within a path, in bytes.

@@ -21,13 +21,13 @@ export class KeyDocumentError extends ProtocolError<DocumentCode> {
   }
 }
 
-const ROLE = word("pointer", "root", "tracker");
+const ROLE = word("pointer", "root", "tracker", "stream");
 const GRANT = record({ key: parsed(text, parsePublicKey), roles: list(ROLE), expires: optional(u64) });
 const KEY_DOCUMENT = record({ schema: u32, tenant: text, sequence: u64, keys: list(GRANT) });
 
-/** What a key may sign: channel pointers, roots, or tickets. `unknown` is of a later version and gives no right. */
+/** What a key may sign: channel pointers, roots, tickets, or entries of streams. `unknown` is of a later version and gives no right. */
 export type Role = FormOf<typeof ROLE>;
-/** A key and what it may sign; `expires` in Unix seconds. A root's signature stays good after it. */
+/** A key and what it may sign; `expires` in Unix seconds. What it signed of releases and streams stays good. */
 export type Grant = FormOf<typeof GRANT>;
 /** All grants of a tenant. */
 export type KeyDocument = FormOf<typeof KEY_DOCUMENT>;
@@ -41,7 +41,8 @@ export async function openKeyDocument(envelope: Uint8Array, tenantKey: PublicKey
 
 /** Keys that may sign as `role` at `now`, in Unix seconds. */
 export function keysFor(document: KeyDocument, role: Exclude<Role, "unknown">, now: number): readonly PublicKey[] {
-  const isLive = ({ expires }: Grant) => role === "root" || expires === undefined || now < expires;
+  const isLasting = role === "root" || role === "stream";
+  const isLive = ({ expires }: Grant) => isLasting || expires === undefined || now < expires;
   return document.keys.filter((grant) => grant.roles.includes(role) && isLive(grant)).map((grant) => grant.key);
 }
 

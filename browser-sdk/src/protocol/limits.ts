@@ -33,6 +33,15 @@ export const URLS_MAX = 8;
 /** Longest address in a pointer, in bytes. */
 export const URL_BYTES_MAX = 256;
 
+/** Size of the pieces that segments of streams are cut into, in bytes; the last is what is left. */
+export const PIECE_BYTES = 64 << 10;
+/** Largest segment of a stream, in bytes. */
+export const SEGMENT_BYTES_MAX = 64 << 20;
+/** Largest entry of a segment, in bytes. */
+export const SEGMENT_ENTRY_BYTES_MAX = 36 << 10;
+/** Most bytes in an entry that are for later versions. */
+export const ENTRY_EXTENSION_BYTES_MAX = 1024;
+
 /** Longest path of a manifest entry, in bytes. */
 export const PATH_BYTES_MAX = 1024;
 /** Longest single name within a path, in bytes. */

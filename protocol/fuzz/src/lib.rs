@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use freshet_protocol::{
     ClientMessage, Decoded, DocumentKind, Frame, KeyDocument, POINTER_KIND, PackIndex, Page, Pointer,
-    ROOT_KIND, RelPath, Root, ServerMessage, SigningKey, Ticket, check_link_target,
+    ROOT_KIND, RelPath, Root, SegmentEntry, ServerMessage, SigningKey, Ticket, check_link_target,
 };
 
 /// The key that signs what a target wraps in an envelope, so that mutation reaches what lies behind the signature.
@@ -89,6 +89,20 @@ pub fn ticket(bytes: &[u8]) {
     for ticket in [bytes.to_vec(), [body.as_slice(), &signature].concat()] {
         if let Ok(opened) = Ticket::open(&ticket, &[key.public()]) {
             assert_eq!(opened.seal(&key), ticket, "a ticket has one form");
+        }
+    }
+}
+
+/// Entries of streams: the bytes as they are, and with a good signature behind them.
+pub fn segment(bytes: &[u8]) {
+    let key = signing_key();
+    let stream = "site/show".parse().expect("a name");
+    let signature = key.sign(&[b"freshet entry 1\n", bytes].concat());
+    for entry in [bytes.to_vec(), [bytes, &signature].concat()] {
+        if let Ok(opened) = SegmentEntry::open(&entry, &stream, &[key.public()]) {
+            // Fields of later versions are not written again.
+            let again = opened.seal(&key).expect("what a reader accepts, a publisher may sign");
+            assert_eq!(SegmentEntry::open(&again, &stream, &[key.public()]), Ok(opened));
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::checks;
 type Check = fn(&[u8]);
 
 /// Each fuzz target and its check.
-pub(crate) const TARGETS: [(&str, Check); 9] = [
+pub(crate) const TARGETS: [(&str, Check); 10] = [
     ("client_message", checks::client_message),
     ("frame", checks::frame),
     ("pack_index", checks::pack_index),
@@ -16,6 +16,7 @@ pub(crate) const TARGETS: [(&str, Check); 9] = [
     ("path", checks::path),
     ("pointer", checks::pointer),
     ("root", checks::root),
+    ("segment", checks::segment),
     ("server_message", checks::server_message),
     ("ticket", checks::ticket),
 ];

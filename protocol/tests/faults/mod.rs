@@ -2,7 +2,7 @@
 
 use freshet_protocol::{
     BadSignature, EnvelopeError, FrameError, IdError, KeyDocumentError, KeyError, PageError, PathError,
-    PointerError, RootError, TicketError, TrackerMessageError, WireError,
+    PointerError, RootError, SegmentError, TicketError, TrackerMessageError, WireError,
 };
 
 /// An error as the vectors name it.
@@ -157,6 +157,17 @@ impl From<TicketError> for Fault {
             TicketError::Expired { .. } => fault("expired"),
             TicketError::OtherKey => fault("other-key"),
             TicketError::OtherSwarm => fault("other-swarm"),
+        }
+    }
+}
+
+impl From<SegmentError> for Fault {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::Wire(error) => error.into(),
+            SegmentError::Unsupported(what) => fault_about("unsupported", what),
+            SegmentError::Untrusted => fault("untrusted"),
+            SegmentError::Other(_) => fault("other"),
         }
     }
 }

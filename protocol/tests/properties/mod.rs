@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use freshet_protocol::{
     AnswerFrame, ClientMessage, ContentName, Decoded, Frame, Hash, KeyDocument, Name, PackIndex, Page,
-    Pointer, PublicKey, RelPath, Root, ServerMessage, Ticket, WireError,
+    Pointer, PublicKey, RelPath, Root, SegmentEntry, ServerMessage, Ticket, WireError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -50,13 +50,15 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 /// The bytes of a good value of a fuzz target's form.
 fn good_bytes() -> impl Strategy<Value = (usize, Vec<u8>)> {
     let target = |name: &str| TARGETS.iter().position(|(target, _)| *target == name).expect("a target");
-    let [frame, page, ticket] = ["frame", "page", "ticket"].map(target);
+    let [frame, page, ticket, segment] = ["frame", "page", "ticket", "segment"].map(target);
     let [client, server, index] = ["client_message", "server_message", "pack_index"].map(target);
     let [root, pointer, path] = ["root", "pointer", "path"].map(target);
     let json = |value: &dyn Fn() -> serde_json::Result<Vec<u8>>| value().expect("JSON");
     prop_oneof![
         values::frame().prop_map(move |value| (frame, value.encode())),
         values::page().prop_map(move |value| (page, value.encode())),
+        values::segment()
+            .prop_map(move |value| (segment, value.seal(&signing_key()).expect("within limits"))),
         values::ticket().prop_map(move |value| (ticket, value.seal(&signing_key()))),
         values::client_message().prop_map(move |value| (client, value.encode().into_bytes())),
         values::server_message().prop_map(move |value| (server, value.encode().into_bytes())),
@@ -173,6 +175,13 @@ proptest! {
         let key = signing_key();
         let bytes = ticket.seal(&key);
         prop_assert_eq!(Ticket::open(&bytes, &[key.public()]), Ok(ticket));
+    }
+
+    #[test]
+    fn segments_round_trip(entry in values::segment()) {
+        let key = signing_key();
+        let bytes = entry.seal(&key).expect("within its limits");
+        prop_assert_eq!(SegmentEntry::open(&bytes, &entry.stream, &[key.public()]), Ok(entry));
     }
 
     #[test]

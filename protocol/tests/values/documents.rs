@@ -54,7 +54,13 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
 
 /// Key documents.
 pub(crate) fn key_document() -> impl Strategy<Value = KeyDocument> {
-    let role = prop_oneof![Just(Role::Pointer), Just(Role::Root), Just(Role::Tracker), Just(Role::Unknown)];
+    let role = prop_oneof![
+        Just(Role::Pointer),
+        Just(Role::Root),
+        Just(Role::Tracker),
+        Just(Role::Stream),
+        Just(Role::Unknown)
+    ];
     let grant = (public_key(), vec(role, 0..4), option::of(integer()))
         .prop_map(|(key, roles, expires)| Grant { key, roles, expires });
     ("\\PC{0,20}", integer(), vec(grant, 0..=64)).prop_map(|(tenant, sequence, keys)| KeyDocument {

@@ -6,9 +6,11 @@ mod messages;
 
 use freshet_protocol::{
     ChunkId, ChunkRef, ContentName, Encoding, Entry, FilePart, Hash, KeyId, Name, PackId, PackIndex, Page,
-    PeerId, Place, PublicKey, RelPath, RootId, SwarmId, Ticket, check_link_target,
+    PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind, SegmentPlace, SwarmId, Ticket,
+    check_link_target,
 };
 use proptest::collection::{btree_set, vec};
+use proptest::option;
 use proptest::prelude::*;
 
 pub(crate) use documents::{key_document, pointer, root};
@@ -85,6 +87,30 @@ pub(crate) fn pack_index() -> impl Strategy<Value = PackIndex> {
     let place = (pack, 0..1_u64 << 52, 0..=2_u32 << 20, encoding)
         .prop_map(|(pack, offset, stored_bytes, encoding)| Place { pack, offset, stored_bytes, encoding });
     vec(place, 0..20).prop_map(|places| PackIndex { places })
+}
+
+/// Entries whose pieces fit their size.
+pub(crate) fn segment() -> impl Strategy<Value = SegmentEntry> {
+    let text = || "[a-z0-9%/_-]{1,12}\\.ts";
+    let numbers = (integer(), integer(), 0..1_u64 << 52, 1..=5_u64 << 16, integer());
+    (content_name(), text(), text(), numbers, option::of(0..1_u64 << 52), any::<bool>()).prop_map(
+        |(stream, rendition, path, (epoch, sequence, offset, bytes, duration_us), init, is_media)| {
+            let kind = if is_media { SegmentKind::Media } else { SegmentKind::Init };
+            let pieces =
+                (0..bytes.div_ceil(1 << 16)).map(|piece| ChunkId::of(&piece.to_be_bytes())).collect();
+            let place = SegmentPlace { epoch, rendition, kind, sequence };
+            SegmentEntry {
+                stream,
+                place,
+                path,
+                offset,
+                bytes,
+                duration_us,
+                init: init.filter(|_| is_media),
+                pieces,
+            }
+        },
+    )
 }
 
 pub(crate) fn ticket() -> impl Strategy<Value = Ticket> {

@@ -31,6 +31,7 @@ fn judge(case: &Case) -> Result<Judged, Fault> {
         "pointer": keys(Role::Pointer),
         "root": keys(Role::Root),
         "tracker": keys(Role::Tracker),
+        "stream": keys(Role::Stream),
     })))
 }
 
@@ -63,7 +64,7 @@ fn signed(document: &KeyDocument) -> Value {
 }
 
 fn fields(document: &KeyDocument, pointer: &[PublicKey], root: &[PublicKey], tracker: &[PublicKey]) -> Value {
-    json!({ "document": document, "pointer": pointer, "root": root, "tracker": tracker })
+    json!({ "document": document, "pointer": pointer, "root": root, "tracker": tracker, "stream": [] })
 }
 
 fn build(cases: &mut Cases) {
@@ -82,6 +83,11 @@ fn build(cases: &mut Cases) {
         at(0, signed_input(KEY_DOCUMENT_KIND, &text)),
         fields(&unknown, &[online()], &[online()], &[]),
     );
+    let mut streams = document();
+    streams.keys[0].roles = vec![Role::Stream];
+    let mut signs_streams = fields(&streams, &[], &[], &[tracker()]);
+    signs_streams["stream"] = json!([online()]);
+    cases.valid("after a grant, entries of streams stay good", at(100, signed(&streams)), signs_streams);
     let null = plain.replace("[\"tracker\"]", "[\"tracker\"],\"expires\":null");
     cases.valid("an expiry of null", at(0, signed_input(KEY_DOCUMENT_KIND, &null)), all());
     let none = KeyDocument { keys: vec![], sequence: (1 << 53) - 1, ..document() };

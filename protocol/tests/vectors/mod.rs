@@ -25,6 +25,7 @@ mod path;
 mod pointer;
 mod proof;
 mod root;
+mod segment;
 mod shard;
 mod ticket;
 mod wire;
@@ -216,6 +217,7 @@ forms! {
     pointers => pointer::FORM,
     key_documents => key_document::FORM,
     tickets => ticket::FORM,
+    segments => segment::FORM,
     proofs => proof::FORM,
     pack_indexes => pack_index::FORM,
     frames => frame::FORM,

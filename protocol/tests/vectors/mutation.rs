@@ -7,16 +7,17 @@ use freshet_protocol::Hash;
 use serde_json::json;
 
 use super::case::{Case, hex};
-use super::{Cases, Form, Judged, envelope, frame, keep, message, pack_index, page, ticket};
+use super::{Cases, Form, Judged, envelope, frame, keep, message, pack_index, page, segment, ticket};
 use crate::faults::Fault;
 
 /// Forms that are compared, and their largest input that is changed bit by bit, in bytes: longer ones would only repeat
 /// what the others show.
-const FORMS: [(&Form, usize); 7] = [
+const FORMS: [(&Form, usize); 8] = [
     (&frame::FORM, 120),
     (&page::FORM, 150),
     (&pack_index::FORM, 150),
     (&ticket::FORM, 140),
+    (&segment::FORM, 180),
     (&envelope::FORM, 530),
     (&message::CLIENT, 250),
     (&message::SERVER, 250),
