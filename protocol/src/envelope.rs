@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::id::KeyId;
-use crate::key::{PublicKey, SigningKey};
+use crate::key::{PublicKey, SigningKey, is_signed};
 use crate::limits::SIGNATURES_MAX;
 
 /// Why a signed document was refused.
@@ -115,9 +115,8 @@ pub(crate) fn open(
     }
     let message = signed_bytes(kind.payload_type, &payload);
     let is_trusted = envelope.signatures.iter().any(|signature| {
-        let key = trusted.iter().find(|key| key.id() == signature.keyid);
-        let bytes = STANDARD.decode(&signature.sig).ok();
-        key.zip(bytes).is_some_and(|(key, bytes)| key.verify(&message, &bytes).is_ok())
+        let bytes = STANDARD.decode(&signature.sig);
+        bytes.is_ok_and(|bytes| is_signed(trusted, signature.keyid, &message, &bytes))
     });
     if is_trusted { Ok(payload) } else { Err(EnvelopeError::Untrusted) }
 }

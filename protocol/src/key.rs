@@ -30,6 +30,12 @@ pub struct BadSignature;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub [u8; 32]);
 
+/// Whether the one of `keys` whose id is `signer` has signed `message`.
+pub(crate) fn is_signed(keys: &[PublicKey], signer: KeyId, message: &[u8], signature: &[u8]) -> bool {
+    let key = keys.iter().find(|key| key.id() == signer);
+    key.is_some_and(|key| key.verify(message, signature).is_ok())
+}
+
 impl PublicKey {
     /// The id by which tickets and reports name this key.
     pub fn id(&self) -> KeyId {

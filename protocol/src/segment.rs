@@ -8,7 +8,7 @@
 //! The number of pieces follows from `bytes`. `extension` is for fields of later versions; readers skip it.
 
 use crate::id::{ChunkId, ContentName, KeyId};
-use crate::key::{PublicKey, SigningKey};
+use crate::key::{PublicKey, SigningKey, is_signed};
 use crate::limits::{
     CONTENT_BYTES_MAX, ENTRY_EXTENSION_BYTES_MAX, INTEGER_MAX, PATH_BYTES_MAX, PIECE_BYTES,
     SEGMENT_BYTES_MAX, SEGMENT_ENTRY_BYTES_MAX,
@@ -146,8 +146,9 @@ impl SegmentEntry {
         let signature: [u8; 64] = reader.array()?;
         reader.finish()?;
         entry.check()?;
-        let key = trusted.iter().find(|key| key.id() == signer).ok_or(SegmentError::Untrusted)?;
-        key.verify(&[SIGNED_PREFIX, signed].concat(), &signature).map_err(|_| SegmentError::Untrusted)?;
+        if !is_signed(trusted, signer, &[SIGNED_PREFIX, signed].concat(), &signature) {
+            return Err(SegmentError::Untrusted);
+        }
         if entry.stream != *stream {
             return Err(SegmentError::Other(entry.stream.to_string()));
         }

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::id::{Hash, KeyId, PeerId, SwarmId};
-use crate::key::{PublicKey, SigningKey};
+use crate::key::{PublicKey, SigningKey, is_signed};
 use crate::limits::{INTEGER_MAX, TICKET_BYTES_MAX, TICKET_SWARMS_MAX};
 use crate::wire::{Reader, WireError, put_varint};
 
@@ -108,8 +108,9 @@ impl Ticket {
         let signed = &bytes[..bytes.len() - reader.remaining()];
         let signature: [u8; 64] = reader.array()?;
         reader.finish()?;
-        let tracker = trackers.iter().find(|tracker| tracker.id() == signer).ok_or(TicketError::Untrusted)?;
-        tracker.verify(&[SIGNED_PREFIX, signed].concat(), &signature).map_err(|_| TicketError::Untrusted)?;
+        if !is_signed(trackers, signer, &[SIGNED_PREFIX, signed].concat(), &signature) {
+            return Err(TicketError::Untrusted);
+        }
         Ok(Self { peer, key, issued, expires, rights, swarms })
     }
 

@@ -7,7 +7,7 @@ import { concat, textOf, utf8 } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
 import { FormError, list, parsed, readJson, record, text } from "./form.ts";
 import { parseHash, type KeyId } from "./id.ts";
-import { keyId, KeyError, verify, type PublicKey } from "./key.ts";
+import { isSigned, keyId, type PublicKey } from "./key.ts";
 import { SIGNATURES_MAX } from "./limits.ts";
 
 /** Why a signed document was refused, whatever it says. */
@@ -68,7 +68,7 @@ export async function openEnvelope(
   for (const { keyid, sig } of signatures) {
     const key = keys.get(keyid);
     const signature = decodeBase64(sig, STANDARD);
-    if (key && signature && (await matches(key, message, signature))) return bytes;
+    if (key && signature && (await isSigned(key, message, signature))) return bytes;
   }
   throw new EnvelopeError("untrusted");
 }
@@ -85,14 +85,4 @@ function readForm<T>(json: string | undefined, form: Parameters<typeof readJson<
 
 async function keysById(keys: readonly PublicKey[]): Promise<ReadonlyMap<KeyId, PublicKey>> {
   return new Map(await Promise.all(keys.map(async (key) => [await keyId(key), key] as const)));
-}
-
-async function matches(key: PublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
-  try {
-    await verify(key, message, signature);
-    return true;
-  } catch (error) {
-    if (error instanceof KeyError) return false;
-    throw error;
-  }
 }

@@ -53,6 +53,17 @@ export async function verify(key: PublicKey, message: Uint8Array, signature: Uin
   if (!good) throw new KeyError("bad-signature");
 }
 
+/** Whether an Ed25519 signature over `message` matches, as {@link verify} checks it. */
+export async function isSigned(key: PublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  try {
+    await verify(key, message, signature);
+    return true;
+  } catch (error) {
+    if (error instanceof KeyError) return false;
+    throw error;
+  }
+}
+
 async function importKey(key: PublicKey): Promise<CryptoKey> {
   try {
     return await crypto.subtle.importKey("raw", publicKeyBytes(key), "Ed25519", false, ["verify"]);

@@ -25,7 +25,10 @@ const ROLE = word("pointer", "root", "tracker", "stream");
 const GRANT = record({ key: parsed(text, parsePublicKey), roles: list(ROLE), expires: optional(u64) });
 const KEY_DOCUMENT = record({ schema: u32, tenant: text, sequence: u64, keys: list(GRANT) });
 
-/** What a key may sign: channel pointers, roots, tickets, or entries of streams. `unknown` is of a later version and gives no right. */
+/**
+ * What a key may sign: channel pointers, roots, tickets, or entries of streams. `unknown` is of a later version and
+ * gives no right.
+ */
 export type Role = FormOf<typeof ROLE>;
 /** A key and what it may sign; `expires` in Unix seconds. What it signed of releases and streams stays good. */
 export type Grant = FormOf<typeof GRANT>;

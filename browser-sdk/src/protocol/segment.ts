@@ -8,7 +8,7 @@
 import { concat, utf8 } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
 import { IdError, parseContentName, type ChunkId, type ContentName, type KeyId } from "./id.ts";
-import { keyId, KeyError, verify, type PublicKey } from "./key.ts";
+import { isSigned, keyId, type PublicKey } from "./key.ts";
 import {
   CONTENT_BYTES_MAX,
   ENTRY_EXTENSION_BYTES_MAX,
@@ -89,12 +89,8 @@ export async function openSegment(
   const { entry, signer, signed, signature } = parse(bytes);
   const ids = await Promise.all(trusted.map(keyId));
   const key = trusted[ids.indexOf(signer)];
-  if (key === undefined) throw new SegmentError("untrusted");
-  try {
-    await verify(key, concat(SIGNED_PREFIX, signed), signature);
-  } catch (error) {
-    if (error instanceof KeyError) throw new SegmentError("untrusted");
-    throw error;
+  if (key === undefined || !(await isSigned(key, concat(SIGNED_PREFIX, signed), signature))) {
+    throw new SegmentError("untrusted");
   }
   if (entry.stream !== stream) throw new SegmentError("other", entry.stream);
   return entry;

@@ -8,7 +8,7 @@
 import { concat, utf8 } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
 import { hashBytes, parsePeerId, type Hash, type KeyId, type PeerId, type SwarmId } from "./id.ts";
-import { keyId, KeyError, verify, type PublicKey } from "./key.ts";
+import { isSigned, keyId, type PublicKey } from "./key.ts";
 import { TICKET_BYTES_MAX, TICKET_SWARMS_MAX } from "./limits.ts";
 import { Reader, WireError, type WireCode } from "./wire.ts";
 
@@ -71,12 +71,8 @@ export async function openTicket(bytes: Uint8Array, trackers: readonly PublicKey
   const { ticket, signer, signed, signature } = parse(bytes);
   const ids = await Promise.all(trackers.map(keyId));
   const tracker = trackers[ids.indexOf(signer)];
-  if (tracker === undefined) throw new TicketError("untrusted");
-  try {
-    await verify(tracker, concat(SIGNED_PREFIX, signed), signature);
-  } catch (error) {
-    if (error instanceof KeyError) throw new TicketError("untrusted");
-    throw error;
+  if (tracker === undefined || !(await isSigned(tracker, concat(SIGNED_PREFIX, signed), signature))) {
+    throw new TicketError("untrusted");
   }
   return ticket;
 }
