@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use quinn::{ConnectionId, ConnectionIdGenerator};
-use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::random::random_bytes;
 
 /// Bytes of an id. A node has some hundreds at most, and the endpoint draws again where one is taken.
 const BYTES: usize = 4;
 
 /// Draws random ids. A stranger's packet that meets none is answered by a reset, at most every 20 ms.
-#[derive(Default)]
 pub(super) struct ConnectionIds;
 
 impl ConnectionIdGenerator for ConnectionIds {
     fn generate_cid(&mut self) -> ConnectionId {
-        let mut id = [0; BYTES];
-        SystemRandom::new().fill(&mut id).expect("the operating system gives random bytes");
-        ConnectionId::new(&id)
+        ConnectionId::new(&random_bytes::<BYTES>())
     }
 
     fn cid_len(&self) -> usize {

@@ -50,7 +50,7 @@ pub(super) fn endpoint() -> EndpointConfig {
     let mut config = EndpointConfig::default();
     // STUN shares the socket and is told from QUIC by this bit.
     config.grease_quic_bit(false);
-    config.cid_generator(|| Box::<ConnectionIds>::default());
+    config.cid_generator(|| Box::new(ConnectionIds));
     config
 }
 
