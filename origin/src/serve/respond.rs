@@ -119,9 +119,9 @@ fn counted(
     let Sending { tally, place, pacer } = sending;
     let mut pace = pacer.map(|pacer| Pace::new(pacer, length));
     let paced = body.and_then(move |bytes| {
-        let turn = pace.as_mut().map(|pace| pace.turn(Instant::now(), bytes.len()));
+        let turn = pace.as_mut().and_then(|pace| pace.turn(Instant::now(), bytes.len()));
         async move {
-            if let Some(turn) = turn.flatten() {
+            if let Some(turn) = turn {
                 sleep_until(turn).await;
             }
             Ok(bytes)

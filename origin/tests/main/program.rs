@@ -107,6 +107,9 @@ fn bad_input_is_one_sentence_and_a_code() {
     check(&["serve", "--store", file], 2, "cannot use this folder");
     check(&["serve", "--store", "ftp://x"], 2, "a store is a folder or s3://bucket/prefix");
     check(&["serve", "--store", store, "--listen", "nowhere"], 2, "invalid socket address");
+    for mbit in ["0", "10000001"] {
+        check(&["serve", "--store", store, "--line-mbit", mbit], 2, "--line-mbit");
+    }
     check(&["serve", "--store", store, "--listen", "192.0.2.1:1"], 2, "choose another with --listen");
     let unwritable = format!("{file}/ready");
     check(
