@@ -7,7 +7,7 @@ mod messages;
 use freshet_protocol::{
     ChunkId, ChunkRef, ContentName, Encoding, Entry, FilePart, Hash, KeyId, Name, PackId, PackIndex, Page,
     PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind, SegmentPlace, SwarmId, Ticket,
-    check_link_target,
+    check_link_target, limits,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -96,8 +96,9 @@ pub(crate) fn segment() -> impl Strategy<Value = SegmentEntry> {
     (content_name(), text(), text(), numbers, option::of(0..1_u64 << 52), any::<bool>()).prop_map(
         |(stream, rendition, path, (epoch, sequence, offset, bytes, duration_us), init, is_media)| {
             let kind = if is_media { SegmentKind::Media } else { SegmentKind::Init };
-            let pieces =
-                (0..bytes.div_ceil(1 << 16)).map(|piece| ChunkId::of(&piece.to_be_bytes())).collect();
+            let pieces = (0..bytes.div_ceil(u64::from(limits::PIECE_BYTES)))
+                .map(|piece| ChunkId::of(&piece.to_be_bytes()))
+                .collect();
             let place = SegmentPlace { epoch, rendition, kind, sequence };
             SegmentEntry {
                 stream,
