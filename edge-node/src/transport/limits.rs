@@ -29,6 +29,9 @@ pub(super) const HELLO_TIME: Duration = Duration::from_secs(5);
 pub(super) const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Head start of each candidate over the next one.
 pub(super) const CANDIDATE_STAGGER: Duration = Duration::from_millis(100);
+/// How long a dialer is kept waiting for this node's first ticket: the tracker names a newcomer to others at the moment it
+/// issues the ticket, and their dials may be here before it is read.
+pub(super) const FIRST_TICKET_TIME: Duration = Duration::from_secs(4);
 /// Time for a peer to write its Request onto a stream it has opened.
 pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// Time for a peer to answer Bye by closing.

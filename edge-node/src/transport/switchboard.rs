@@ -6,12 +6,13 @@ use std::time::{Instant, SystemTime};
 
 use freshet_protocol::{Hash, KeyId, Locality, PublicKey, Side, Ticket};
 use freshet_swarm::LinkId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::event::TransportEvent;
 use super::hello::{Admit, NotAdmitted};
+use super::limits::FIRST_TICKET_TIME;
 use super::link::{LinkHandle, Mailbox};
 use super::seats::{NoSeat, Pairing, Seat, Seats};
 use crate::identity::Identity;
@@ -25,6 +26,7 @@ pub(super) struct Switchboard {
     /// Tasks of links, dials and handshakes.
     pub(super) tasks: TaskTracker,
     admission: Mutex<Admission>,
+    has_ticket: watch::Sender<bool>,
     seats: Mutex<Seats>,
     next_link: AtomicU64,
 }
@@ -46,7 +48,8 @@ impl Switchboard {
     ) -> Self {
         let seats = Mutex::new(Seats::new(identity.key_id(), links_max));
         let (tasks, admission, next_link) = (TaskTracker::new(), Mutex::default(), AtomicU64::new(0));
-        Self { identity, agent, events, tasks, admission, seats, next_link }
+        let has_ticket = watch::Sender::new(false);
+        Self { identity, agent, events, tasks, admission, has_ticket, seats, next_link }
     }
 
     pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {
@@ -59,6 +62,15 @@ impl Switchboard {
 
     pub(super) fn set_ticket(&self, ticket: Vec<u8>) {
         self.admission().set_ticket(ticket, unix_s());
+        self.has_ticket.send_replace(true);
+    }
+
+    /// The ticket to show to a peer; where none has come yet, it is waited for a little.
+    pub(super) async fn own_ticket(&self) -> Option<Vec<u8>> {
+        let mut has_ticket = self.has_ticket.subscribe();
+        // Whether in time or not, what is there then counts.
+        let _ = tokio::time::timeout(FIRST_TICKET_TIME, has_ticket.wait_for(|has| *has)).await;
+        self.admission().own_ticket()
     }
 
     /// Refuses the key from now on, and closes its link.

@@ -71,8 +71,8 @@ impl Ends {
         dialed: Option<Pairing>,
     ) -> Result<Opened, String> {
         let ticket = board
-            .admission()
             .own_ticket()
+            .await
             .ok_or_else(|| refuse(&self.connection, "this node has no ticket yet"))?;
         let introduction = Introduction {
             identity: &board.identity,

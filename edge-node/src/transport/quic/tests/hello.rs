@@ -1,6 +1,7 @@
 //! Who is let in, and who is not.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use freshet_protocol::{Candidate, Locality, SigningKey, SwarmId, Transport as Way};
 use quinn::{Connection, RecvStream, SendStream};
@@ -9,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::node::{Node, identity, soon, ticket, tracker, unix_s};
 use super::raw::{Raw, close_reason};
 use crate::transport::tls::SERVER_NAME;
+use crate::transport::{Transport, TransportConfig};
 
 /// The next event of `node` is the link of a good peer: nothing came of what was tried before.
 async fn only_good_peers_link(node: &mut Node) {
@@ -125,12 +127,8 @@ async fn a_dial_goes_on_to_the_address_that_answers() {
 
 #[tokio::test]
 async fn a_node_without_swarm_or_ticket_lets_nobody_in() {
-    let (transport, events) = crate::transport::Transport::bind(crate::transport::TransportConfig::new(
-        "127.0.0.1:0".parse().expect("address"),
-        identity(1),
-    ))
-    .await
-    .expect("bound");
+    let config = TransportConfig::new("127.0.0.1:0".parse().expect("address"), identity(1));
+    let (transport, events) = Transport::bind(config).await.expect("bound");
     let node = Node { transport, events, key: identity(1).key_id() };
     let raw = Raw::start(2);
     let refused = async || raw.say(node.address(), raw.hello()).await;
@@ -139,6 +137,21 @@ async fn a_node_without_swarm_or_ticket_lets_nobody_in() {
     assert!(refused().await.contains("no swarm"));
     node.transport.set_swarm(super::node::swarm());
     assert!(refused().await.contains("not signed by a trusted tracker"));
+}
+
+#[tokio::test]
+async fn a_dial_that_outruns_the_ticket_finds_its_peer() {
+    let config = TransportConfig::new("127.0.0.1:0".parse().expect("address"), identity(1));
+    let (transport, events) = Transport::bind(config).await.expect("bound");
+    let mut newcomer = Node { transport, events, key: identity(1).key_id() };
+    newcomer.transport.trust_trackers(vec![tracker().public()]);
+    newcomer.transport.set_swarm(super::node::swarm());
+    let mut other = Node::start(2).await;
+    other.dial(1, &newcomer);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    newcomer.transport.set_ticket(ticket(newcomer.key).seal(&tracker()));
+    assert_eq!(other.link_up().await.1.key, newcomer.key);
+    assert_eq!(newcomer.link_up().await.1.key, other.key);
 }
 
 /// Passes bytes on unseen, as a relay that terminates TLS on both sides can.
