@@ -34,7 +34,8 @@ pub struct Config {
     pub links_max: u8,
     /// How long a pair may stay without an outcome before it counts as failed, in microseconds.
     pub pair_timeout_us: u64,
-    /// How long a failed pair is not tried again, in microseconds.
+    /// How long a pair that failed again and again is not tried, in microseconds. After its first failure it is tried
+    /// after a few seconds; each further one doubles the wait up to this.
     pub pair_retry_us: u64,
     /// Pairs that a client may be given in a burst. Bounds how many addresses one client can collect.
     pub pair_burst: u16,

@@ -3,6 +3,8 @@
 /// Most outputs that wait to be drained. A driver drains after each input; one that does not loses outputs, which the
 /// clients recover from, and [`super::Stats::outputs_dropped`] counts them.
 pub const OUTPUTS_MAX: usize = 1 << 16;
+/// How long a pair that failed for the first time is not tried again, in microseconds.
+pub(super) const PAIR_RETRY_FIRST_US: u64 = 5_000_000;
 /// Most failed pairs remembered; the oldest is forgotten first.
 pub const FAILED_PAIRS_MAX: usize = 1 << 16;
 /// Most signalling messages that one side of a pair may send to the other.
