@@ -132,11 +132,13 @@ async fn an_edited_file_is_not_passed_on() {
     let mut bytes = std::fs::read(&path).expect("installed");
     bytes[2_500_000] ^= 1;
     std::fs::write(&path, bytes).expect("written");
-    let mut options = swarm.options(&origin.url(), "a", false);
+    let slow = swarm.site.serve_slowly().await;
+    let mut options = swarm.options(&slow.url(), "a", false);
     options.policy.goal = Goal::Offload;
     options.policy.offload_slack_permille = 0;
     let report = installed(options).await;
     assert_same(&source, &swarm.site.target("a"));
+    assert!(report.bytes.peer > 0);
     assert_eq!((report.corrupt_bytes, report.peers_banned.len()), (0, 0), "nobody is blamed");
     seeder.stop().await.1.expect("installed");
 }
@@ -213,7 +215,8 @@ async fn liars_are_banned_and_cost_little() {
     }
     let mut seeder = Running::start(swarm.options(&origin.url(), "seeder", true));
     seeder.installed().await;
-    let mut options = swarm.options(&origin.url(), "a", false);
+    let slow = swarm.site.serve_slowly().await;
+    let mut options = swarm.options(&slow.url(), "a", false);
     options.policy.goal = Goal::Offload;
     options.policy.offload_slack_permille = 10;
     let report = installed(options).await;

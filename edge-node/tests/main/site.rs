@@ -88,9 +88,18 @@ impl Site {
     }
 
     pub(crate) async fn serve(&self) -> Serving {
-        freshet_origin::serve(ServeOptions::new(self.store(), SocketAddr::from(([127, 0, 0, 1], 0))))
-            .await
-            .expect("serving")
+        self.serve_at(None).await
+    }
+
+    /// Serves so slowly that peers are found before the origin has sent it all.
+    pub(crate) async fn serve_slowly(&self) -> Serving {
+        self.serve_at(Some(1_000_000)).await
+    }
+
+    async fn serve_at(&self, line_bytes_s: Option<u64>) -> Serving {
+        let mut options = ServeOptions::new(self.store(), SocketAddr::from(([127, 0, 0, 1], 0)));
+        options.line_bytes_s = line_bytes_s;
+        freshet_origin::serve(options).await.expect("serving")
     }
 
     /// An installation folder of this name.
