@@ -14,6 +14,7 @@ use crate::demo::DemoArgs;
 #[cfg(target_os = "linux")]
 use crate::figures::{FiguresArgs, measure_core};
 use crate::game_build::GenerateArgs;
+use crate::huge_pages;
 #[cfg(target_os = "linux")]
 use crate::lab::serve_delay;
 #[cfg(target_os = "linux")]
@@ -96,7 +97,10 @@ impl Args {
     /// One sentence for people.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Sim(args) => sim(args),
+            Command::Sim(args) => {
+                huge_pages::ask_for();
+                sim(args)
+            }
             Command::Report(args) => report(args),
             #[cfg(target_os = "linux")]
             Command::Live(args) => args.run(),

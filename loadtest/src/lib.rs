@@ -10,6 +10,7 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod figures;
 mod game_build;
+mod huge_pages;
 #[cfg(target_os = "linux")]
 mod lab;
 #[cfg(target_os = "linux")]

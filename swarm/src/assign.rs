@@ -27,8 +27,8 @@ struct PeerRequest {
 #[derive(Debug)]
 pub(crate) struct Assign {
     links: BTreeMap<LinkId, Link>,
-    /// Whether any link may be.
-    is_dirty: bool,
+    /// Links that may be asked for more than at the last look, each once.
+    dirty: Vec<LinkId>,
     rtt_us_max: u64,
     requests: BTreeMap<RequestId, PeerRequest>,
     next_request: u64,
@@ -39,7 +39,7 @@ impl Assign {
     pub(crate) fn new() -> Self {
         Self {
             links: BTreeMap::new(),
-            is_dirty: false,
+            dirty: Vec::new(),
             rtt_us_max: 0,
             requests: BTreeMap::new(),
             next_request: 0,
@@ -108,13 +108,16 @@ impl Assign {
     }
 
     pub(crate) fn have(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
-        let Some(link) = self.links.get_mut(&link) else { return };
-        self.is_dirty = true;
-        for chunk in within(link.has.len(), ranges) {
-            if link.has.insert(chunk) {
+        let Some(entry) = self.links.get_mut(&link) else { return };
+        let mut has_free = false;
+        for chunk in within(entry.has.len(), ranges) {
+            if entry.has.insert(chunk) {
                 ledger.add_holder(chunk);
-                link.is_dirty = true;
+                has_free |= ledger.free().contains(chunk);
             }
+        }
+        if has_free {
+            mark(&mut self.dirty, link);
         }
     }
 
@@ -150,7 +153,7 @@ impl Assign {
         end: RequestEnd,
     ) -> Option<(LinkId, ChunkIndex)> {
         let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.remove(&request)?;
-        self.is_dirty = true;
+        mark(&mut self.dirty, link_id);
         let link = self.links.get_mut(&link_id).expect("requests end with their link");
         let whole = ledger.bytes(chunk);
         match end {
@@ -211,15 +214,12 @@ impl Assign {
         picker: &mut Picker,
         outputs: &mut VecDeque<Output>,
     ) {
-        if !self.is_dirty {
+        if self.dirty.is_empty() {
             return;
         }
-        let mut order: Vec<(Locality, u64, LinkId)> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.is_dirty)
-            .map(|(&id, link)| (link.locality, u64::MAX - link.bytes_s(), id))
-            .collect();
+        // A link may be gone since it was marked.
+        let rank = |id| self.links.get(&id).map(|link| (link.locality, u64::MAX - link.bytes_s(), id));
+        let mut order: Vec<(Locality, u64, LinkId)> = self.dirty.drain(..).filter_map(rank).collect();
         order.sort_unstable();
         let chunk_bytes = ledger.mean_bytes();
         while !order.is_empty() {
@@ -228,14 +228,15 @@ impl Assign {
                 let picked = link.has_room(now, chunk_bytes).then(|| picker.pick(ledger, link)).flatten();
                 let Some(chunk) = picked else {
                     // A resting link is looked at again by the tick.
-                    link.is_dirty = link.is_resting(now) && !link.is_exhausted;
+                    if link.is_resting(now) && !link.is_exhausted {
+                        self.dirty.push(id);
+                    }
                     return false;
                 };
                 self.ask(now, ledger, id, chunk, outputs);
                 true
             });
         }
-        self.is_dirty = self.links.values().any(|link| link.is_dirty);
     }
 
     fn ask(
@@ -255,9 +256,9 @@ impl Assign {
     }
 
     fn cancel(&mut self, ledger: &mut Ledger, requests: &[RequestId], outputs: &mut VecDeque<Output>) {
-        self.is_dirty = true;
         for &request in requests {
             if let Some(link) = self.drop_request(ledger, request) {
+                mark(&mut self.dirty, link);
                 self.links.get_mut(&link).expect("requests end with their link").ended(None);
                 outputs.push_back(Output::Cancel { request });
             }
@@ -275,15 +276,21 @@ impl Assign {
     pub(crate) fn give_up(&mut self, ledger: &mut Ledger, chunk: ChunkIndex) {
         ledger.give_up(chunk);
         if ledger.state(chunk) == State::Free {
-            self.is_dirty = true;
-            for link in self.links.values_mut().filter(|link| link.has.contains(chunk)) {
-                link.is_dirty = true;
-            }
+            let dirty = &mut self.dirty;
+            let holders = self.links.iter().filter(|(_, link)| link.has.contains(chunk));
+            holders.for_each(|(&id, _)| mark(dirty, id));
         }
     }
 
     fn requests_on(&self, link: LinkId) -> impl Iterator<Item = RequestId> {
         self.requests.iter().filter(move |(_, request)| request.link == link).map(|(&id, _)| id)
+    }
+}
+
+/// Notes that a link may be asked for more.
+fn mark(dirty: &mut Vec<LinkId>, link: LinkId) {
+    if !dirty.contains(&link) {
+        dirty.push(link);
     }
 }
 

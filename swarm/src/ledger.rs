@@ -7,7 +7,10 @@ use freshet_protocol::ShardMap;
 
 use crate::bits::Bits;
 use crate::input::ChunkIndex;
+use crate::limits::LINKS_MAX;
 use crate::output::OriginReason;
+
+const _: () = assert!(LINKS_MAX <= u8::MAX as usize, "holders are counted in bytes");
 
 /// What the ledger knows of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +39,8 @@ pub(crate) struct Ledger {
     bytes: Arc<[u32]>,
     free: Bits,
     held: Bits,
-    /// How many links hold each position.
-    holders: Vec<u16>,
+    /// How many links hold each position, of [`LINKS_MAX`] at most.
+    holders: Vec<u8>,
     shards: ShardMap,
     shard_missing: Vec<u32>,
     shards_done: Vec<u32>,
@@ -127,7 +130,7 @@ impl Ledger {
         &self.held
     }
 
-    pub(crate) fn holders(&self, chunk: ChunkIndex) -> u16 {
+    pub(crate) fn holders(&self, chunk: ChunkIndex) -> u8 {
         self.holders[chunk as usize]
     }
 

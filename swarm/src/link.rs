@@ -26,8 +26,6 @@ pub(crate) struct Link {
     letdowns: u32,
     /// The peer hands out nothing more.
     pub(crate) is_exhausted: bool,
-    /// Something changed that may let the link be asked for more.
-    pub(crate) is_dirty: bool,
 }
 
 impl Link {
@@ -44,7 +42,6 @@ impl Link {
             rest_until: 0,
             letdowns: 0,
             is_exhausted: false,
-            is_dirty: false,
         }
     }
 
@@ -70,7 +67,6 @@ impl Link {
     /// A request is over; `served_us` after it was asked, where it was answered in full.
     pub(crate) fn ended(&mut self, served_us: Option<u64>) {
         self.outstanding -= 1;
-        self.is_dirty = true;
         if let Some(served_us) = served_us {
             self.service_us.add(served_us);
             self.letdowns = 0;
@@ -80,7 +76,6 @@ impl Link {
     /// Leaves the link alone for a while.
     pub(crate) fn rest(&mut self, now: u64, time_us: u64) {
         self.rest_until = self.rest_until.max(now + time_us);
-        self.is_dirty = true;
     }
 
     /// The link stalled or trickled: it rests, longer each time.

@@ -39,7 +39,7 @@ impl Picker {
         &mut self,
         words: usize,
         word: impl Fn(usize) -> u64,
-        order: impl Fn(ChunkIndex) -> (u16, u32),
+        order: impl Fn(ChunkIndex) -> (u8, u32),
     ) -> Option<ChunkIndex> {
         self.picks = self.picks.wrapping_add(1);
         let start = mix32(self.salt ^ self.picks) as usize % words.max(1);

@@ -33,7 +33,7 @@ pub(crate) struct Upload {
     /// Requests being served, and the bytes promised to each.
     serving: BTreeMap<(LinkId, u64), u32>,
     /// How often each position was handed out: what was given least goes first, so that the swarm has all of it soon.
-    given: Vec<u16>,
+    given: Vec<u8>,
     rate: Rate,
     pub(crate) sent_bytes: u64,
     promised_bytes: u64,

@@ -90,6 +90,9 @@ pub(super) struct Queue {
     due: BinaryHeap<Due>,
     /// Events of `next_slot` and those after it, by slot number modulo [`SLOTS`], unordered.
     slots: Vec<Vec<Due>>,
+    /// Room of slots that are over, for the next ones: where each kept its own, a large swarm's lay over hundreds of
+    /// megabytes, and each event was a walk to far memory.
+    spare: Vec<Vec<Due>>,
     next_slot: u64,
     later: BinaryHeap<Due>,
     waiting: usize,
@@ -102,6 +105,7 @@ impl Default for Queue {
         Self {
             due: BinaryHeap::new(),
             slots: (0..SLOTS).map(|_| Vec::new()).collect(),
+            spare: Vec::new(),
             next_slot: 0,
             later: BinaryHeap::new(),
             waiting: 0,
@@ -141,7 +145,11 @@ impl Queue {
         if slot < self.next_slot {
             self.due.push(due);
         } else if slot < self.next_slot + SLOTS {
-            self.slots[(slot % SLOTS) as usize].push(due);
+            let events = &mut self.slots[(slot % SLOTS) as usize];
+            if events.capacity() == 0 {
+                *events = self.spare.pop().unwrap_or_default();
+            }
+            events.push(due);
         } else {
             self.later.push(due);
         }
@@ -149,7 +157,11 @@ impl Queue {
 
     /// The next slot's events become due, and the slot after the last one takes its place.
     fn open_slot(&mut self) {
-        self.due.extend(self.slots[(self.next_slot % SLOTS) as usize].drain(..));
+        let mut events = std::mem::take(&mut self.slots[(self.next_slot % SLOTS) as usize]);
+        self.due.extend(events.drain(..));
+        if events.capacity() > 0 {
+            self.spare.push(events);
+        }
         self.next_slot += 1;
         while self.later.peek().is_some_and(|due| due.slot() < self.next_slot + SLOTS) {
             let due = self.later.pop().expect("it was just seen");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::assign::{Assign, PeerRequest};
+use crate::assign::{Assign, PeerRequest, mark};
 use crate::input::{ChunkIndex, LinkId, RequestId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, TRICKLE_FACTOR, TRICKLE_US_MIN};
@@ -34,7 +34,7 @@ impl Assign {
             let requests: Vec<RequestId> = self.requests_on(link).collect();
             self.cancel(ledger, &requests, outputs);
             self.links.get_mut(&link).expect("it was just found").let_down(now);
-            self.is_dirty = true;
+            mark(&mut self.dirty, link);
         }
         if ledger.free().count() == 0 {
             self.double_late(now, ledger, origin, outputs);
