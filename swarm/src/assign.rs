@@ -2,11 +2,12 @@
 
 mod late;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use freshet_protocol::Locality;
 
+use crate::by_id::ById;
 use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{BUSY_US, LINKS_MAX};
@@ -26,11 +27,11 @@ struct PeerRequest {
 /// All links and the requests on them.
 #[derive(Debug)]
 pub(crate) struct Assign {
-    links: BTreeMap<LinkId, Link>,
+    links: ById<LinkId, Link>,
     /// Links that may be asked for more than at the last look, each once.
     dirty: Vec<LinkId>,
     rtt_us_max: u64,
-    requests: BTreeMap<RequestId, PeerRequest>,
+    requests: ById<RequestId, PeerRequest>,
     next_request: u64,
     duplicate_bytes: u64,
 }
@@ -38,10 +39,10 @@ pub(crate) struct Assign {
 impl Assign {
     pub(crate) fn new() -> Self {
         Self {
-            links: BTreeMap::new(),
+            links: ById::default(),
             dirty: Vec::new(),
             rtt_us_max: 0,
-            requests: BTreeMap::new(),
+            requests: ById::default(),
             next_request: 0,
             duplicate_bytes: 0,
         }
@@ -56,7 +57,7 @@ impl Assign {
         locality: Locality,
         rtt_us: u64,
     ) -> bool {
-        if self.links.len() >= LINKS_MAX || self.links.contains_key(&link) {
+        if self.links.len() >= LINKS_MAX || self.links.contains(link) {
             return false;
         }
         self.links.insert(link, Link::new(len, locality, rtt_us, now));
@@ -65,7 +66,7 @@ impl Assign {
     }
 
     pub(crate) fn link_down(&mut self, ledger: &mut Ledger, link: LinkId) {
-        let Some(gone) = self.links.remove(&link) else { return };
+        let Some(gone) = self.links.remove(link) else { return };
         self.rtt_us_max = self.links.values().map(Link::rtt_us).max().unwrap_or(0);
         gone.has.iter().for_each(|chunk| ledger.remove_holder(chunk));
         let lost: Vec<RequestId> = self.requests_on(link).collect();
@@ -75,12 +76,12 @@ impl Assign {
     }
 
     pub(crate) fn has_link(&self, link: LinkId) -> bool {
-        self.links.contains_key(&link)
+        self.links.contains(link)
     }
 
     /// How far a peer is, in thousandths of the release.
     pub(crate) fn progress_of(&self, link: LinkId) -> u64 {
-        self.links.get(&link).map_or(0, |link| link.has.permille())
+        self.links.get(link).map_or(0, |link| link.has.permille())
     }
 
     /// Mean of how far the peers are, in thousandths of the release; none without links.
@@ -108,7 +109,7 @@ impl Assign {
     }
 
     pub(crate) fn have(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
-        let Some(entry) = self.links.get_mut(&link) else { return };
+        let Some(entry) = self.links.get_mut(link) else { return };
         let mut has_free = false;
         for chunk in within(entry.has.len(), ranges) {
             if entry.has.insert(chunk) {
@@ -122,7 +123,7 @@ impl Assign {
     }
 
     pub(crate) fn withdraw(&mut self, ledger: &mut Ledger, link: LinkId, ranges: &[Range<u32>]) {
-        let Some(link) = self.links.get_mut(&link) else { return };
+        let Some(link) = self.links.get_mut(link) else { return };
         for chunk in within(link.has.len(), ranges) {
             if link.has.remove(chunk) {
                 ledger.remove_holder(chunk);
@@ -131,15 +132,15 @@ impl Assign {
     }
 
     pub(crate) fn fetching(&mut self, link: LinkId, ranges: Vec<Range<u32>>) {
-        if let Some(link) = self.links.get_mut(&link) {
+        if let Some(link) = self.links.get_mut(link) {
             link.fetching = ranges;
         }
     }
 
     pub(crate) fn progress(&mut self, now: u64, request: RequestId, bytes: u32) {
-        let Some(request) = self.requests.get_mut(&request) else { return };
+        let Some(request) = self.requests.get_mut(request) else { return };
         request.received = request.received.saturating_add(bytes);
-        if let Some(link) = self.links.get_mut(&request.link) {
+        if let Some(link) = self.links.get_mut(request.link) {
             link.received(now, u64::from(bytes));
         }
     }
@@ -152,9 +153,9 @@ impl Assign {
         request: RequestId,
         end: RequestEnd,
     ) -> Option<(LinkId, ChunkIndex)> {
-        let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.remove(&request)?;
+        let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.remove(request)?;
         mark(&mut self.dirty, link_id);
-        let link = self.links.get_mut(&link_id).expect("requests end with their link");
+        let link = self.links.get_mut(link_id).expect("requests end with their link");
         let whole = ledger.bytes(chunk);
         match end {
             RequestEnd::Verified => {
@@ -196,13 +197,13 @@ impl Assign {
         outputs: &mut VecDeque<Output>,
     ) {
         let others: Vec<RequestId> =
-            self.requests.iter().filter(|(_, request)| request.chunk == chunk).map(|(&id, _)| id).collect();
+            self.requests.iter().filter(|(_, request)| request.chunk == chunk).map(|(id, _)| id).collect();
         self.cancel(ledger, &others, outputs);
     }
 
     /// Takes back everything.
     pub(crate) fn take_back_all(&mut self, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
-        let all: Vec<RequestId> = self.requests.keys().copied().collect();
+        let all: Vec<RequestId> = self.requests.ids().collect();
         self.cancel(ledger, &all, outputs);
     }
 
@@ -218,13 +219,13 @@ impl Assign {
             return;
         }
         // A link may be gone since it was marked.
-        let rank = |id| self.links.get(&id).map(|link| (link.locality, u64::MAX - link.bytes_s(), id));
+        let rank = |id| self.links.get(id).map(|link| (link.locality, u64::MAX - link.bytes_s(), id));
         let mut order: Vec<(Locality, u64, LinkId)> = self.dirty.drain(..).filter_map(rank).collect();
         order.sort_unstable();
         let chunk_bytes = ledger.mean_bytes();
         while !order.is_empty() {
             order.retain(|&(_, _, id)| {
-                let link = self.links.get_mut(&id).expect("the list is of links");
+                let link = self.links.get_mut(id).expect("the list is of links");
                 let picked = link.has_room(now, chunk_bytes).then(|| picker.pick(ledger, link)).flatten();
                 let Some(chunk) = picked else {
                     // A resting link is looked at again by the tick.
@@ -250,7 +251,7 @@ impl Assign {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         ledger.ask(chunk);
-        self.links.get_mut(&id).expect("asked links are up").asked(now);
+        self.links.get_mut(id).expect("asked links are up").asked(now);
         self.requests.insert(request, PeerRequest { link: id, chunk, asked_us: now, received: 0 });
         outputs.push_back(Output::Request { link: id, request, chunk });
     }
@@ -259,14 +260,14 @@ impl Assign {
         for &request in requests {
             if let Some(link) = self.drop_request(ledger, request) {
                 mark(&mut self.dirty, link);
-                self.links.get_mut(&link).expect("requests end with their link").ended(None);
+                self.links.get_mut(link).expect("requests end with their link").ended(None);
                 outputs.push_back(Output::Cancel { request });
             }
         }
     }
 
     fn drop_request(&mut self, ledger: &mut Ledger, request: RequestId) -> Option<LinkId> {
-        let PeerRequest { link, chunk, received, .. } = self.requests.remove(&request)?;
+        let PeerRequest { link, chunk, received, .. } = self.requests.remove(request)?;
         ledger.waste(u64::from(received));
         self.give_up(ledger, chunk);
         Some(link)
@@ -278,12 +279,12 @@ impl Assign {
         if ledger.state(chunk) == State::Free {
             let dirty = &mut self.dirty;
             let holders = self.links.iter().filter(|(_, link)| link.has.contains(chunk));
-            holders.for_each(|(&id, _)| mark(dirty, id));
+            holders.for_each(|(id, _)| mark(dirty, id));
         }
     }
 
     fn requests_on(&self, link: LinkId) -> impl Iterator<Item = RequestId> {
-        self.requests.iter().filter(move |(_, request)| request.link == link).map(|(&id, _)| id)
+        self.requests.iter().filter(move |(_, request)| request.link == link).map(|(id, _)| id)
     }
 }
 

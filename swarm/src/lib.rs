@@ -8,6 +8,7 @@
 mod announce;
 mod assign;
 mod bits;
+mod by_id;
 mod core;
 mod estimate;
 mod governor;

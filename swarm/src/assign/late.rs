@@ -20,7 +20,7 @@ impl Assign {
         outputs: &mut VecDeque<Output>,
     ) {
         let mut failing: BTreeSet<LinkId> =
-            self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(&id, _)| id).collect();
+            self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(id, _)| id).collect();
         let is_slow = |request: &PeerRequest, patience_us: u64| {
             now - request.asked_us >= patience_us && request.received < ledger.bytes(request.chunk) / 2
         };
@@ -33,7 +33,7 @@ impl Assign {
         for link in failing {
             let requests: Vec<RequestId> = self.requests_on(link).collect();
             self.cancel(ledger, &requests, outputs);
-            self.links.get_mut(&link).expect("it was just found").let_down(now);
+            self.links.get_mut(link).expect("it was just found").let_down(now);
             mark(&mut self.dirty, link);
         }
         if ledger.free().count() == 0 {
@@ -63,10 +63,10 @@ impl Assign {
             .links
             .iter()
             .filter(|(_, link)| link.outstanding == 0 && link.has_room(now, chunk_bytes))
-            .map(|(&id, _)| id)
+            .map(|(id, _)| id)
             .collect();
         for id in idle {
-            let link = &self.links[&id];
+            let link = self.links.get(id).expect("it was just found");
             let holds = |chunk| link.has.contains(chunk);
             if let Some((waiting, chunk)) = self.last_waiting(now, ledger, link.expected_us(), holds) {
                 self.cancel(ledger, &[waiting], outputs);
@@ -116,13 +116,14 @@ impl Assign {
         holds: impl Fn(ChunkIndex) -> bool,
     ) -> Option<(RequestId, ChunkIndex)> {
         let waits = |request: &PeerRequest| {
-            let expected_us = self.links[&request.link].expected_us();
+            let link = self.links.get(request.link).expect("requests end with their link");
+            let expected_us = link.expected_us();
             request.received == 0
                 && ledger.state(request.chunk) == State::Asked(1)
                 && now - request.asked_us + other_us < expected_us
                 && holds(request.chunk)
         };
         let last = self.requests.iter().rev().find(|(_, request)| waits(request));
-        last.map(|(&id, request)| (id, request.chunk))
+        last.map(|(id, request)| (id, request.chunk))
     }
 }
