@@ -1,10 +1,13 @@
 //! Replays `scenarios/*.json`: timed inputs, expected outputs. `FRESHET_WRITE_SCENARIOS=1` writes the outputs anew, to
-//! be read before they are committed.
+//! be read before they are committed. The `walk_*.json` are whole jobs in a random world: nobody reads them, but they lead
+//! the cores of both languages where no one thought of going; they are written anew as a whole.
 
 use std::path::Path;
 
-use freshet_swarm::{Core, CoreConfig, Input, Output, Totals};
+use freshet_swarm::{Core, CoreConfig, Goal, Input, Output, Totals};
 use serde::{Deserialize, Serialize};
+
+use crate::world::{World, config};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,10 +55,54 @@ fn replay(scenario: &Scenario) -> (Vec<Vec<(u64, Output)>>, Totals) {
     (all, core.totals())
 }
 
+/// A job in a random world, as the core there heard of it, with bytes on their way to what came in.
+fn walk(seed: u32) -> Scenario {
+    const CHUNKS: u32 = 70;
+    let mut config = config(CHUNKS, seed);
+    let is_speed = seed % 2 == 1;
+    config.policy.goal = if is_speed { Goal::Speed } else { Goal::Offload };
+    config.has_tracker = is_speed;
+    let mut world = World::new(config.clone(), u64::from(seed));
+    if is_speed {
+        let granted = vec![3, 7, 11];
+        world.input(Input::Shards { granted, active_jobs: 4, origin_budget_bytes_s: Some(4_000_000) });
+    }
+    while !world.is_complete {
+        world.step(CHUNKS);
+    }
+    let steps = world.told.into_iter().flat_map(|(at, input)| {
+        let part = match input {
+            Input::RequestEnded { request, .. } => Some(Input::Progress { request, bytes: 40_000 }),
+            Input::OriginChunk { fetch, .. } => Some(Input::OriginProgress { fetch, bytes: 70_000 }),
+            _ => None,
+        };
+        let earlier = part.map(|part| (at.saturating_sub(10_000), part));
+        earlier.into_iter().chain([(at, input)])
+    });
+    let mut steps: Vec<Step> =
+        steps.map(|(at, input)| Step { at, input: Some(input), expect: Vec::new() }).collect();
+    steps.sort_by_key(|step| step.at);
+    Scenario {
+        what: format!("A job in a random world, seed {seed}"),
+        config,
+        steps,
+        totals: Totals::default(),
+    }
+}
+
+fn write_walks(folder: &Path) {
+    for seed in 1..=4 {
+        std::fs::write(folder.join(format!("walk_{seed}.json")), format(&walk(seed))).unwrap();
+    }
+}
+
 #[test]
 fn scenarios_replay() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let is_writing = std::env::var_os("FRESHET_WRITE_SCENARIOS").is_some();
+    if is_writing {
+        write_walks(&folder);
+    }
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

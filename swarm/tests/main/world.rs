@@ -36,6 +36,8 @@ pub(crate) fn config(chunks: u32, seed: u32) -> CoreConfig {
 /// The world's side of everything the core has asked for and not heard of.
 pub(crate) struct World {
     pub(crate) core: Core,
+    /// All that the core was told, and when.
+    pub(crate) told: Vec<(u64, Input)>,
     pub(crate) now: u64,
     pub(crate) random: Random,
     pub(crate) requests: BTreeMap<RequestId, (LinkId, u32)>,
@@ -55,6 +57,7 @@ impl World {
         let held = config.held.iter().cloned().flatten().collect();
         let mut world = Self {
             core: Core::new(0, config),
+            told: Vec::new(),
             now: 0,
             random: Random(seed),
             requests: BTreeMap::new(),
@@ -73,6 +76,7 @@ impl World {
     }
 
     pub(crate) fn input(&mut self, input: Input) {
+        self.told.push((self.now, input.clone()));
         self.core.handle_input(self.now, input);
         self.drain();
     }
