@@ -67,6 +67,7 @@ impl Assign {
 
     pub(crate) fn link_down(&mut self, ledger: &mut Ledger, link: LinkId) {
         let Some(gone) = self.links.remove(link) else { return };
+        self.dirty.retain(|&dirty| dirty != link);
         self.rtt_us_max = self.links.values().map(Link::rtt_us).max().unwrap_or(0);
         gone.has.iter().for_each(|chunk| ledger.remove_holder(chunk));
         let lost: Vec<RequestId> = self.requests_on(link).collect();
@@ -218,9 +219,11 @@ impl Assign {
         if self.dirty.is_empty() {
             return;
         }
-        // A link may be gone since it was marked.
-        let rank = |id| self.links.get(id).map(|link| (link.locality, u64::MAX - link.bytes_s(), id));
-        let mut order: Vec<(Locality, u64, LinkId)> = self.dirty.drain(..).filter_map(rank).collect();
+        let rank = |id| {
+            let link = self.links.get(id).expect("links are unmarked when they go");
+            (link.locality, u64::MAX - link.bytes_s(), id)
+        };
+        let mut order: Vec<(Locality, u64, LinkId)> = self.dirty.drain(..).map(rank).collect();
         order.sort_unstable();
         let chunk_bytes = ledger.mean_bytes();
         while !order.is_empty() {

@@ -40,6 +40,7 @@ export class Assign {
   linkDown(ledger: Ledger, link: number): void {
     const gone = this.links.take(link);
     if (gone === undefined) return;
+    this.#dirty.delete(link);
     this.rttUsMax = Math.max(0, ...this.links.values().map(({ rttUs }) => rttUs));
     for (const chunk of gone.has) ledger.removeHolder(chunk);
     for (const request of this.requestsOn(link)) this.#dropRequest(ledger, request);
@@ -143,7 +144,6 @@ export class Assign {
   /** Asks each link that has room, one chunk a round, nearest and fastest links first. */
   fill(now: number, ledger: Ledger, picker: Picker, say: Say): void {
     if (this.#dirty.size === 0) return;
-    // A link may be gone since it was marked.
     let order = [...this.#dirty].flatMap((id) => {
       const link = this.links.get(id);
       return link === undefined ? [] : [{ id, link }];
