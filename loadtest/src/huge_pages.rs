@@ -1,5 +1,5 @@
-//! A heap in huge pages. The state of a large swarm lies over a hundred megabytes and is read all over: with small pages,
-//! looking up where a page lies is a fifth of the work.
+//! A heap in huge pages. The state of a large swarm lies over nearly a hundred megabytes and is read all over: with small
+//! pages, looking up where a page lies is a fifth of the work.
 
 /// Starts this program again, once, with the C library told to ask for huge pages; it has no other way to be told.
 /// Whoever has set the library's tunables already means them, and where it cannot be done all is only slower.

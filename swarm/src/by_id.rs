@@ -49,11 +49,11 @@ impl<K: Copy + Ord, V> ById<K, V> {
         Some(self.values.remove(place))
     }
 
-    pub(crate) fn ids(&self) -> impl DoubleEndedIterator<Item = K> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = K> {
         self.ids.iter().copied()
     }
 
-    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
         self.values.iter()
     }
 

@@ -102,7 +102,7 @@ export class Assign {
     const request = this.requests.take(id);
     if (request === undefined) return undefined;
     const { chunk, askedUs, received } = request;
-    const link = this.#linkOf(request);
+    const link = this.#link(request.link);
     const whole = ledger.bytes(chunk);
     this.#dirty.add(request.link);
     if (end === "verified") {
@@ -144,10 +144,7 @@ export class Assign {
   /** Asks each link that has room, one chunk a round, nearest and fastest links first. */
   fill(now: number, ledger: Ledger, picker: Picker, say: Say): void {
     if (this.#dirty.size === 0) return;
-    let order = [...this.#dirty].flatMap((id) => {
-      const link = this.links.get(id);
-      return link === undefined ? [] : [{ id, link }];
-    });
+    let order = [...this.#dirty].map((id) => ({ id, link: this.#link(id) }));
     order.sort((a, b) => a.link.distance - b.link.distance || b.link.bytesS - a.link.bytesS || a.id - b.id);
     this.#dirty.clear();
     while (order.length > 0) {
@@ -165,9 +162,8 @@ export class Assign {
     const request = this.#nextRequest;
     this.#nextRequest += 1;
     ledger.ask(chunk);
-    const entry = { link, chunk, askedUs: now, received: 0 };
-    this.#linkOf(entry).asked(now);
-    this.requests.add(request, entry);
+    this.#link(link).asked(now);
+    this.requests.add(request, { link, chunk, askedUs: now, received: 0 });
     say({ output: "request", link, request, chunk });
   }
 
@@ -175,7 +171,7 @@ export class Assign {
     for (const request of requests) {
       const dropped = this.#dropRequest(ledger, request);
       if (dropped === undefined) continue;
-      this.#linkOf(dropped).ended();
+      this.#link(dropped.link).ended();
       this.#dirty.add(dropped.link);
       say({ output: "cancel", request });
     }
@@ -184,7 +180,7 @@ export class Assign {
   /** The link let its requests down: they are taken back, and it rests. */
   letDown(now: number, ledger: Ledger, link: number, say: Say): void {
     this.cancel(ledger, this.requestsOn(link), say);
-    this.links.get(link)?.letDown(now);
+    this.#link(link).letDown(now);
     this.#dirty.add(link);
   }
 
@@ -207,9 +203,9 @@ export class Assign {
     return request;
   }
 
-  #linkOf(request: PeerRequest): Link {
-    const link = this.links.get(request.link);
-    if (link === undefined) throw new Error("requests end with their link");
+  #link(id: number): Link {
+    const link = this.links.get(id);
+    if (link === undefined) throw new Error("requests and marks end with their link");
     return link;
   }
 }

@@ -1,4 +1,4 @@
-/** The knobs of a job, as policy and the user set them. All may change while it runs. */
+/** The knobs of a job, as policy and the user set them. All may change while it runs; numbers are whole. */
 
 /** What a bulk job optimises for: never slower than HTTP alone, or as few origin bytes as the governor's line allows. */
 export type Goal = "speed" | "offload";

@@ -73,6 +73,12 @@ impl Switchboard {
         self.admission().own_ticket()
     }
 
+    /// How many dials wait for the first ticket.
+    #[cfg(test)]
+    pub(super) fn ticket_waiters(&self) -> usize {
+        self.has_ticket.receiver_count()
+    }
+
     /// Refuses the key from now on, and closes its link.
     pub(super) fn ban(&self, key: KeyId) {
         self.admission().ban(key);

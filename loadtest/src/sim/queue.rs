@@ -90,8 +90,8 @@ pub(super) struct Queue {
     due: BinaryHeap<Due>,
     /// Events of `next_slot` and those after it, by slot number modulo [`SLOTS`], unordered.
     slots: Vec<Vec<Due>>,
-    /// Room of slots that are over, for the next ones: where each kept its own, a large swarm's lay over hundreds of
-    /// megabytes, and each event was a walk to far memory.
+    /// Room of slots that are over, for the next ones: where each kept its own, that was two thirds of the memory of a
+    /// large swarm.
     spare: Vec<Vec<Due>>,
     next_slot: u64,
     later: BinaryHeap<Due>,

@@ -1,7 +1,6 @@
 //! Who is let in, and who is not.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use freshet_protocol::{Candidate, Locality, SigningKey, SwarmId, Transport as Way};
 use quinn::{Connection, RecvStream, SendStream};
@@ -148,7 +147,12 @@ async fn a_dial_that_outruns_the_ticket_finds_its_peer() {
     newcomer.transport.set_swarm(super::node::swarm());
     let mut other = Node::start(2).await;
     other.dial(1, &newcomer);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let waits = async {
+        while newcomer.transport.board.ticket_waiters() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(waits).await;
     newcomer.transport.set_ticket(ticket(newcomer.key).seal(&tracker()));
     assert_eq!(other.link_up().await.1.key, newcomer.key);
     assert_eq!(newcomer.link_up().await.1.key, other.key);
