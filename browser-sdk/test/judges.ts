@@ -1,5 +1,6 @@
 /** How each vector file is judged: the same as `judge` in `protocol/tests/vectors/*.rs`. */
 import { hex, textOf, unhex, utf8 } from "../src/protocol/bytes.ts";
+import { decodeEntryPage } from "../src/protocol/entry_page.ts";
 import { decodeFrame, encodeFrame } from "../src/protocol/frame.ts";
 import {
   hashOf,
@@ -57,6 +58,7 @@ export const JUDGES: Readonly<Record<string, Judge>> = {
     const { requires, ...known } = root;
     return { fields: { id, root: requires.length === 0 ? known : root } };
   },
+  entry_page: (bytes) => ({ fields: { entries: decodeEntryPage(bytes).map(hex) } }),
   page: async (bytes, test) => {
     const page = test["page"] === undefined ? decodePage(bytes) : await openPage(given<PageRef>(test, "page"), bytes);
     return { fields: page, again: encodePage(page) };

@@ -109,7 +109,7 @@ mod tests {
         check(vec![12, 2, 1, 0], over(WireError::Truncated));
         check(vec![12, 3, 1, 9, 0], over(WireError::Invalid("encoding")));
         check(vec![12, 0xbf, 0xff, 0xff, 0xff], Err(FrameError::Head(WireError::OverLimit("frame size"))));
-        check(vec![20, 0], Err(FrameError::UnknownCritical(20)));
-        check(vec![21, 0], Ok(()));
+        check(vec![22, 0], Err(FrameError::UnknownCritical(22)));
+        check(vec![23, 0], Ok(()));
     }
 }

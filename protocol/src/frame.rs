@@ -11,13 +11,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::id::{Hash, RootId};
+use crate::id::{ContentName, Hash, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
     AGENT_BYTES_MAX, BYE_BYTES_MAX, CHUNK_BYTES_MAX, CHUNKS_MAX, DATA_BYTES_MAX, FRAME_BYTES_MAX,
-    KEY_DOCUMENT_BYTES_MAX, LINK_RELEASES_MAX, POINTER_BYTES_MAX, TICKET_BYTES_MAX,
+    KEY_DOCUMENT_BYTES_MAX, LINK_RELEASES_MAX, POINTER_BYTES_MAX, SEGMENT_ENTRY_BYTES_MAX, TICKET_BYTES_MAX,
 };
 use crate::ranges::{put_ranges, read_ranges};
+use crate::segment::{read_stream, read_url_path};
 use crate::wire::{Reader, WireError, put_bytes, put_varint, varint_len};
 
 /// The protocol version that this program speaks.
@@ -209,26 +210,40 @@ pub enum Frame {
         /// Whether the sender hands out chunks of it.
         sharing: bool,
     },
+    /// Names a rendition of a stream by a short number, out of those that releases have too. Its positions are
+    /// [`piece_position`](crate::piece_position)s.
+    Rendition {
+        /// The number, below 16.
+        release: u64,
+        /// The stream.
+        stream: ContentName,
+        /// Its epoch.
+        epoch: u64,
+        /// Path of the rendition's playlist, as in [`SegmentEntry::path`](crate::SegmentEntry::path).
+        rendition: String,
+        /// Whether the sender hands out pieces of it.
+        sharing: bool,
+    },
     /// Positions that the sender holds now.
     Have {
         /// Number of the release.
         release: u64,
         /// Ascending, disjoint ranges.
-        ranges: Vec<Range<u32>>,
+        ranges: Vec<Range<u64>>,
     },
     /// Positions that the sender no longer holds.
     Withdraw {
         /// Number of the release.
         release: u64,
         /// Ascending, disjoint ranges.
-        ranges: Vec<Range<u32>>,
+        ranges: Vec<Range<u64>>,
     },
     /// Positions that the sender is fetching from the origin now; replaces what it said before. Optional.
     Fetching {
         /// Number of the release.
         release: u64,
         /// Ascending, disjoint ranges.
-        ranges: Vec<Range<u32>>,
+        ranges: Vec<Range<u64>>,
     },
     /// Asks for a blob.
     Request(Request),
@@ -257,6 +272,11 @@ pub enum Frame {
         /// The envelope's JSON.
         envelope: Vec<u8>,
     },
+    /// A signed entry of a segment, new to the sender. Optional.
+    Entry {
+        /// The entry.
+        entry: Vec<u8>,
+    },
     /// A fresh ticket of the sender. Optional.
     Ticket {
         /// The ticket.
@@ -279,10 +299,12 @@ pub(crate) const TYPE_DATA: u64 = 12;
 const TYPE_REFUSE: u64 = 14;
 const TYPE_CANCEL: u64 = 16;
 const TYPE_BYE: u64 = 18;
+const TYPE_RENDITION: u64 = 20;
 const TYPE_FETCHING: u64 = 1;
 const TYPE_POINTER: u64 = 3;
 const TYPE_TICKET: u64 = 5;
 const TYPE_KEYS: u64 = 7;
+const TYPE_ENTRY: u64 = 9;
 
 /// An envelope of a pointer is base64 around its payload, with signatures.
 const POINTER_ENVELOPE_BYTES_MAX: usize = POINTER_BYTES_MAX * 2 + 4096;
@@ -367,6 +389,14 @@ impl Frame {
                 out.push(u8::from(*sharing));
                 TYPE_RELEASE
             }
+            Self::Rendition { release, stream, epoch, rendition, sharing } => {
+                put_varint(out, *release);
+                put_bytes(out, stream.as_str().as_bytes());
+                put_varint(out, *epoch);
+                put_bytes(out, rendition.as_bytes());
+                out.push(u8::from(*sharing));
+                TYPE_RENDITION
+            }
             Self::Have { release, ranges } => put_release_ranges(out, *release, ranges, TYPE_HAVE),
             Self::Withdraw { release, ranges } => put_release_ranges(out, *release, ranges, TYPE_WITHDRAW),
             Self::Fetching { release, ranges } => put_release_ranges(out, *release, ranges, TYPE_FETCHING),
@@ -406,6 +436,10 @@ impl Frame {
                 out.extend_from_slice(envelope);
                 TYPE_KEYS
             }
+            Self::Entry { entry } => {
+                out.extend_from_slice(entry);
+                TYPE_ENTRY
+            }
             Self::Ticket { ticket } => {
                 out.extend_from_slice(ticket);
                 TYPE_TICKET
@@ -426,11 +460,14 @@ impl Frame {
                 release: read_release(&mut reader)?,
                 root: RootId(reader.hash()?),
                 chunks: reader.u32_max(CHUNKS_MAX, "number of chunks")?,
-                sharing: match reader.byte()? {
-                    0 => false,
-                    1 => true,
-                    _ => return Err(WireError::Invalid("sharing flag")),
-                },
+                sharing: read_sharing(&mut reader)?,
+            },
+            TYPE_RENDITION => Self::Rendition {
+                release: read_release(&mut reader)?,
+                stream: read_stream(&mut reader)?,
+                epoch: reader.varint()?,
+                rendition: read_url_path(&mut reader, "rendition")?,
+                sharing: read_sharing(&mut reader)?,
             },
             TYPE_HAVE => {
                 let (release, ranges) = read_release_ranges(&mut reader)?;
@@ -456,6 +493,9 @@ impl Frame {
             TYPE_KEYS => {
                 Self::Keys { envelope: rest_max(&mut reader, KEYS_ENVELOPE_BYTES_MAX, "key document")? }
             }
+            TYPE_ENTRY => {
+                Self::Entry { entry: rest_max(&mut reader, SEGMENT_ENTRY_BYTES_MAX, "entry size")? }
+            }
             TYPE_TICKET => Self::Ticket { ticket: rest_max(&mut reader, TICKET_BYTES_MAX, "ticket")? },
             TYPE_BYE => Self::Bye { reason: reader.text_max(BYE_BYTES_MAX, "reason")?.to_owned() },
             _ => return Err(WireError::Invalid("frame type")),
@@ -466,11 +506,11 @@ impl Frame {
 }
 
 fn is_known(kind: u64) -> bool {
-    (kind <= TYPE_BYE && kind.is_multiple_of(2))
-        || matches!(kind, TYPE_FETCHING | TYPE_POINTER | TYPE_TICKET | TYPE_KEYS)
+    (kind <= TYPE_RENDITION && kind.is_multiple_of(2))
+        || matches!(kind, TYPE_FETCHING | TYPE_POINTER | TYPE_TICKET | TYPE_KEYS | TYPE_ENTRY)
 }
 
-fn put_release_ranges(out: &mut Vec<u8>, release: u64, ranges: &[Range<u32>], kind: u64) -> u64 {
+fn put_release_ranges(out: &mut Vec<u8>, release: u64, ranges: &[Range<u64>], kind: u64) -> u64 {
     put_varint(out, release);
     put_ranges(out, ranges);
     kind
@@ -480,7 +520,15 @@ fn read_release(reader: &mut Reader<'_>) -> Result<u64, WireError> {
     reader.varint_max(LINK_RELEASES_MAX as u64 - 1, "release number")
 }
 
-fn read_release_ranges(reader: &mut Reader<'_>) -> Result<(u64, Vec<Range<u32>>), WireError> {
+fn read_sharing(reader: &mut Reader<'_>) -> Result<bool, WireError> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(WireError::Invalid("sharing flag")),
+    }
+}
+
+fn read_release_ranges(reader: &mut Reader<'_>) -> Result<(u64, Vec<Range<u64>>), WireError> {
     Ok((read_release(reader)?, read_ranges(reader)?))
 }
 

@@ -154,8 +154,9 @@ impl SwarmId {
 }
 
 /// Segments that the origin's paths use themselves.
-const RESERVED_SEGMENTS: [&str; 9] =
-    ["channels", "files", "index", "keys", "packs", "pages", "policy", "roots", "versions"];
+const RESERVED_SEGMENTS: [&str; 11] = [
+    "channels", "entries", "files", "index", "keys", "media", "packs", "pages", "policy", "roots", "versions",
+];
 
 /// What a tenant publishes under a name: `tenant/name`, up to four segments.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

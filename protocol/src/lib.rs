@@ -5,6 +5,7 @@
 
 mod answer;
 mod chunk;
+mod entry_page;
 mod envelope;
 mod frame;
 mod id;
@@ -25,6 +26,7 @@ mod wire;
 
 pub use answer::{AnswerFrame, DataHead};
 pub use chunk::{Mismatch, VerifiedChunk};
+pub use entry_page::{decode_entry_page, encode_entry_page};
 pub use envelope::{DocumentKind, EnvelopeError, envelope_bytes_max};
 pub use frame::{
     BlobKind, DATA_HEAD_BYTES_MAX, Data, Decoded, Encoding, Frame, FrameError, Hello, PEER_ALPN,
@@ -39,8 +41,8 @@ pub use manifest::root::{Chunker, PageRef, ROOT_KIND, ROOT_SCHEMA, Root, RootErr
 pub use pack_index::{PackId, PackIndex, Place};
 pub use path::{PathError, RelPath, check_link_target};
 pub use pointer::{POINTER_KIND, POINTER_SCHEMA, Pointer, PointerError};
-pub use ranges::ranges_of;
-pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace};
+pub use ranges::{ranges_of, ranges_within, wire_ranges};
+pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_at, piece_position};
 pub use shard::ShardMap;
 pub use ticket::{LinkBinding, RIGHT_RECEIVE, RIGHT_SEND, Side, Ticket, TicketError, proof_message};
 pub use tracker::{

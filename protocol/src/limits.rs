@@ -39,6 +39,14 @@ pub const PIECE_BYTES: u32 = 64 << 10;
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 /// Largest entry of a segment, in bytes.
 pub const SEGMENT_ENTRY_BYTES_MAX: usize = 36 << 10;
+/// Sequences that one page of entries is about.
+pub const PAGE_SEQUENCES: u64 = 64;
+/// Most entries in a page of entries: media, and the initialisations that it needs.
+pub const ENTRY_PAGE_ENTRIES_MAX: usize = 128;
+/// Largest page of entries, in bytes.
+pub const ENTRY_PAGE_BYTES_MAX: usize = 5 << 20;
+/// Largest entry that a tracker pushes, in bytes; larger ones are fetched.
+pub const PUSHED_ENTRY_BYTES_MAX: usize = 8 << 10;
 /// Most bytes in an entry that are for later versions.
 pub const ENTRY_EXTENSION_BYTES_MAX: usize = 1024;
 
@@ -80,6 +88,8 @@ pub const TICKET_SWARMS_MAX: usize = 16;
 pub const TRACKER_MESSAGE_BYTES_MAX: usize = 16 << 10;
 /// Most candidate addresses in an announce or a pairing.
 pub const ADDRESSES_MAX: usize = 8;
+/// Most hashes of certificates in an announce or a pairing: the one in use and the next one.
+pub const CERTIFICATES_MAX: usize = 2;
 /// Most shards that a release is divided into for first copies.
 pub const SHARDS_MAX: u32 = 4096;
 /// Fewest chunk positions in a shard.

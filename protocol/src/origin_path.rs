@@ -1,7 +1,8 @@
 //! The paths of an origin's HTTP interface, below its base URL (PROTOCOL.md 5). All but pointers, keys and indexes are
-//! immutable.
+//! immutable, and pages of entries once they are full.
 
-use crate::id::{ContentName, Name, PageId, RootId};
+use crate::id::{ContentName, Hash, Name, PageId, RootId};
+use crate::limits::PAGE_SEQUENCES;
 use crate::pack_index::PackId;
 use crate::path::RelPath;
 
@@ -23,6 +24,26 @@ pub fn root(content: &ContentName, root: RootId) -> String {
 /// Path of a page, zstd-compressed.
 pub fn page(content: &ContentName, page: PageId) -> String {
     format!("{content}/pages/{page}")
+}
+
+/// Path of a page, gzip-compressed, for browsers.
+pub fn page_gzip(content: &ContentName, page: PageId) -> String {
+    format!("{content}/pages/{page}.gz")
+}
+
+/// Path of the document that names the root of a version.
+pub fn version(content: &ContentName, version: &Name) -> String {
+    format!("{content}/versions/{version}")
+}
+
+/// Path of a file of a stream, not yet percent-encoded.
+pub fn media(stream: &ContentName, path: &RelPath) -> String {
+    format!("{stream}/media/{path}")
+}
+
+/// Path of the page of entries in which a segment of a rendition stands.
+pub fn entries(stream: &ContentName, rendition: &str, sequence: u64) -> String {
+    format!("{stream}/entries/{}/{}", Hash::of(rendition.as_bytes()), sequence / PAGE_SEQUENCES)
 }
 
 /// Path of a page's pack index.

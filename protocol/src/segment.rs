@@ -17,6 +17,8 @@ use crate::wire::{Reader, WireError, put_bytes, put_varint};
 
 const ENTRY_VERSION: u64 = 1;
 const SIGNED_PREFIX: &[u8] = b"freshet entry 1\n";
+/// Pieces of the largest segment: the distance between two segments in [`piece_position`].
+const PIECES_PER_SEGMENT: u64 = SEGMENT_BYTES_MAX / PIECE_BYTES as u64;
 
 /// Why an entry was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +104,8 @@ impl SegmentEntry {
     /// # Errors
     /// [`WireError`] when a value breaks a limit, or pieces and size do not fit each other.
     pub fn seal(&self, key: &SigningKey) -> Result<Vec<u8>, WireError> {
+        check_path(&self.place.rendition, "rendition")?;
+        check_path(&self.path, "path")?;
         self.check()?;
         if self.pieces.len() as u64 != piece_count(self.bytes) {
             return Err(WireError::Invalid("number of pieces"));
@@ -167,13 +171,12 @@ impl SegmentEntry {
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, SegmentError> {
-        let stream = reader.text_max(CONTENT_BYTES_MAX, "stream")?;
-        let stream = stream.parse().map_err(|_| WireError::Invalid("stream"))?;
+        let stream = read_stream(reader)?;
         let epoch = reader.varint()?;
-        let rendition = reader.text_max(PATH_BYTES_MAX, "rendition")?.to_owned();
+        let rendition = read_url_path(reader, "rendition")?;
         let kind = SegmentKind::of_wire(reader.varint()?)?;
         let sequence = reader.varint()?;
-        let path = reader.text_max(PATH_BYTES_MAX, "path")?.to_owned();
+        let path = read_url_path(reader, "path")?;
         let offset = reader.varint()?;
         let bytes = reader.varint_max(SEGMENT_BYTES_MAX, "segment size")?;
         let duration_us = reader.varint()?;
@@ -184,7 +187,7 @@ impl SegmentEntry {
     }
 
     fn check(&self) -> Result<(), WireError> {
-        let Self { place, path, offset, bytes, duration_us, init, .. } = self;
+        let Self { place, offset, bytes, duration_us, init, .. } = self;
         if *bytes > SEGMENT_BYTES_MAX {
             return Err(WireError::OverLimit("segment size"));
         }
@@ -194,8 +197,6 @@ impl SegmentEntry {
         if numbers.iter().any(is_over) || init.is_some_and(|init| init >= INTEGER_MAX) {
             return Err(WireError::IntegerTooLarge);
         }
-        check_path(&place.rendition, "rendition")?;
-        check_path(path, "path")?;
         if *bytes == 0 {
             Err(WireError::Invalid("segment size"))
         } else if place.kind == SegmentKind::Init && init.is_some() {
@@ -204,6 +205,28 @@ impl SegmentEntry {
             Ok(())
         }
     }
+}
+
+/// Position of a piece among all pieces of its rendition, as Have and Fetching count them; none for a sequence that is
+/// too large to be announced. Only media is: initialisations are small and come over HTTP.
+pub fn piece_position(sequence: u64, piece: u32) -> Option<u64> {
+    let first = sequence.checked_mul(PIECES_PER_SEGMENT)?;
+    Some(first + u64::from(piece)).filter(|&position| position < INTEGER_MAX)
+}
+
+/// Sequence and piece of a position.
+pub fn piece_at(position: u64) -> (u64, u32) {
+    (position / PIECES_PER_SEGMENT, (position % PIECES_PER_SEGMENT) as u32)
+}
+
+pub(crate) fn read_stream(reader: &mut Reader<'_>) -> Result<ContentName, WireError> {
+    reader.text_max(CONTENT_BYTES_MAX, "stream")?.parse().map_err(|_| WireError::Invalid("stream"))
+}
+
+pub(crate) fn read_url_path(reader: &mut Reader<'_>, what: &'static str) -> Result<String, WireError> {
+    let path = reader.text_max(PATH_BYTES_MAX, what)?;
+    check_path(path, what)?;
+    Ok(path.to_owned())
 }
 
 fn piece_count(bytes: u64) -> u64 {
@@ -274,6 +297,19 @@ mod tests {
         // The extension is empty here, and its length takes a byte more when it is full.
         assert!(sealed.len() + 1 + ENTRY_EXTENSION_BYTES_MAX <= SEGMENT_ENTRY_BYTES_MAX, "{}", sealed.len());
         const { assert!(SEGMENT_ENTRY_BYTES_MAX <= crate::limits::FRAME_BYTES_MAX) };
+    }
+
+    #[test]
+    fn positions_and_back() {
+        let check = |sequence, piece, expected: Option<u64>| {
+            assert_eq!(piece_position(sequence, piece), expected, "{sequence} {piece}");
+            assert!(expected.is_none_or(|position| piece_at(position) == (sequence, piece)));
+        };
+        check(0, 0, Some(0));
+        check(7, 1023, Some(8191));
+        check((1 << 43) - 1, 1022, Some((1 << 53) - 2));
+        check(1 << 43, 0, None);
+        check(u64::MAX, 0, None);
     }
 
     #[test]

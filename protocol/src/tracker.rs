@@ -9,11 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::id::{ContentName, KeyId, PeerId, RootId};
+use crate::id::{ContentName, Hash, KeyId, PeerId, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
-    ADDRESSES_MAX, AGENT_BYTES_MAX, CHUNKS_MAX, INTEGER_MAX, LINKS_WANTED_MAX, SHARDS_MAX,
-    SHARDS_PER_MESSAGE_MAX, SIGNAL_BYTES_MAX, TRACKER_MESSAGE_BYTES_MAX,
+    ADDRESSES_MAX, AGENT_BYTES_MAX, CERTIFICATES_MAX, CHUNKS_MAX, INTEGER_MAX, LINKS_WANTED_MAX,
+    PUSHED_ENTRY_BYTES_MAX, SHARDS_MAX, SHARDS_PER_MESSAGE_MAX, SIGNAL_BYTES_MAX, TRACKER_MESSAGE_BYTES_MAX,
 };
 
 /// The version of these messages that this program speaks.
@@ -113,6 +113,9 @@ pub struct Announce {
     /// Ports and addresses of its own. The tracker keeps only those with the address it sees itself.
     #[serde(default)]
     pub candidates: Vec<Candidate>,
+    /// Hashes (SHA-256) of the certificates under which its WebTransport candidates answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Hash>,
 }
 
 /// Outcome of a pairing, which feeds back into later ones.
@@ -175,6 +178,13 @@ pub enum ClientMessage {
         pair: u64,
         /// For the other side; opaque to the tracker.
         data: String,
+    },
+    /// A new entry of a stream, from its publisher, for all peers of its swarm.
+    Entry {
+        /// The stream.
+        content: ContentName,
+        /// The signed entry.
+        entry: Base64,
     },
     /// What became of a pairing.
     Paired {
@@ -249,6 +259,9 @@ pub enum ServerMessage {
         /// Where it may be reached, over transports that both speak; the side that waits gets them too, to open its
         /// own NAT towards them.
         candidates: Vec<Candidate>,
+        /// Hashes (SHA-256) of the certificates under which WebTransport candidates answer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        certificates: Vec<Hash>,
         /// Whether this side makes the offer (dials).
         dial: bool,
         /// How near it is.
@@ -269,6 +282,13 @@ pub enum ServerMessage {
         /// What the origin may send to all of them together, in bytes a second; none: no limit known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin_budget_bytes_s: Option<u64>,
+    },
+    /// A new entry of a stream that the client takes part in.
+    Entry {
+        /// The stream.
+        content: ContentName,
+        /// The signed entry.
+        entry: Base64,
     },
     /// Signalling from the other side of a pairing.
     Signal {
@@ -315,6 +335,7 @@ impl ClientMessage {
             Self::Announce(announce) => {
                 limit(announce.chunks as usize, CHUNKS_MAX as usize, "number of chunks")?;
                 limit(announce.candidates.len(), ADDRESSES_MAX, "number of candidates")?;
+                limit(announce.certificates.len(), CERTIFICATES_MAX, "number of certificates")?;
                 limit_integer(announce.left_bytes, "bytes left")?;
                 limit(announce.links_wanted.into(), LINKS_WANTED_MAX.into(), "number of links wanted")?;
                 if let HaveSummary::Shards(bits) = &announce.have {
@@ -331,6 +352,7 @@ impl ClientMessage {
                 )?;
             }
             Self::Signal { pair, data } => limit_signal(*pair, data)?,
+            Self::Entry { entry, .. } => limit(entry.0.len(), PUSHED_ENTRY_BYTES_MAX, "entry size")?,
             Self::Paired { pair, .. } => limit_integer(*pair, "pair number")?,
             Self::Leave { .. } | Self::Unknown => {}
         }
@@ -353,9 +375,10 @@ impl ServerMessage {
         match &message {
             Self::Challenge { nonce } => limit(nonce.0.len(), 64, "nonce")?,
             Self::Welcome { stun_ports, .. } => limit(stun_ports.len(), 2, "number of STUN ports")?,
-            Self::Pair { pair, candidates, .. } => {
+            Self::Pair { pair, candidates, certificates, .. } => {
                 limit_integer(*pair, "pair number")?;
                 limit(candidates.len(), ADDRESSES_MAX, "number of candidates")?;
+                limit(certificates.len(), CERTIFICATES_MAX, "number of certificates")?;
             }
             Self::Shards { granted, origin_budget_bytes_s, .. } => {
                 limit_integer(origin_budget_bytes_s.unwrap_or_default(), "origin budget")?;
@@ -367,6 +390,7 @@ impl ServerMessage {
                 )?;
             }
             Self::Signal { pair, data } => limit_signal(*pair, data)?,
+            Self::Entry { entry, .. } => limit(entry.0.len(), PUSHED_ENTRY_BYTES_MAX, "entry size")?,
             Self::Ticket { ticket, expires } => {
                 limit_integer(*expires, "expires")?;
                 limit(ticket.0.len(), crate::limits::TICKET_BYTES_MAX, "ticket")?;

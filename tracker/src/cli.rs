@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use freshet_protocol::PublicKey;
 use freshet_tracker::Options;
 
 /// Bytes a second in a megabit a second.
@@ -39,6 +40,11 @@ pub(crate) struct Args {
     /// among them. Without it they know no limit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     origin_budget_mbit: Option<u64>,
+
+    /// Key (`ed25519:...`) of a publisher of streams: its new entries reach all viewers at once through this tracker. May
+    /// be given up to 64 times.
+    #[arg(long = "publisher", value_name = "KEY")]
+    publishers: Vec<PublicKey>,
 
     /// How often clients announce when nothing changes, in ms (1000 to 3600000). Short ones cost messages; leases of
     /// clients that went silent are freed after one and a half of it.
@@ -114,6 +120,7 @@ impl Args {
         options.swarms.links_max = self.links_max;
         options.swarms.lease_fresh_us = u64::from(self.announce_ms) * 1500;
         options.swarms.origin_budget_bytes_s = self.origin_budget_mbit.map(|mbit| mbit * MBIT_BYTES_S);
+        options.swarms.publishers = self.publishers.iter().map(PublicKey::id).collect();
         options.check()?;
         Ok(options)
     }

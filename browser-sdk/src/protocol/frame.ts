@@ -9,7 +9,7 @@
  */
 import { utf8 } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
-import { hashBytes, type Hash, type RootId } from "./id.ts";
+import { hashBytes, type ContentName, type Hash, type RootId } from "./id.ts";
 import { publicKeyBytes, publicKeyOfBytes, type PublicKey } from "./key.ts";
 import {
   AGENT_BYTES_MAX,
@@ -21,9 +21,11 @@ import {
   KEY_DOCUMENT_BYTES_MAX,
   LINK_RELEASES_MAX,
   POINTER_BYTES_MAX,
+  SEGMENT_ENTRY_BYTES_MAX,
   TICKET_BYTES_MAX,
 } from "./limits.ts";
 import { putRanges, readRanges, type Range } from "./ranges.ts";
+import { readStream, readUrlPath } from "./segment.ts";
 import { Reader, WireError, Writer, type WireCode } from "./wire.ts";
 
 /** The protocol version that this program speaks. */
@@ -106,6 +108,19 @@ export interface Data {
   readonly payload: Uint8Array;
 }
 
+/** Names a rendition of a stream by a short number, out of those that releases have too; see `piecePosition`. */
+export interface Rendition {
+  readonly type: "rendition";
+  /** The number, below 16. */
+  readonly release: number;
+  readonly stream: ContentName;
+  readonly epoch: number;
+  /** Path of the rendition's playlist, as in `SegmentEntry.path`. */
+  readonly rendition: string;
+  /** Whether the sender hands out pieces of it. */
+  readonly sharing: boolean;
+}
+
 /** Names a release by a short number for the frames that follow on this link. */
 export interface Release {
   readonly type: "release";
@@ -121,18 +136,20 @@ export interface Release {
 /**
  * A frame. Beside those above: `proof`, a signature over `proofMessage`; `have`, `withdraw`, `fetching`, positions that
  * the sender holds, no longer holds, or fetches from the origin now; `refuse` and `cancel` of a request; `pointer`,
- * `keys` and `ticket`, the newest envelope or ticket that the sender has; `bye`, why the link closes.
+ * `keys` and `ticket`, the newest envelope or ticket that the sender has; `entry`, a signed entry of a segment; `bye`, why the link closes.
  */
 export type Frame =
   | Hello
   | { readonly type: "proof"; readonly signature: Uint8Array }
   | Release
+  | Rendition
   | (Positions & { readonly type: "have" | "withdraw" | "fetching" })
   | Request
   | Data
   | { readonly type: "refuse"; readonly request: number; readonly reason: RefuseReason }
   | { readonly type: "cancel"; readonly request: number }
   | { readonly type: "pointer" | "keys"; readonly envelope: Uint8Array }
+  | { readonly type: "entry"; readonly entry: Uint8Array }
   | { readonly type: "ticket"; readonly ticket: Uint8Array }
   | { readonly type: "bye"; readonly reason: string };
 
@@ -160,10 +177,12 @@ const TYPES: Readonly<Record<Frame["type"], number>> = {
   refuse: 14,
   cancel: 16,
   bye: 18,
+  rendition: 20,
   fetching: 1,
   pointer: 3,
   ticket: 5,
   keys: 7,
+  entry: 9,
 };
 const NAMES: ReadonlyMap<number, Frame["type"]> = new Map(
   Object.entries(TYPES).map(([name, kind]) => [kind, name as Frame["type"]]),
@@ -207,6 +226,10 @@ function putBody(out: Writer, frame: Frame): void {
     case "release":
       out.varint(frame.release).raw(hashBytes(frame.root)).varint(frame.chunks).byte(frame.sharing ? 1 : 0);
       break;
+    case "rendition":
+      out.varint(frame.release).text(frame.stream).varint(frame.epoch).text(frame.rendition);
+      out.byte(frame.sharing ? 1 : 0);
+      break;
     case "have":
     case "withdraw":
     case "fetching":
@@ -228,6 +251,9 @@ function putBody(out: Writer, frame: Frame): void {
     case "pointer":
     case "keys":
       out.raw(frame.envelope);
+      break;
+    case "entry":
+      out.raw(frame.entry);
       break;
     case "ticket":
       out.raw(frame.ticket);
@@ -282,6 +308,8 @@ function readBody(type: Frame["type"], reader: Reader): Frame {
       return { type, signature: reader.take(SIGNATURE_BYTES) };
     case "release":
       return readReleaseFrame(reader);
+    case "rendition":
+      return readRendition(reader);
     case "have":
     case "withdraw":
     case "fetching":
@@ -298,6 +326,8 @@ function readBody(type: Frame["type"], reader: Reader): Frame {
       return { type, envelope: restMax(reader, POINTER_ENVELOPE_BYTES_MAX, "pointer") };
     case "keys":
       return { type, envelope: restMax(reader, KEYS_ENVELOPE_BYTES_MAX, "key document") };
+    case "entry":
+      return { type, entry: restMax(reader, SEGMENT_ENTRY_BYTES_MAX, "entry size") };
     case "ticket":
       return { type, ticket: restMax(reader, TICKET_BYTES_MAX, "ticket") };
     case "bye":
@@ -330,9 +360,21 @@ function readReleaseFrame(reader: Reader): Release {
   const release = readRelease(reader);
   const root = reader.hash();
   const chunks = reader.varintMax(CHUNKS_MAX, "number of chunks");
+  return { type: "release", release, root, chunks, sharing: readSharing(reader) };
+}
+
+function readRendition(reader: Reader): Rendition {
+  const release = readRelease(reader);
+  const stream = readStream(reader);
+  const epoch = reader.varint();
+  const rendition = readUrlPath(reader, "rendition");
+  return { type: "rendition", release, stream, epoch, rendition, sharing: readSharing(reader) };
+}
+
+function readSharing(reader: Reader): boolean {
   const sharing = reader.byte();
   if (sharing > 1) throw new WireError("invalid", "sharing flag");
-  return { type: "release", release, root, chunks, sharing: sharing === 1 };
+  return sharing === 1;
 }
 
 function readRequest(reader: Reader): Request {

@@ -68,9 +68,11 @@ export function parseHash(text: string): Hash {
 /** Segments that the origin's paths use themselves. */
 const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
   "channels",
+  "entries",
   "files",
   "index",
   "keys",
+  "media",
   "packs",
   "pages",
   "policy",

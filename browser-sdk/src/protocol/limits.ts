@@ -39,6 +39,14 @@ export const PIECE_BYTES = 64 << 10;
 export const SEGMENT_BYTES_MAX = 64 << 20;
 /** Largest entry of a segment, in bytes. */
 export const SEGMENT_ENTRY_BYTES_MAX = 36 << 10;
+/** Sequences that one page of entries is about. */
+export const PAGE_SEQUENCES = 64;
+/** Most entries in a page of entries: media, and the initialisations that it needs. */
+export const ENTRY_PAGE_ENTRIES_MAX = 128;
+/** Largest page of entries, in bytes. */
+export const ENTRY_PAGE_BYTES_MAX = 5 << 20;
+/** Largest entry that a tracker pushes, in bytes; larger ones are fetched. */
+export const PUSHED_ENTRY_BYTES_MAX = 8 << 10;
 /** Most bytes in an entry that are for later versions. */
 export const ENTRY_EXTENSION_BYTES_MAX = 1024;
 
@@ -80,6 +88,8 @@ export const TICKET_SWARMS_MAX = 16;
 export const TRACKER_MESSAGE_BYTES_MAX = 16 << 10;
 /** Most candidate addresses in an announce or a pairing. */
 export const ADDRESSES_MAX = 8;
+/** Most hashes of certificates in an announce or a pairing: the one in use and the next one. */
+export const CERTIFICATES_MAX = 2;
 /** Most shards that a release is divided into for first copies. */
 export const SHARDS_MAX = 4096;
 /** Fewest chunk positions in a shard. */

@@ -1,8 +1,8 @@
 /**
- * Ranges of chunk positions, as Have and Fetching carry them: gaps and lengths, so that order and disjointness need no
- * check of their own.
+ * Ranges of positions, as Have and Fetching carry them: gaps and lengths, so that order and disjointness need no check
+ * of their own. Whether a release has so many positions is for its reader to check.
  */
-import { CHUNKS_MAX, HAVE_RANGES_MAX } from "./limits.ts";
+import { HAVE_RANGES_MAX, INTEGER_MAX } from "./limits.ts";
 import { WireError, type Reader, type Writer } from "./wire.ts";
 
 /** Positions from `start` up to, but not including, `end`. */
@@ -29,9 +29,9 @@ export function readRanges(reader: Reader): readonly Range[] {
   const ranges: Range[] = [];
   let last = 0;
   for (let at = 0; at < count; at += 1) {
-    const start = last + reader.varintMax(CHUNKS_MAX - last, "range start");
-    const end = start + reader.varintMax(CHUNKS_MAX - 1, "range length") + 1;
-    if (end > CHUNKS_MAX) throw new WireError("over-limit", "range end");
+    const start = last + reader.varintMax(INTEGER_MAX - last, "range start");
+    const end = start + reader.varintMax(INTEGER_MAX - 1, "range length") + 1;
+    if (end > INTEGER_MAX) throw new WireError("over-limit", "range end");
     ranges.push({ start, end });
     last = end;
   }

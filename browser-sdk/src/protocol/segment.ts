@@ -71,6 +71,8 @@ export interface SegmentEntry {
 const ENTRY_VERSION = 1;
 const SIGNED_PREFIX = utf8("freshet entry 1\n");
 const SIGNATURE_BYTES = 64;
+/** Pieces of the largest segment: the distance between two segments in {@link piecePosition}. */
+const PIECES_PER_SEGMENT = SEGMENT_BYTES_MAX / PIECE_BYTES;
 const KINDS: Readonly<Record<number, SegmentKind>> = { 0: "media", 2: "init" };
 
 interface Parsed {
@@ -94,6 +96,20 @@ export async function openSegment(
   }
   if (entry.stream !== stream) throw new SegmentError("other", entry.stream);
   return entry;
+}
+
+/**
+ * Position of a piece among all pieces of its rendition, as Have and Fetching count them; `undefined` for a sequence that
+ * is too large to be announced.
+ */
+export function piecePosition(sequence: number, piece: number): number | undefined {
+  const position = sequence * PIECES_PER_SEGMENT + piece;
+  return position < INTEGER_MAX ? position : undefined;
+}
+
+/** Sequence and piece of a position. */
+export function pieceAt(position: number): { readonly sequence: number; readonly piece: number } {
+  return { sequence: Math.floor(position / PIECES_PER_SEGMENT), piece: position % PIECES_PER_SEGMENT };
 }
 
 /** Size of a piece, in bytes; 0 for one that is not there. */
@@ -141,12 +157,12 @@ function read(bytes: Uint8Array): Parsed {
 function readEntry(reader: Reader): SegmentEntry {
   const stream = readStream(reader);
   const epoch = reader.varint();
-  const rendition = reader.textMax(PATH_BYTES_MAX, "rendition");
+  const rendition = readUrlPath(reader, "rendition");
   const kindNumber = reader.varint();
   const kind = KINDS[kindNumber];
   if (kind === undefined) throw new SegmentError("unsupported", `kind ${kindNumber}`);
   const sequence = reader.varint();
-  const path = reader.textMax(PATH_BYTES_MAX, "path");
+  const path = readUrlPath(reader, "path");
   const offset = reader.varint();
   const bytes = reader.varintMax(SEGMENT_BYTES_MAX, "segment size");
   const duration_us = reader.varint();
@@ -156,7 +172,8 @@ function readEntry(reader: Reader): SegmentEntry {
   return { stream, place, path, offset, bytes, duration_us, ...(init > 0 && { init: init - 1 }), pieces };
 }
 
-function readStream(reader: Reader): ContentName {
+/** Reads the name of a stream. Throws {@link WireError}. */
+export function readStream(reader: Reader): ContentName {
   const text = reader.textMax(CONTENT_BYTES_MAX, "stream");
   try {
     return parseContentName(text);
@@ -166,10 +183,8 @@ function readStream(reader: Reader): ContentName {
   }
 }
 
-function check({ place, path, offset, bytes, init }: SegmentEntry): void {
+function check({ place, offset, bytes, init }: SegmentEntry): void {
   if (offset + bytes > INTEGER_MAX) throw new WireError("integer-too-large");
-  checkPath(place.rendition, "rendition");
-  checkPath(path, "path");
   if (bytes === 0) throw new WireError("invalid", "segment size");
   if (place.kind === "init" && init !== undefined) throw new WireError("invalid", "init");
 }
@@ -178,7 +193,10 @@ function check({ place, path, offset, bytes, init }: SegmentEntry): void {
 const URL_PATH = /^[!-~]+$/;
 const REFUSED_CHARACTER = /[?#\\]/;
 
-function checkPath(path: string, what: string): void {
+/** Reads a path as the URL standard serialises one. Throws {@link WireError}. */
+export function readUrlPath(reader: Reader, what: string): string {
+  const path = reader.textMax(PATH_BYTES_MAX, what);
   const hasDots = path.split("/").some((part) => part === "." || part === "..");
   if (hasDots || !URL_PATH.test(path) || REFUSED_CHARACTER.test(path)) throw new WireError("invalid", what);
+  return path;
 }

@@ -11,6 +11,7 @@ import {
   FormError,
   list,
   listOrNone,
+  listOrLeftOut,
   optional,
   parsed,
   readJson,
@@ -32,9 +33,11 @@ import { parsePublicKey } from "./key.ts";
 import {
   ADDRESSES_MAX,
   AGENT_BYTES_MAX,
+  CERTIFICATES_MAX,
   CHUNKS_MAX,
   INTEGER_MAX,
   LINKS_WANTED_MAX,
+  PUSHED_ENTRY_BYTES_MAX,
   SHARDS_MAX,
   SHARDS_PER_MESSAGE_MAX,
   SIGNAL_BYTES_MAX,
@@ -86,6 +89,7 @@ const ANNOUNCE = record({
   links: u8,
   links_wanted: u8,
   candidates: listOrNone(CANDIDATE),
+  certificates: listOrLeftOut(hash),
 });
 
 /** An address at which a peer may be reached, and how. */
@@ -106,6 +110,7 @@ const CLIENT = tagged({
   leave: record({ content }),
   lease: record({ content, root: hash, want: u32, done: listOrNone(u32) }),
   signal: record({ pair: u64, data: text }),
+  entry: record({ content, entry: base64 }),
   paired: record({ pair: u64, outcome: word("linked", "failed", "closed") }),
 });
 
@@ -126,6 +131,7 @@ const SERVER = tagged({
     peer,
     key: hash,
     candidates: list(CANDIDATE),
+    certificates: listOrLeftOut(hash),
     dial: flag,
     locality: word("same-address", "same-as", "same-country", "any"),
     random: flag,
@@ -137,6 +143,7 @@ const SERVER = tagged({
     active_jobs: u32,
     origin_budget_bytes_s: optional(u64),
   }),
+  entry: record({ content, entry: base64 }),
   signal: record({ pair: u64, data: text }),
   drain: record({ reconnect_ms: u32 }),
   error: record({ code: text, message: text }),
@@ -186,6 +193,9 @@ export function decodeClientMessage(bytes: Uint8Array): ClientMessage {
     case "paired":
       limit(message.pair, INTEGER_MAX, "pair number");
       break;
+    case "entry":
+      limit(message.entry.length, PUSHED_ENTRY_BYTES_MAX, "entry size");
+      break;
     case "leave":
     case "unknown":
   }
@@ -209,6 +219,7 @@ export function decodeServerMessage(bytes: Uint8Array): ServerMessage {
     case "pair":
       limit(message.pair, INTEGER_MAX, "pair number");
       limit(message.candidates.length, ADDRESSES_MAX, "number of candidates");
+      limit(message.certificates.length, CERTIFICATES_MAX, "number of certificates");
       break;
     case "shards":
       limit(message.origin_budget_bytes_s ?? 0, INTEGER_MAX, "origin budget");
@@ -216,6 +227,9 @@ export function decodeServerMessage(bytes: Uint8Array): ServerMessage {
       break;
     case "signal":
       limitSignal(message);
+      break;
+    case "entry":
+      limit(message.entry.length, PUSHED_ENTRY_BYTES_MAX, "entry size");
       break;
     case "drain":
     case "error":
@@ -241,6 +255,7 @@ function limit(value: number, max: number, what: string): void {
 function limitAnnounce(announce: Announce): void {
   limit(announce.chunks, CHUNKS_MAX, "number of chunks");
   limit(announce.candidates.length, ADDRESSES_MAX, "number of candidates");
+  limit(announce.certificates.length, CERTIFICATES_MAX, "number of certificates");
   limit(announce.left_bytes, INTEGER_MAX, "bytes left");
   limit(announce.links_wanted, LINKS_WANTED_MAX, "number of links wanted");
   if (typeof announce.have !== "string") limit(announce.have.shards.length, Math.ceil(SHARDS_MAX / 8), "have summary");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use freshet_protocol::limits::{HAVE_RANGES_MAX, LINK_REQUESTS_MAX};
-use freshet_protocol::{Frame, KeyId, RefuseReason, Request, RootId};
+use freshet_protocol::{Frame, KeyId, RefuseReason, Request, RootId, ranges_within, wire_ranges};
 use freshet_swarm::{Input, LinkId, RequestId};
 
 use crate::transport::{LinkHandle, PeerInfo};
@@ -81,9 +81,8 @@ impl Peers {
         let own = self.own;
         let Some(entry) = self.links.get_mut(&link) else { return Ok(None) };
         let is_same = |release| entry.same_release == Some(release);
-        let in_release = |ranges: &[Range<u32>]| {
-            let fits = ranges.last().is_none_or(|last| last.end <= own.chunks);
-            if fits { Ok(()) } else { Err(Misbehaved("speaks of positions beyond the release")) }
+        let in_release = |ranges: &[Range<u64>]| {
+            ranges_within(ranges, own.chunks).ok_or(Misbehaved("speaks of positions beyond the release"))
         };
         match frame {
             Frame::Release { release, root, chunks, .. } if root == own.root => {
@@ -94,13 +93,13 @@ impl Peers {
                 Ok(None)
             }
             Frame::Have { release, ranges } if is_same(release) => {
-                in_release(&ranges).map(|()| Some(Input::Have { link, ranges }))
+                in_release(&ranges).map(|ranges| Some(Input::Have { link, ranges }))
             }
             Frame::Withdraw { release, ranges } if is_same(release) => {
-                in_release(&ranges).map(|()| Some(Input::Withdraw { link, ranges }))
+                in_release(&ranges).map(|ranges| Some(Input::Withdraw { link, ranges }))
             }
             Frame::Fetching { release, ranges } if is_same(release) => {
-                in_release(&ranges).map(|()| Some(Input::Fetching { link, ranges }))
+                in_release(&ranges).map(|ranges| Some(Input::Fetching { link, ranges }))
             }
             // About another release, or of no interest here.
             _ => Ok(None),
@@ -155,7 +154,7 @@ impl Peers {
     pub(super) fn send_fetching(&self, mut ranges: Vec<Range<u32>>) {
         ranges.truncate(HAVE_RANGES_MAX);
         for handle in self.handles() {
-            handle.send(Frame::Fetching { release: OWN_RELEASE, ranges: ranges.clone() });
+            handle.send(Frame::Fetching { release: OWN_RELEASE, ranges: wire_ranges(&ranges) });
         }
     }
 
@@ -164,16 +163,16 @@ impl Peers {
         &self,
         link: Option<LinkId>,
         ranges: &[Range<u32>],
-        frame: impl Fn(u64, Vec<Range<u32>>) -> Frame,
+        frame: impl Fn(u64, Vec<Range<u64>>) -> Frame,
     ) {
         for part in ranges.chunks(HAVE_RANGES_MAX) {
             match link {
                 Some(link) => {
                     if let Some(entry) = self.links.get(&link) {
-                        entry.handle.send(frame(OWN_RELEASE, part.to_vec()));
+                        entry.handle.send(frame(OWN_RELEASE, wire_ranges(part)));
                     }
                 }
-                None => self.handles().for_each(|handle| handle.send(frame(OWN_RELEASE, part.to_vec()))),
+                None => self.handles().for_each(|handle| handle.send(frame(OWN_RELEASE, wire_ranges(part)))),
             }
         }
     }

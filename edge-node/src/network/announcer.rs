@@ -100,6 +100,7 @@ impl Announcer {
             links: u8::try_from(standing.links).unwrap_or(u8::MAX),
             links_wanted: wanted as u8,
             candidates: self.candidates.clone(),
+            certificates: Vec::new(),
         }));
         let [random] = random_bytes();
         let spread = self.every / 10 * u32::from(random) / 256;

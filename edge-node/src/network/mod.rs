@@ -127,10 +127,11 @@ impl Network {
             ServerMessage::Error { code, message } => {
                 tracing::warn!(%code, %message, "the tracker refused a message");
             }
-            // The tracker's client has dealt with the opening and with drains; nothing here speaks by signals.
+            // The tracker's client has dealt with the opening and with drains; nothing here speaks by signals or takes part in streams.
             ServerMessage::Challenge { .. }
             | ServerMessage::Welcome { .. }
             | ServerMessage::Drain { .. }
+            | ServerMessage::Entry { .. }
             | ServerMessage::Signal { .. }
             | ServerMessage::Unknown => {}
         }

@@ -95,6 +95,7 @@ mod tests {
             links: 0,
             links_wanted: 1,
             candidates: vec![],
+            certificates: vec![],
         })
     }
 

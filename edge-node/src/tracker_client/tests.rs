@@ -63,6 +63,7 @@ impl Peer {
             sharing: true,
             links: 0,
             links_wanted: 4,
+            certificates: Vec::new(),
             candidates: vec![Candidate { transport: Transport::Quic, address }],
         }));
     }

@@ -71,6 +71,7 @@ fn follow(transport: &Transport, tracker: &TrackerHandle, pretence: &Pretence, e
                 sharing: true,
                 links: 0,
                 links_wanted: 0,
+                certificates: Vec::new(),
                 candidates: vec![Candidate { transport: freshet_protocol::Transport::Quic, address }],
             }));
         }
@@ -91,7 +92,7 @@ fn betray(pretence: &Pretence, handles: &mut BTreeMap<LinkId, LinkHandle>, event
         TransportEvent::LinkUp { link, handle, .. } => {
             let Pretence { root, chunks, .. } = *pretence;
             handle.send(Frame::Release { release: 0, root, chunks, sharing: true });
-            handle.send(Frame::Have { release: 0, ranges: std::iter::once(0..chunks).collect() });
+            handle.send(Frame::Have { release: 0, ranges: std::iter::once(0..u64::from(chunks)).collect() });
             handles.insert(link, handle);
         }
         TransportEvent::Asked { link, asked } => {

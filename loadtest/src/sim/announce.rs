@@ -76,6 +76,7 @@ impl World<'_> {
             sharing: is_hostile || self.plan.groups[place.group as usize].sharing,
             links,
             links_wanted: if wants { self.plan.links.saturating_sub(links) } else { 0 },
+            certificates: Vec::new(),
             candidates: vec![Candidate {
                 transport: Transport::Quic,
                 address: (address_of(node), PORT).into(),
@@ -133,6 +134,7 @@ impl World<'_> {
             | ServerMessage::Challenge { .. }
             | ServerMessage::Welcome { .. }
             | ServerMessage::Ticket { .. }
+            | ServerMessage::Entry { .. }
             | ServerMessage::Signal { .. }
             | ServerMessage::Drain { .. }
             | ServerMessage::Unknown => {}

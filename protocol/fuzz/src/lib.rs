@@ -9,6 +9,7 @@ use bytes::Bytes;
 use freshet_protocol::{
     ClientMessage, Decoded, DocumentKind, Frame, KeyDocument, POINTER_KIND, PackIndex, Page, Pointer,
     ROOT_KIND, RelPath, Root, SegmentEntry, ServerMessage, SigningKey, Ticket, check_link_target,
+    decode_entry_page, encode_entry_page,
 };
 
 /// The key that signs what a target wraps in an envelope, so that mutation reaches what lies behind the signature.
@@ -113,6 +114,13 @@ pub fn pack_index(bytes: &[u8]) {
     let chunks = u32::from(u16::from_be_bytes(*chunks));
     if let Ok(index) = PackIndex::decode(index, chunks) {
         assert_eq!(PackIndex::decode(&index.encode(), chunks), Ok(index));
+    }
+}
+
+/// Pages of entries.
+pub fn entry_page(bytes: &[u8]) {
+    if let Ok(entries) = decode_entry_page(bytes) {
+        assert_eq!(encode_entry_page(&entries), bytes);
     }
 }
 

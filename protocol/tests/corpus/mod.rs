@@ -8,8 +8,9 @@ use crate::checks;
 type Check = fn(&[u8]);
 
 /// Each fuzz target and its check.
-pub(crate) const TARGETS: [(&str, Check); 10] = [
+pub(crate) const TARGETS: [(&str, Check); 11] = [
     ("client_message", checks::client_message),
+    ("entry_page", checks::entry_page),
     ("frame", checks::frame),
     ("pack_index", checks::pack_index),
     ("page", checks::page),

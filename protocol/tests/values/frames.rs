@@ -8,7 +8,7 @@ use proptest::array::uniform32;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::{hash, integer, public_key, root_id};
+use super::{content_name, hash, integer, public_key, root_id};
 
 /// Frames of every type.
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
@@ -27,9 +27,23 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
         integer().prop_map(|request| Frame::Cancel { request }),
         vec(any::<u8>(), 0..300).prop_map(|envelope| Frame::Pointer { envelope }),
         vec(any::<u8>(), 0..300).prop_map(|envelope| Frame::Keys { envelope }),
+        rendition(),
+        vec(any::<u8>(), 0..300).prop_map(|entry| Frame::Entry { entry }),
         vec(any::<u8>(), 0..=1024).prop_map(|ticket| Frame::Ticket { ticket }),
         "\\PC{0,32}".prop_map(|reason| Frame::Bye { reason }),
     ]
+}
+
+fn rendition() -> impl Strategy<Value = Frame> {
+    (0..16_u64, content_name(), integer(), "[a-z0-9/]{1,40}", any::<bool>()).prop_map(
+        |(release, stream, epoch, rendition, sharing)| Frame::Rendition {
+            release,
+            stream,
+            epoch,
+            rendition,
+            sharing,
+        },
+    )
 }
 
 fn hello() -> impl Strategy<Value = Hello> {
@@ -46,12 +60,12 @@ fn hello() -> impl Strategy<Value = Hello> {
         })
 }
 
-/// Up to the most ranges that a frame holds, within the largest release.
-fn ranges() -> impl Strategy<Value = Vec<Range<u32>>> {
+/// Up to the most ranges that a frame holds.
+fn ranges() -> impl Strategy<Value = Vec<Range<u64>>> {
     let most = prop_oneof![9 => 0..20_usize, 1 => Just(1024_usize)];
-    most.prop_flat_map(|count| vec((0..200_u32, 1..200_u32), count)).prop_map(|gaps| {
+    most.prop_flat_map(|count| vec((0..1_u64 << 42, 1..200_u64), count)).prop_map(|gaps| {
         let mut end = 0;
-        let mut next = |(gap, len): (u32, u32)| {
+        let mut next = |(gap, len): (u64, u64)| {
             let start = end + gap;
             end = start + len;
             start..end

@@ -37,8 +37,16 @@ fn announce() -> impl Strategy<Value = Announce> {
         base64(512).prop_map(HaveSummary::Shards),
     ];
     let numbers = (0..=1_u32 << 19, integer(), any::<u8>(), 0..=32_u8);
-    (content_name(), root_id(), numbers, have, any::<bool>(), candidates()).prop_map(
-        |(content, root, (chunks, left_bytes, links, links_wanted), have, sharing, candidates)| Announce {
+    let reach = (candidates(), vec(hash(), 0..=2));
+    (content_name(), root_id(), numbers, have, any::<bool>(), reach).prop_map(
+        |(
+            content,
+            root,
+            (chunks, left_bytes, links, links_wanted),
+            have,
+            sharing,
+            (candidates, certificates),
+        )| Announce {
             content,
             root,
             chunks,
@@ -48,6 +56,7 @@ fn announce() -> impl Strategy<Value = Announce> {
             links,
             links_wanted,
             candidates,
+            certificates,
         },
     )
 }
@@ -75,6 +84,7 @@ pub(crate) fn client_message() -> impl Strategy<Value = ClientMessage> {
         (content_name(), root_id(), 0..=256_u32, vec(0..4096_u32, 0..=256))
             .prop_map(|(content, root, want, done)| ClientMessage::Lease { content, root, want, done }),
         (integer(), any::<String>()).prop_map(|(pair, data)| ClientMessage::Signal { pair, data }),
+        (content_name(), base64(300)).prop_map(|(content, entry)| ClientMessage::Entry { content, entry }),
         (integer(), outcome).prop_map(|(pair, outcome)| ClientMessage::Paired { pair, outcome }),
         Just(ClientMessage::Unknown),
     ]
@@ -88,17 +98,10 @@ fn pair() -> impl Strategy<Value = ServerMessage> {
         Just(Locality::Any),
         Just(Locality::Unknown),
     ];
-    let other = (peer_id(), hash().prop_map(KeyId), candidates());
+    let other = (peer_id(), hash().prop_map(KeyId), candidates(), vec(hash(), 0..=2));
     (integer(), content_name(), other, any::<(bool, bool)>(), locality).prop_map(
-        |(pair, content, (peer, key, candidates), (dial, random), locality)| ServerMessage::Pair {
-            pair,
-            content,
-            peer,
-            key,
-            candidates,
-            dial,
-            locality,
-            random,
+        |(pair, content, (peer, key, candidates, certificates), (dial, random), locality)| {
+            ServerMessage::Pair { pair, content, peer, key, candidates, certificates, dial, locality, random }
         },
     )
 }
@@ -118,6 +121,7 @@ pub(crate) fn server_message() -> impl Strategy<Value = ServerMessage> {
             ServerMessage::Shards { content, root, granted, active_jobs, origin_budget_bytes_s }
         }),
         (integer(), any::<String>()).prop_map(|(pair, data)| ServerMessage::Signal { pair, data }),
+        (content_name(), base64(300)).prop_map(|(content, entry)| ServerMessage::Entry { content, entry }),
         any::<u32>().prop_map(|reconnect_ms| ServerMessage::Drain { reconnect_ms }),
         ("[a-z-]{0,20}", "\\PC{0,80}").prop_map(|(code, message)| ServerMessage::Error { code, message }),
         Just(ServerMessage::Unknown),

@@ -104,6 +104,17 @@ fn build_openings(cases: &mut Cases) {
         "release, each value at its limit",
         Frame::Release { release: 15, root, chunks: 1 << 19, sharing: false },
     );
+    let rendition = |release, epoch, rendition: String| Frame::Rendition {
+        release,
+        stream: "site/show".parse().expect("name"),
+        epoch,
+        rendition,
+        sharing: true,
+    };
+    valid("rendition", rendition(3, 1, "720p/index.m3u8".to_owned()));
+    valid("rendition, each value at its limit", rendition(15, MAX, "x".repeat(1024)));
+    valid("entry", Frame::Entry { entry: vec![1, 2, 3] });
+    valid("entry of the largest size", Frame::Entry { entry: vec![1; 36 << 10] });
     valid("pointer", Frame::Pointer { envelope: b"{}".to_vec() });
     valid("keys", Frame::Keys { envelope: b"{}".to_vec() });
     valid("ticket", Frame::Ticket { ticket: vec![1; 1024] });
@@ -118,9 +129,9 @@ fn build_positions(cases: &mut Cases) {
     valid("have", Frame::Have { release: 1, ranges: vec![0..4, 6..7, 100..20_000] });
     valid("have, nothing", Frame::Have { release: 1, ranges: Vec::new() });
     valid("have, ranges that touch", Frame::Have { release: 1, ranges: vec![0..4, 4..5] });
-    let whole = 0..1 << 19;
-    valid("have, the whole of the largest release", Frame::Have { release: 15, ranges: Vec::from([whole]) });
-    let last = (1 << 19) - 1..1 << 19;
+    let whole = 0..MAX;
+    valid("have, all that can be", Frame::Have { release: 15, ranges: Vec::from([whole]) });
+    let last = MAX - 1..MAX;
     valid("withdraw, the last position", Frame::Withdraw { release: 0, ranges: Vec::from([last]) });
     valid("fetching", Frame::Fetching { release: 2, ranges: vec![5..9, 11..12] });
     let many = (0..1024).map(|n| 2 * n..2 * n + 1).collect();
@@ -223,6 +234,25 @@ fn build_opening_faults(cases: &mut Cases) {
         WireError::OverLimit("number of chunks"),
     );
     fault("release with sharing 2", 4, &release(1, 1, &[2]), WireError::Invalid("sharing flag"));
+    let rendition = |stream: &[u8], path: &[u8], sharing: &[u8]| {
+        let (stream_len, path_len) = (numbers(&[stream.len() as u64]), numbers(&[path.len() as u64]));
+        [&[3], &stream_len[..], stream, &[1], &path_len, path, sharing].concat()
+    };
+    let mut of_rendition = |name: &str, bytes: &[u8], error| fault(name, 20, bytes, error);
+    of_rendition("rendition of no stream", &rendition(b"show", b"a", &[1]), WireError::Invalid("stream"));
+    of_rendition(
+        "rendition with a query",
+        &rendition(b"site/show", b"a?b", &[1]),
+        WireError::Invalid("rendition"),
+    );
+    let long = rendition(b"site/show", &[b'a'; 1025], &[1]);
+    of_rendition("rendition of 1025 bytes", &long, WireError::OverLimit("rendition"));
+    of_rendition(
+        "rendition with sharing 2",
+        &rendition(b"site/show", b"a", &[2]),
+        WireError::Invalid("sharing flag"),
+    );
+    of_rendition("rendition without sharing", &rendition(b"site/show", b"a", &[]), WireError::Truncated);
     fault("release without sharing", 4, &release(1, 1, &[]), WireError::Truncated);
     fault("release with a byte behind", 4, &release(1, 1, &[1, 0]), WireError::Trailing);
 }
@@ -234,29 +264,14 @@ fn build_position_faults(cases: &mut Cases) {
     fault("have, fewer ranges than it says", 6, &[1, 2, 0, 0], WireError::Truncated);
     fault("have, more ranges than it says", 6, &[1, 1, 0, 0, 5, 5], WireError::Trailing);
     fault(
-        "have, a start beyond the largest release",
+        "have, a second start beyond 2^53-1",
         6,
-        &[1, 1, (1 << 19) + 1, 0],
+        &[1, 2, 0, 0, MAX, 0],
         WireError::OverLimit("range start"),
     );
-    fault(
-        "have, a length beyond the largest release",
-        6,
-        &[1, 1, 0, 1 << 19],
-        WireError::OverLimit("range length"),
-    );
-    fault(
-        "have, an end beyond the largest release",
-        6,
-        &[1, 1, 1, (1 << 19) - 1],
-        WireError::OverLimit("range end"),
-    );
-    fault(
-        "have, a second range beyond",
-        6,
-        &[1, 2, 0, (1 << 19) - 1, 1, 0],
-        WireError::OverLimit("range start"),
-    );
+    fault("have, a length beyond 2^53-1", 6, &[1, 1, 0, MAX], WireError::OverLimit("range length"));
+    fault("have, an end beyond 2^53-1", 6, &[1, 1, 1, MAX - 1], WireError::OverLimit("range end"));
+    fault("have, a second range beyond", 6, &[1, 2, 0, MAX - 1, 1, 0], WireError::OverLimit("range start"));
     fault("withdraw for release 16", 8, &[16, 0], WireError::OverLimit("release number"));
     fault("withdraw of nothing at all", 8, &[], WireError::Truncated);
     fault("fetching, 1025 ranges", 1, &[1, 1025], WireError::OverLimit("number of ranges"));
@@ -299,6 +314,9 @@ fn build_other_faults(cases: &mut Cases) {
     fault("bye cut off", 18, &bye(2, b"a"), WireError::Truncated);
     fault("bye with a byte behind", 18, &bye(1, b"ab"), WireError::Trailing);
     fault("ticket of 1025 bytes", 5, &[1; 1025], WireError::OverLimit("ticket"));
+    let entry = numbers(&[9, (36 << 10) + 1]);
+    let entry = json!({ "parts": [{ "hex": hex(&entry) }, { "hex": "20", "times": (36 << 10) + 1 }] });
+    cases.invalid("entry over 36 KiB", entry, WireError::OverLimit("entry size").into());
     let pointer = numbers(&[3, 12_289]);
     let pointer = json!({ "parts": [{ "hex": hex(&pointer) }, { "hex": "20", "times": 12_289 }] });
     cases.invalid("pointer of 12289 bytes", pointer, WireError::OverLimit("pointer").into());

@@ -15,6 +15,14 @@ pub(super) fn frame_json(frame: &Frame) -> Value {
         Frame::Release { release, root, chunks, sharing } => {
             json!({ "type": "release", "release": release, "root": root, "chunks": chunks, "sharing": sharing })
         }
+        Frame::Rendition { release, stream, epoch, rendition, sharing } => json!({
+            "type": "rendition",
+            "release": release,
+            "stream": stream,
+            "epoch": epoch,
+            "rendition": rendition,
+            "sharing": sharing,
+        }),
         Frame::Have { release, ranges } => positions_json("have", *release, ranges),
         Frame::Withdraw { release, ranges } => positions_json("withdraw", *release, ranges),
         Frame::Fetching { release, ranges } => positions_json("fetching", *release, ranges),
@@ -26,6 +34,7 @@ pub(super) fn frame_json(frame: &Frame) -> Value {
         Frame::Cancel { request } => json!({ "type": "cancel", "request": request }),
         Frame::Pointer { envelope } => json!({ "type": "pointer", "envelope": hex(envelope) }),
         Frame::Keys { envelope } => json!({ "type": "keys", "envelope": hex(envelope) }),
+        Frame::Entry { entry } => json!({ "type": "entry", "entry": hex(entry) }),
         Frame::Ticket { ticket } => json!({ "type": "ticket", "ticket": hex(ticket) }),
         Frame::Bye { reason } => json!({ "type": "bye", "reason": reason }),
     }
@@ -44,7 +53,7 @@ fn hello_json(hello: &Hello) -> Value {
     })
 }
 
-fn positions_json(kind: &str, release: u64, ranges: &[Range<u32>]) -> Value {
+fn positions_json(kind: &str, release: u64, ranges: &[Range<u64>]) -> Value {
     let ranges: Vec<_> =
         ranges.iter().map(|range| json!({ "start": range.start, "end": range.end })).collect();
     json!({ "type": kind, "release": release, "ranges": ranges })

@@ -1,8 +1,8 @@
 //! Messages between clients and trackers that are accepted.
 
 use freshet_protocol::{
-    Announce, Base64, Candidate, ClientMessage, HaveSummary, KeyId, Locality, PairOutcome, PeerId, PublicKey,
-    RootId, ServerMessage, Transport,
+    Announce, Base64, Candidate, ClientMessage, Hash, HaveSummary, KeyId, Locality, PairOutcome, PeerId,
+    PublicKey, RootId, ServerMessage, Transport,
 };
 use serde_json::json;
 
@@ -61,6 +61,7 @@ pub(super) fn announce() -> Announce {
             candidate(Transport::Quic, "192.0.2.7:4433"),
             candidate(Transport::WebTransport, "[2001:db8::7]:4433"),
         ],
+        certificates: vec![Hash([3; 32])],
     }
 }
 
@@ -107,6 +108,9 @@ fn build_client(cases: &mut Cases) {
     );
     let largest = Announce { chunks: 1 << 19, left_bytes: MAX, links: 255, links_wanted: 32, ..announce() };
     valid("announce, each number at its limit", ClientMessage::Announce(largest));
+    let pushed = |bytes| ClientMessage::Entry { content: announce().content, entry: Base64(vec![6; bytes]) };
+    valid("entry", pushed(400));
+    valid("entry of 8 KiB", pushed(8 << 10));
     valid("leave", ClientMessage::Leave { content: announce().content });
     valid("lease", lease(3, vec![0, 4095]));
     valid("lease of 256 shards", lease(256, vec![9; 256]));
@@ -130,6 +134,7 @@ pub(super) fn pair() -> ServerMessage {
         peer: PeerId::try_from(9).expect("small"),
         key: KeyId::of(&[2; 32]),
         candidates: announce().candidates,
+        certificates: announce().certificates,
         dial: true,
         locality: Locality::SameAddress,
         random: false,
@@ -173,9 +178,18 @@ fn build_server(cases: &mut Cases) {
     valid("pair", pair());
     for locality in [Locality::SameAs, Locality::SameCountry, Locality::Any] {
         let ServerMessage::Pair { pair, content, peer, key, .. } = pair() else { continue };
-        let candidates = vec![];
-        let waiting =
-            ServerMessage::Pair { pair, content, peer, key, candidates, dial: false, locality, random: true };
+        let (candidates, certificates) = (vec![], vec![]);
+        let waiting = ServerMessage::Pair {
+            pair,
+            content,
+            peer,
+            key,
+            candidates,
+            certificates,
+            dial: false,
+            locality,
+            random: true,
+        };
         valid(&format!("pair that waits, {locality:?}"), waiting);
     }
     valid("shards", shards(vec![0, 4095]));
@@ -184,6 +198,9 @@ fn build_server(cases: &mut Cases) {
     let none =
         ServerMessage::Shards { content, root, granted: vec![], active_jobs: 0, origin_budget_bytes_s: None };
     valid("no shards, no budget known", none);
+    let pushed = |bytes| ServerMessage::Entry { content: announce().content, entry: Base64(vec![6; bytes]) };
+    valid("entry", pushed(400));
+    valid("entry of 8 KiB", pushed(8 << 10));
     valid("signal", ServerMessage::Signal { pair: 5, data: String::new() });
     valid("signal of 4 KiB", ServerMessage::Signal { pair: MAX, data: "한".repeat(1365) });
     valid("drain", ServerMessage::Drain { reconnect_ms: u32::MAX });

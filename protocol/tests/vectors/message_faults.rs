@@ -1,6 +1,8 @@
 //! Messages between clients and trackers of a later version, and those that are refused.
 
-use freshet_protocol::{Announce, Base64, Candidate, ClientMessage, HaveSummary, ServerMessage, Transport};
+use freshet_protocol::{
+    Announce, Base64, Candidate, ClientMessage, Hash, HaveSummary, ServerMessage, Transport,
+};
 use serde_json::{Value, json};
 
 use super::Cases;
@@ -29,7 +31,7 @@ pub(super) fn build_later_client(cases: &mut Cases) {
     );
     let (head, _) =
         message.encode().split_once(",\"candidates\"").map(|(a, b)| (a.to_owned(), b.len())).expect("list");
-    let bare = ClientMessage::Announce(Announce { candidates: vec![], ..announce() });
+    let bare = ClientMessage::Announce(Announce { candidates: vec![], certificates: vec![], ..announce() });
     cases.lenient("announce without list of candidates", json_input(format!("{head}}}")), json!(bare));
     let leave = " {\r\n\t\"content\" : \"game/d\\u0065mo\" ,\"type\":\"leave\" } ";
     let content = announce().content;
@@ -136,7 +138,10 @@ fn build_client_limits(cases: &mut Cases) {
     announced("2^53 bytes left", &|a| a.left_bytes = TOO_LARGE, "bytes left");
     announced("33 links wanted", &|a| a.links_wanted = 33, "number of links wanted");
     announced("9 candidates", &|a| a.candidates = vec![a.candidates[0]; 9], "number of candidates");
+    announced("3 certificates", &|a| a.certificates = vec![Hash([0; 32]); 3], "number of certificates");
     announced("4097 shards held", &|a| a.have = HaveSummary::Shards(Base64(vec![0; 513])), "have summary");
+    let entry = Base64(vec![6; (8 << 10) + 1]);
+    over("entry over 8 KiB", ClientMessage::Entry { content: announce().content, entry }, "entry size");
     over("lease of 257 shards", lease(257, vec![]), "number of shards");
     over("257 shards done", lease(1, vec![1; 257]), "number of shards");
     over("shard 4096 done", lease(1, vec![4096]), "shard");
@@ -255,6 +260,10 @@ fn build_server_limits(cases: &mut Cases) {
     );
     let nine = json!(vec![Candidate { transport: Transport::Quic, address: ([192, 0, 2, 1], 1).into() }; 9]);
     changed("9 candidates", &|m| m["candidates"] = nine.clone(), pair(), "number of candidates");
+    let three = json!(vec![Hash([0; 32]); 3]);
+    changed("3 certificates", &|m| m["certificates"] = three.clone(), pair(), "number of certificates");
+    let entry = ServerMessage::Entry { content: announce().content, entry: Base64(vec![6; (8 << 10) + 1]) };
+    changed("entry over 8 KiB", &|_| (), entry, "entry size");
     let error = ServerMessage::Error { code: "x".to_owned(), message: "y".repeat(16 << 10) };
     cases.invalid("a message over 16 KiB", json_input(error.encode()), fault("too-long"));
 }

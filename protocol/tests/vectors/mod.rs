@@ -8,6 +8,7 @@
 //! about something, `subject`. What is accepted is written again to the same bytes, unless the case says `lenient`.
 
 mod case;
+mod entry_page;
 mod envelope;
 mod frame;
 mod frame_json;
@@ -218,6 +219,7 @@ forms! {
     key_documents => key_document::FORM,
     tickets => ticket::FORM,
     segments => segment::FORM,
+    entry_pages => entry_page::FORM,
     proofs => proof::FORM,
     pack_indexes => pack_index::FORM,
     frames => frame::FORM,

@@ -1,5 +1,8 @@
 //! Knobs of the pure part.
 
+use std::collections::BTreeSet;
+
+use freshet_protocol::KeyId;
 use freshet_protocol::limits::{SHARDS_MAX, TICKET_SWARMS_MAX};
 
 const SECOND_US: u64 = 1_000_000;
@@ -50,6 +53,8 @@ pub struct Config {
     pub ticket_renew_us: u64,
     /// What the origin may send to all clients of one content together, in bytes a second; none: no limit known.
     pub origin_budget_bytes_s: Option<u64>,
+    /// Keys of clients that may send entries of streams to a whole swarm.
+    pub publishers: BTreeSet<KeyId>,
 }
 
 impl Default for Config {
@@ -68,6 +73,7 @@ impl Default for Config {
             lease_again_us: 5 * SECOND_US,
             ticket_renew_us: 300 * SECOND_US,
             origin_budget_bytes_s: None,
+            publishers: BTreeSet::new(),
         }
     }
 }
@@ -92,6 +98,7 @@ impl Config {
             ("lease_fresh_us", self.lease_fresh_us, SECOND_US, day_us),
             ("lease_again_us", self.lease_again_us, SECOND_US, day_us),
             ("ticket_renew_us", self.ticket_renew_us, SECOND_US, day_us),
+            ("publishers", self.publishers.len() as u64, 0, 64),
         ];
         let is_out = |&(_, value, min, max): &(_, u64, u64, u64)| value < min || value > max;
         match rows.into_iter().find(is_out) {
@@ -115,6 +122,7 @@ mod tests {
             assert_eq!(config.check().map_err(|error| error.knob), knob);
         };
         check(|_| {}, Ok(()));
+        check(|c| c.publishers = (0..65_u8).map(|n| KeyId::of(&[n])).collect(), Err("publishers"));
         check(|c| c.clients_max = 0, Err("clients_max"));
         check(|c| c.swarms_max = 0, Err("swarms_max"));
         check(|c| c.swarm_peers_max = 0, Err("swarm_peers_max"));

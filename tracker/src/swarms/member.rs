@@ -60,7 +60,7 @@ impl Member {
         let mut member = Self {
             key,
             address,
-            reach: Reach::sanitised(address, &[]),
+            reach: Reach::sanitised(address, &[], &[]),
             release: Release { root: announce.root, chunks: announce.chunks },
             held: Held::None,
             is_fetching: false,
@@ -80,7 +80,7 @@ impl Member {
         self.held = Held::of_summary(&announce.have, self.release.shards());
         self.is_fetching = announce.left_bytes > 0;
         self.is_sharing = announce.sharing;
-        self.reach = Reach::sanitised(self.address, &announce.candidates);
+        self.reach = Reach::sanitised(self.address, &announce.candidates, &announce.certificates);
         let linked = self.pairs.values().filter(|own| own.is_linked).count();
         self.foreign_links = usize::from(announce.links).saturating_sub(linked);
         self.links_target = usize::from(announce.links) + usize::from(announce.links_wanted);

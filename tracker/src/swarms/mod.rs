@@ -8,6 +8,7 @@
 mod announce;
 mod asks;
 mod config;
+mod entries;
 mod failures;
 mod first_copies;
 mod free_runs;

@@ -127,6 +127,7 @@ impl Swarms {
                 peer: other,
                 key: theirs.key,
                 candidates: theirs.reach.candidates_for(&own.reach),
+                certificates: theirs.reach.certificates_for(&own.reach),
                 dial: side == dialer,
                 locality: prospect.locality,
                 random,

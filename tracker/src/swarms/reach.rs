@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use freshet_protocol::{Candidate, Transport};
+use freshet_protocol::{Candidate, Hash, Transport};
 
 /// A set of transports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ impl Transports {
 pub(super) struct Reach {
     transports: Transports,
     candidates: Vec<Candidate>,
+    /// Under which certificates its WebTransport candidates answer.
+    certificates: Vec<Hash>,
 }
 
 /// Which of two peers dials.
@@ -44,7 +46,7 @@ impl Reach {
     /// Keeps what a client may say about itself: every transport it names, but only addresses with a port at the
     /// address `seen` by the tracker, so that no client can make others dial a third party. The unspecified address
     /// stands for the one seen. A client that names nothing is a node that can only dial, over QUIC.
-    pub(super) fn sanitised(seen: IpAddr, announced: &[Candidate]) -> Self {
+    pub(super) fn sanitised(seen: IpAddr, announced: &[Candidate], certificates: &[Hash]) -> Self {
         let seen = seen.to_canonical();
         let mut transports = announced
             .iter()
@@ -65,7 +67,7 @@ impl Reach {
                 candidates.push(kept);
             }
         }
-        Self { transports, candidates }
+        Self { transports, candidates, certificates: certificates.to_vec() }
     }
 
     /// Who can dial whom; `None` where the two cannot link. WebRTC finds its addresses by signalling alone.
@@ -78,6 +80,13 @@ impl Reach {
             (true, false) => Some(Dialer::Second),
             (false, false) => common.contains(Transport::WebRtc).then_some(Dialer::Either),
         }
+    }
+
+    /// Hashes of certificates that `other` needs to reach this peer.
+    pub(super) fn certificates_for(&self, other: &Self) -> Vec<Hash> {
+        let is_needed = other.transports.contains(Transport::WebTransport)
+            && self.candidates.iter().any(|c| c.transport == Transport::WebTransport);
+        if is_needed { self.certificates.clone() } else { Vec::new() }
     }
 
     /// The addresses that `other` can use.
@@ -95,7 +104,7 @@ mod tests {
             .iter()
             .map(|&(transport, address)| Candidate { transport, address: address.parse().expect("address") })
             .collect();
-        Reach::sanitised(seen.parse().expect("address"), &candidates)
+        Reach::sanitised(seen.parse().expect("address"), &candidates, &[Hash([7; 32])])
     }
 
     #[test]
@@ -148,5 +157,10 @@ mod tests {
         let page = reach("203.0.113.1", &[(Transport::WebTransport, "0.0.0.0:0")]);
         let transports: Vec<_> = node.candidates_for(&page).iter().map(|c| c.transport).collect();
         assert_eq!(transports, [Transport::WebTransport]);
+        assert_eq!(node.certificates_for(&page), [Hash([7; 32])]);
+        assert_eq!(node.certificates_for(&node), [Hash([7; 32])]);
+        assert_eq!(page.certificates_for(&node), []);
+        let native = reach("203.0.113.1", &[(Transport::Quic, OWN)]);
+        assert_eq!(node.certificates_for(&native), []);
     }
 }

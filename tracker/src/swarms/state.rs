@@ -114,6 +114,7 @@ impl Swarms {
                 self.lease(now_us, client, LeaseRequest { content, root, want, done: &done });
             }
             ClientMessage::Signal { pair, data } => self.signal(client, pair, data),
+            ClientMessage::Entry { content, entry } => self.entry(client, &content, &entry),
             ClientMessage::Paired { pair, outcome } => self.paired(now_us, client, pair, outcome),
             ClientMessage::Hello { .. } | ClientMessage::Unknown => {}
         }

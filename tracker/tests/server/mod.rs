@@ -47,6 +47,7 @@ pub(crate) fn fetcher(links_wanted: u8, port: u16) -> Announce {
         links: 0,
         links_wanted,
         // The second is not the sender's own.
+        certificates: Vec::new(),
         candidates: vec![candidate([127, 0, 0, 1]), candidate([203, 0, 113, 9])],
     }
 }

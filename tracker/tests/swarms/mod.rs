@@ -2,6 +2,7 @@
 
 mod bounds;
 mod connectivity;
+mod entries;
 mod leases;
 mod pairing;
 mod rules;
@@ -46,6 +47,7 @@ pub(crate) fn fetcher(links_wanted: u8) -> Announce {
         sharing: true,
         links: 0,
         links_wanted,
+        certificates: Vec::new(),
         candidates: vec![Candidate {
             transport: Transport::Quic,
             address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 7)),

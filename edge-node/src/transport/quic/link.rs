@@ -229,6 +229,8 @@ impl QuicLink {
         };
         let bye = match &frame {
             Frame::Release { .. }
+            | Frame::Rendition { .. }
+            | Frame::Entry { .. }
             | Frame::Have { .. }
             | Frame::Withdraw { .. }
             | Frame::Fetching { .. }

@@ -26,7 +26,7 @@ async fn broken_rules_close_the_link_by_name() {
         let reason = answer_to(bytes).await;
         assert!(reason.contains(expected), "{reason}");
     };
-    check(&[20, 0], "frame type 20 is critical and unknown").await;
+    check(&[22, 0], "frame type 22 is critical and unknown").await;
     check(&[0xc0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0], "larger than 2^53-1").await;
     check(&[6, 0xbf, 0xff, 0xff, 0xff], "frame size is over its limit").await;
     check(&[6, 1, 0], "frame of type 6: bytes end too early").await;

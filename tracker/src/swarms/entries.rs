@@ -1,0 +1,27 @@
+//! Entries of streams on their way from the publisher to the swarm. They are signed, so nothing is checked here but who
+//! may fill everybody's line.
+
+use freshet_protocol::{Base64, ContentName, PeerId, ServerMessage};
+
+use super::state::Swarms;
+
+impl Swarms {
+    /// Passes an entry on to all peers of its swarm; nobody may be there yet.
+    pub(super) fn entry(&mut self, client: PeerId, content: &ContentName, entry: &Base64) {
+        let Some(state) = self.clients.get(&client) else { return };
+        if !self.config.publishers.contains(&state.key) {
+            self.refuse(
+                client,
+                "not-a-publisher",
+                "This tracker does not take entries signed in with this key.",
+            );
+            return;
+        }
+        let Some(swarm) = self.names.get(content).and_then(|number| self.swarms.get(number)) else { return };
+        let readers: Vec<PeerId> = swarm.members.keys().copied().filter(|&peer| peer != client).collect();
+        for reader in readers {
+            let message = ServerMessage::Entry { content: content.clone(), entry: entry.clone() };
+            self.outputs.send(reader, message);
+        }
+    }
+}
