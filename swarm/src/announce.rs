@@ -1,4 +1,4 @@
-//! What peers are told, and when: haves in batches, at most every 100 ms.
+//! What peers are told, and when: of bulk haves in batches, at most every 100 ms; of media at once.
 
 use std::collections::VecDeque;
 
@@ -6,14 +6,26 @@ use crate::input::ChunkIndex;
 use crate::limits::ANNOUNCE_US;
 use crate::output::Output;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Announce {
+    /// Least time between two announcements.
+    every_us: u64,
     pending: Vec<ChunkIndex>,
     next_us: u64,
     is_fetching_stale: bool,
 }
 
 impl Announce {
+    /// Tells of what is held in batches.
+    pub(crate) fn in_batches() -> Self {
+        Self { every_us: ANNOUNCE_US, pending: Vec::new(), next_us: 0, is_fetching_stale: false }
+    }
+
+    /// Tells of what is held as soon as it is.
+    pub(crate) fn at_once() -> Self {
+        Self { every_us: 0, ..Self::in_batches() }
+    }
+
     pub(crate) fn held(&mut self, chunk: ChunkIndex) {
         self.pending.push(chunk);
     }
@@ -53,7 +65,7 @@ impl Announce {
         if self.timeout().is_none_or(|at| now < at) {
             return;
         }
-        self.next_us = now + ANNOUNCE_US;
+        self.next_us = now + self.every_us;
         if !self.pending.is_empty() {
             self.pending.sort_unstable();
             let ranges = freshet_protocol::ranges_of(self.pending.drain(..));

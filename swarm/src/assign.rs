@@ -14,6 +14,7 @@ use crate::limits::{BUSY_US, LINKS_MAX};
 use crate::link::Link;
 use crate::output::Output;
 use crate::pick::Picker;
+use crate::upload::{Neighbours, Shelf};
 
 /// An own request to a peer.
 #[derive(Debug)]
@@ -80,19 +81,9 @@ impl Assign {
         self.links.contains(link)
     }
 
-    /// How far a peer is, in thousandths of the release.
-    pub(crate) fn progress_of(&self, link: LinkId) -> u64 {
-        self.links.get(link).map_or(0, |link| link.has.permille())
-    }
-
     /// Mean of how far the peers are, in thousandths of the release; none without links.
     pub(crate) fn mean_progress(&self) -> Option<u64> {
         self.links.values().map(|link| link.has.permille()).sum::<u64>().checked_div(self.links.len() as u64)
-    }
-
-    /// Longest round trip of all links, microseconds.
-    pub(crate) fn rtt_us_max(&self) -> u64 {
-        self.rtt_us_max
     }
 
     /// Whether any link could be asked, now or soon.
@@ -288,6 +279,16 @@ impl Assign {
 
     fn requests_on(&self, link: LinkId) -> impl Iterator<Item = RequestId> {
         self.requests.iter().filter(move |(_, request)| request.link == link).map(|(id, _)| id)
+    }
+}
+
+impl Neighbours for Assign {
+    fn progress_of(&self, link: LinkId) -> u64 {
+        self.links.get(link).map_or(0, |link| link.has.permille())
+    }
+
+    fn rtt_us_max(&self) -> u64 {
+        self.rtt_us_max
     }
 }
 

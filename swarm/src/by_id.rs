@@ -57,6 +57,10 @@ impl<K: Copy + Ord, V> ById<K, V> {
         self.values.iter()
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.values.iter_mut()
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &V)> {
         self.ids.iter().copied().zip(&self.values)
     }

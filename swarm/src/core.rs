@@ -17,7 +17,7 @@ use crate::output::{DropReason, OriginReason, Output};
 use crate::pick::Picker;
 use crate::policy::{Goal, Policy};
 use crate::shard_ask::ShardAsk;
-use crate::upload::Upload;
+use crate::upload::{Shelf, Upload};
 
 /// What a core is made of.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -92,7 +92,7 @@ impl Core {
             origin: Origin::new(len, config.seed),
             governor: Governor::new(now),
             upload: Upload::new(len, now),
-            announce: Announce::default(),
+            announce: Announce::in_batches(),
             shards: ShardAsk::default(),
             tracker: if config.has_tracker { Tracker::Unheard } else { Tracker::None },
             corrupt: BTreeSet::new(),

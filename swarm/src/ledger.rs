@@ -9,6 +9,7 @@ use crate::bits::Bits;
 use crate::input::ChunkIndex;
 use crate::limits::LINKS_MAX;
 use crate::output::OriginReason;
+use crate::upload::Shelf;
 
 const _: () = assert!(LINKS_MAX <= u8::MAX as usize, "holders are counted in bytes");
 
@@ -107,19 +108,6 @@ impl Ledger {
 
     pub(crate) fn state(&self, chunk: ChunkIndex) -> State {
         self.states.get(chunk as usize).copied().unwrap_or(State::Unwanted)
-    }
-
-    pub(crate) fn is_held(&self, chunk: ChunkIndex) -> bool {
-        self.held.contains(chunk)
-    }
-
-    pub(crate) fn bytes(&self, chunk: ChunkIndex) -> u32 {
-        self.bytes.get(chunk as usize).copied().unwrap_or(0)
-    }
-
-    /// Mean size of a chunk, in bytes.
-    pub(crate) fn mean_bytes(&self) -> u64 {
-        self.mean_bytes
     }
 
     pub(crate) fn free(&self) -> &Bits {
@@ -227,6 +215,20 @@ impl Ledger {
     pub(crate) fn take_shards_done(&mut self, max: usize) -> Vec<u32> {
         let rest = self.shards_done.split_off(self.shards_done.len().min(max));
         std::mem::replace(&mut self.shards_done, rest)
+    }
+}
+
+impl Shelf for Ledger {
+    fn is_held(&self, chunk: ChunkIndex) -> bool {
+        self.held.contains(chunk)
+    }
+
+    fn bytes(&self, chunk: ChunkIndex) -> u32 {
+        self.bytes.get(chunk as usize).copied().unwrap_or(0)
+    }
+
+    fn mean_bytes(&self) -> u64 {
+        self.mean_bytes
     }
 }
 

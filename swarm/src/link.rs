@@ -6,7 +6,9 @@ use freshet_protocol::Locality;
 
 use crate::bits::Bits;
 use crate::estimate::{Average, Rate};
-use crate::limits::{DEPTH_COVER_US, DEPTH_MAX, DEPTH_MIN, REST_DOUBLINGS_MAX, REST_US, STALL_US};
+use crate::limits::{
+    DEPTH_COVER_US, DEPTH_MAX, DEPTH_MIN, REST_DOUBLINGS_MAX, REST_US, STALL_US, UNKNOWN_BYTES_S,
+};
 
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -106,6 +108,12 @@ impl Link {
     /// Time that one more request would take, as far as is known.
     pub(crate) fn expected_us(&self) -> u64 {
         self.service_us.get().unwrap_or(self.rtt_us + 500_000)
+    }
+
+    /// Time after which a further request for `bytes` would be answered, behind those that are out.
+    pub(crate) fn expected_after_us(&self, bytes: u64) -> u64 {
+        let rate = self.rate.bytes_s().unwrap_or(UNKNOWN_BYTES_S).max(1);
+        self.rtt_us + (u64::from(self.outstanding) + 1).saturating_mul(bytes).saturating_mul(1_000_000) / rate
     }
 
     /// Mean time from asking to the end of a request, where one was answered.

@@ -19,6 +19,7 @@ use crate::limits::{
 use crate::mix::mix32;
 use crate::output::{OriginReason, Output};
 use crate::pick::Picker;
+use crate::upload::Shelf;
 
 /// A fetch under way.
 #[derive(Debug)]

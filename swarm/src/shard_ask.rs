@@ -10,6 +10,7 @@ use crate::limits::{ASK_AGAIN_US, REPORT_US};
 use crate::origin::Origin;
 use crate::output::Output;
 use crate::policy::Policy;
+use crate::upload::Shelf;
 
 #[derive(Debug, Default)]
 pub(crate) struct ShardAsk {

@@ -2,15 +2,29 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::assign::Assign;
 use crate::estimate::Rate;
 use crate::input::{ChunkIndex, LinkId};
-use crate::ledger::Ledger;
 use crate::limits::{
     AHEAD_US, ASKED_PER_LINK_MAX, GIVEN_US, HANDICAP_US_MAX, SLOT_COVER_US, SLOTS_MAX, SLOTS_MIN,
 };
 use crate::output::{Output, ServeRefusal};
 use crate::policy::Policy;
+
+/// What is held here.
+pub(crate) trait Shelf {
+    fn is_held(&self, chunk: ChunkIndex) -> bool;
+    fn bytes(&self, chunk: ChunkIndex) -> u32;
+    /// Size of a usual chunk, in bytes.
+    fn mean_bytes(&self) -> u64;
+}
+
+/// What is known of those who ask.
+pub(crate) trait Neighbours {
+    /// How far a peer is, in thousandths of the release.
+    fn progress_of(&self, link: LinkId) -> u64;
+    /// Longest round trip of all links, microseconds.
+    fn rtt_us_max(&self) -> u64;
+}
 
 /// A request of a peer.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +47,7 @@ pub(crate) struct Upload {
     /// Requests being served, and the bytes promised to each.
     serving: BTreeMap<(LinkId, u64), u32>,
     /// How often each position was handed out: what was given least goes first, so that the swarm has all of it soon.
+    /// Positions beyond it share a count.
     given: Vec<u8>,
     rate: Rate,
     pub(crate) sent_bytes: u64,
@@ -44,11 +59,12 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
+    /// Counts `len` positions by themselves, at least one.
     pub(crate) fn new(len: u32, now: u64) -> Self {
         Self {
             waiting: BTreeMap::new(),
             serving: BTreeMap::new(),
-            given: vec![0; len as usize],
+            given: vec![0; len.max(1) as usize],
             rate: Rate::default(),
             sent_bytes: 0,
             promised_bytes: 0,
@@ -62,7 +78,7 @@ impl Upload {
         &mut self,
         now: u64,
         policy: &Policy,
-        ledger: &Ledger,
+        shelf: &impl Shelf,
         (link, request): (LinkId, u64),
         chunk: ChunkIndex,
         outputs: &mut VecDeque<Output>,
@@ -70,7 +86,7 @@ impl Upload {
         let waiting = self.waiting.entry(link).or_default();
         let refusal = if !policy.sharing {
             Some(ServeRefusal::NotSharing)
-        } else if !ledger.is_held(chunk) {
+        } else if !shelf.is_held(chunk) {
             Some(ServeRefusal::NotHeld)
         } else if waiting.queue.len() >= ASKED_PER_LINK_MAX {
             Some(ServeRefusal::Busy)
@@ -120,20 +136,20 @@ impl Upload {
         &mut self,
         now: u64,
         policy: &Policy,
-        ledger: &Ledger,
-        assign: &Assign,
+        shelf: &impl Shelf,
+        neighbours: &impl Neighbours,
         outputs: &mut VecDeque<Output>,
     ) {
         self.fill_tokens(now, policy);
-        let slots = self.slots(ledger.mean_bytes(), assign.rtt_us_max());
+        let slots = self.slots(shelf.mean_bytes(), neighbours.rtt_us_max());
         while (self.serving.len() as u32) < slots {
-            let Some(link) = self.next_link(assign) else { return };
+            let Some(link) = self.next_link(neighbours) else { return };
             if self.is_over_rate(policy) {
                 return;
             }
             let waiting = self.waiting.get_mut(&link).expect("it was just found");
             let Asked { request, chunk, .. } = waiting.queue.pop_front().expect("it has a request");
-            self.serve(now, policy, ledger, (link, request), chunk, outputs);
+            self.serve(now, policy, shelf, (link, request), chunk, outputs);
         }
     }
 
@@ -150,14 +166,14 @@ impl Upload {
         &mut self,
         now: u64,
         policy: &Policy,
-        ledger: &Ledger,
+        shelf: &impl Shelf,
         (link, request): (LinkId, u64),
         chunk: ChunkIndex,
         outputs: &mut VecDeque<Output>,
     ) {
-        let bytes = ledger.bytes(chunk);
+        let bytes = shelf.bytes(chunk);
         let budget = policy.upload_bytes_max.unwrap_or(u64::MAX);
-        let refusal = if !ledger.is_held(chunk) {
+        let refusal = if !shelf.is_held(chunk) {
             Some(ServeRefusal::NotHeld)
         } else if self.sent_bytes + self.promised_bytes + u64::from(bytes) > budget {
             Some(ServeRefusal::Budget)
@@ -171,7 +187,8 @@ impl Upload {
         if self.serving.is_empty() {
             self.rate.begin(now);
         }
-        self.given[chunk as usize] = self.given[chunk as usize].saturating_add(1);
+        let given = self.given_place(chunk);
+        self.given[given] = self.given[given].saturating_add(1);
         self.promised_bytes += u64::from(bytes);
         self.tokens -= i64::from(bytes);
         self.serving.insert((link, request), bytes);
@@ -180,16 +197,20 @@ impl Upload {
 
     /// The link to serve next: first come, first served, but what was given before and who is ahead of the others wait a
     /// little longer. The handicap is bounded, so that nobody starves.
-    fn next_link(&self, assign: &Assign) -> Option<LinkId> {
+    fn next_link(&self, neighbours: &impl Neighbours) -> Option<LinkId> {
         let waiting =
             || self.waiting.iter().filter_map(|(&link, waiting)| Some((link, waiting.queue.front()?)));
-        let slowest = waiting().map(|(link, _)| assign.progress_of(link)).min()?;
+        let slowest = waiting().map(|(link, _)| neighbours.progress_of(link)).min()?;
         let rank = |(link, asked): (LinkId, &Asked)| {
-            let ahead_us = (assign.progress_of(link) - slowest) * AHEAD_US;
-            let given_us = u64::from(self.given[asked.chunk as usize]) * GIVEN_US;
+            let ahead_us = (neighbours.progress_of(link) - slowest) * AHEAD_US;
+            let given_us = u64::from(self.given[self.given_place(asked.chunk)]) * GIVEN_US;
             (asked.at_us + (ahead_us + given_us).min(HANDICAP_US_MAX), link)
         };
         waiting().map(rank).min().map(|(_, link)| link)
+    }
+
+    fn given_place(&self, chunk: ChunkIndex) -> usize {
+        chunk as usize % self.given.len()
     }
 
     /// Chunks under way that keep the uplink busy, and not many more: what is beyond it only fills the line's buffer. Of

@@ -9,6 +9,7 @@ use crate::limits::{DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, TRICKLE_FACTO
 use crate::link::Link;
 use crate::origin::Origin;
 use crate::output::Output;
+use crate::upload::Shelf;
 
 impl Assign {
     /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick.

@@ -4,8 +4,10 @@
 // Tests read their scenarios from files; the crate itself does not.
 #![allow(clippy::disallowed_methods)]
 
+mod audience;
 mod bounds;
 mod properties;
 mod scale;
 mod scenarios;
+mod streams;
 mod world;
