@@ -1,12 +1,17 @@
-/** What peers are told, and when: haves in batches, at most every 100 ms. */
+/** What peers are told, and when: of bulk haves in batches, at most every 100 ms; of media at once. */
 import { rangesOf, type Range } from "../protocol/ranges.ts";
-import { ANNOUNCE_US } from "./limits.ts";
 import type { Say } from "./output.ts";
 
 export class Announce {
+  /** Least time between two announcements. */
+  readonly #everyUs: number;
   #pending: number[] = [];
   #nextUs = 0;
   #isFetchingStale = false;
+
+  constructor(everyUs: number) {
+    this.#everyUs = everyUs;
+  }
 
   held(chunk: number): void {
     this.#pending.push(chunk);
@@ -40,7 +45,7 @@ export class Announce {
   /** Tells what waits, if it is time; `fetching` is asked for only where it changed. */
   flush(now: number, fetching: () => readonly Range[], say: Say): void {
     if (this.timeout === undefined || now < this.timeout) return;
-    this.#nextUs = now + ANNOUNCE_US;
+    this.#nextUs = now + this.#everyUs;
     if (this.#pending.length > 0) {
       this.#pending.sort((a, b) => a - b);
       say({ output: "send-have", link: null, ranges: rangesOf(this.#pending) });

@@ -6,7 +6,7 @@ import { Governor, type Demand, type Tracker } from "./governor.ts";
 import type { FetchEnd, Input, Locality, RequestEnd } from "./input.ts";
 import { lookAfter, takeBackLast } from "./late.ts";
 import { Ledger, within, type Source } from "./ledger.ts";
-import { CORRUPT_MAX, TICK_US } from "./limits.ts";
+import { ANNOUNCE_US, CORRUPT_MAX, TICK_US } from "./limits.ts";
 import { Origin } from "./origin.ts";
 import type { OriginReason, Output, Say } from "./output.ts";
 import { Picker } from "./pick.ts";
@@ -56,7 +56,7 @@ export class Core {
   readonly #origin: Origin;
   readonly #governor: Governor;
   readonly #upload: Upload;
-  readonly #announce = new Announce();
+  readonly #announce = new Announce(ANNOUNCE_US);
   readonly #shards = new ShardAsk();
   #tracker: Tracker;
   /** Positions that peers got wrong: the origin's next copy of them is for that reason. */

@@ -81,3 +81,25 @@ export const GIVEN_US = 500_000;
 export const HANDICAP_US_MAX = 1_900_000;
 /** Who is ahead of its neighbours by so many thousandths of the release leaves the origin to others. */
 export const SHARE_EVEN_PERMILLE = 50;
+/** Time between two looks at stalls and deadlines of a stream. */
+export const MEDIA_TICK_US = 50_000;
+/** Most segments of a stream that are known at a time. */
+export const SEGMENTS_MAX = 1024;
+/** Most pieces of a segment; positions of segments are so far apart. */
+export const PIECES_MAX = 1024;
+/** How long a stream waits for its first link before it goes to the origin. */
+export const JOIN_US = 250_000;
+/** How long a new link's peer may be about to say what it has. */
+export const SILENT_US = 150_000;
+/** Time for one neighbour to see that another one fetches a segment. */
+export const TURN_US = 100_000;
+/** What an origin fetch is ahead of its deadline, beside half of the time that it needs. */
+export const DEADLINE_MARGIN_US = 200_000;
+/** How long peers that bring nothing are waited for when the origin would be late already. */
+export const TRY_US = 200_000;
+/** How long peers that bring something are waited for then. */
+export const LATE_TRY_US_MAX = 500_000;
+/** Time to the first byte from an origin that was not asked yet. */
+export const ORIGIN_FIRST_BYTE_US = 100_000;
+/** Rate of a link that has brought nothing yet, for comparing links, in bytes a second. */
+export const UNKNOWN_BYTES_S = 1_000_000;

@@ -3,7 +3,7 @@ import type { Range } from "../protocol/ranges.ts";
 import { Bits } from "./bits.ts";
 import { Average, Rate } from "./estimate.ts";
 import { LOCALITIES, type Locality } from "./input.ts";
-import { DEPTH_COVER_US, DEPTH_MAX, DEPTH_MIN, REST_DOUBLINGS_MAX, REST_US, STALL_US } from "./limits.ts";
+import { DEPTH_COVER_US, DEPTH_MAX, DEPTH_MIN, REST_DOUBLINGS_MAX, REST_US, STALL_US, UNKNOWN_BYTES_S } from "./limits.ts";
 import { quotient } from "./whole.ts";
 
 export class Link {
@@ -46,6 +46,12 @@ export class Link {
   /** Time that one more request would take, as far as is known. */
   get expectedUs(): number {
     return this.#serviceUs.value ?? this.rttUs + 500_000;
+  }
+
+  /** Time after which a further request for `bytes` would be answered, behind those that are out. */
+  expectedAfterUs(bytes: number): number {
+    const rate = Math.max(this.#rate.bytesS ?? UNKNOWN_BYTES_S, 1);
+    return this.rttUs + quotient((this.outstanding + 1) * bytes * 1_000_000, rate);
   }
 
   /** A request goes out. */

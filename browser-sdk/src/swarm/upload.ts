@@ -1,12 +1,26 @@
 /** Which requests of peers are served, in what order, and within which budget. */
-import type { Assign } from "./assign.ts";
 import { ById } from "./by_id.ts";
 import { Rate } from "./estimate.ts";
-import type { Ledger } from "./ledger.ts";
 import { AHEAD_US, ASKED_PER_LINK_MAX, GIVEN_US, HANDICAP_US_MAX, SLOT_COVER_US, SLOTS_MAX, SLOTS_MIN } from "./limits.ts";
 import type { Say, ServeRefusal } from "./output.ts";
 import type { Policy } from "./policy.ts";
 import { quotient } from "./whole.ts";
+
+/** What is held here. */
+export interface Shelf {
+  isHeld(chunk: number): boolean;
+  bytes(chunk: number): number;
+  /** Size of a usual chunk, in bytes. */
+  readonly meanBytes: number;
+}
+
+/** What is known of those who ask. */
+export interface Neighbours {
+  /** How far a peer is, in thousandths of the release. */
+  progressOf(link: number): number;
+  /** Longest round trip of all links. */
+  readonly rttUsMax: number;
+}
 
 /** A request of a peer. */
 interface Asked {
@@ -21,7 +35,10 @@ export class Upload {
   readonly #waiting = new ById<Asked[]>();
   /** Requests being served, by link and number, and the bytes promised to each. */
   readonly #serving = new Map<string, { readonly link: number; readonly bytes: number }>();
-  /** How often each position was handed out: what was given least goes first, so that the swarm has all of it soon. */
+  /**
+   * How often each position was handed out: what was given least goes first, so that the swarm has all of it soon.
+   * Positions beyond it share a count.
+   */
   readonly #given: Uint8Array;
   readonly #rate = new Rate();
   #promisedBytes = 0;
@@ -31,17 +48,18 @@ export class Upload {
   #filledUs: number;
   sentBytes = 0;
 
+  /** Counts `len` positions by themselves, at least one. */
   constructor(len: number, now: number) {
-    this.#given = new Uint8Array(len);
+    this.#given = new Uint8Array(Math.max(len, 1));
     this.#filledUs = now;
   }
 
   /** A peer asks. What cannot be served is refused at once. */
-  asked(now: number, policy: Policy, ledger: Ledger, link: number, request: number, chunk: number, say: Say): void {
+  asked(now: number, policy: Policy, shelf: Shelf, link: number, request: number, chunk: number, say: Say): void {
     const queue = this.#waiting.get(link);
     let reason: ServeRefusal | undefined;
     if (!policy.sharing) reason = "not-sharing";
-    else if (!ledger.isHeld(chunk)) reason = "not-held";
+    else if (!shelf.isHeld(chunk)) reason = "not-held";
     else if ((queue?.length ?? 0) >= ASKED_PER_LINK_MAX) reason = "busy";
     const asked = { request, chunk, atUs: now };
     if (reason !== undefined) say({ output: "refuse", link, request, reason });
@@ -76,14 +94,14 @@ export class Upload {
   }
 
   /** Serves while slots and budget last. */
-  fill(now: number, policy: Policy, ledger: Ledger, assign: Assign, say: Say): void {
+  fill(now: number, policy: Policy, shelf: Shelf, neighbours: Neighbours, say: Say): void {
     this.#fillTokens(now, policy);
-    const slots = this.#slots(ledger.meanBytes, assign.rttUsMax);
+    const slots = this.#slots(shelf.meanBytes, neighbours.rttUsMax);
     while (this.#serving.size < slots) {
-      const link = this.#nextLink(assign);
+      const link = this.#nextLink(neighbours);
       if (link === undefined || this.#isOverRate(policy)) return;
       const asked = this.#waiting.get(link)?.shift();
-      if (asked !== undefined) this.#serve(now, policy, ledger, link, asked, say);
+      if (asked !== undefined) this.#serve(now, policy, shelf, link, asked, say);
     }
   }
 
@@ -96,14 +114,14 @@ export class Upload {
     return this.#filledUs + Math.ceil((owed * 1_000_000) / Math.max(rate, 1));
   }
 
-  #serve(now: number, policy: Policy, ledger: Ledger, link: number, { request, chunk }: Asked, say: Say): void {
-    const bytes = ledger.bytes(chunk);
+  #serve(now: number, policy: Policy, shelf: Shelf, link: number, { request, chunk }: Asked, say: Say): void {
+    const bytes = shelf.bytes(chunk);
     let reason: ServeRefusal | undefined;
-    if (!ledger.isHeld(chunk)) reason = "not-held";
+    if (!shelf.isHeld(chunk)) reason = "not-held";
     else if (this.sentBytes + this.#promisedBytes + bytes > (policy.upload_bytes_max ?? Infinity)) reason = "budget";
     if (reason !== undefined) return say({ output: "refuse", link, request, reason });
     if (this.#serving.size === 0) this.#rate.begin(now);
-    this.#given[chunk] = Math.min((this.#given[chunk] ?? 0) + 1, 255);
+    this.#given[chunk % this.#given.length] = Math.min(this.#givenOf(chunk) + 1, 255);
     this.#promisedBytes += bytes;
     this.#tokens -= bytes;
     this.#serving.set(keyOf(link, request), { link, bytes });
@@ -114,19 +132,23 @@ export class Upload {
    * The link to serve next: first come, first served, but what was given before and who is ahead of the others wait a
    * little longer. The handicap is bounded, so that nobody starves.
    */
-  #nextLink(assign: Assign): number | undefined {
+  #nextLink(neighbours: Neighbours): number | undefined {
     const waiting = this.#waiting.ids().flatMap((link) => {
       const first = this.#waiting.get(link)?.[0];
-      return first === undefined ? [] : [{ link, first, progress: assign.progressOf(link) }];
+      return first === undefined ? [] : [{ link, first, progress: neighbours.progressOf(link) }];
     });
     const slowest = Math.min(...waiting.map(({ progress }) => progress));
     let next: { readonly link: number; readonly rank: number } | undefined;
     for (const { link, first, progress } of waiting) {
-      const givenUs = (this.#given[first.chunk] ?? 0) * GIVEN_US;
+      const givenUs = this.#givenOf(first.chunk) * GIVEN_US;
       const rank = first.atUs + Math.min((progress - slowest) * AHEAD_US + givenUs, HANDICAP_US_MAX);
       if (next === undefined || rank < next.rank) next = { link, rank };
     }
     return next?.link;
+  }
+
+  #givenOf(chunk: number): number {
+    return this.#given[chunk % this.#given.length] as number;
   }
 
   /**
