@@ -2,13 +2,13 @@
 
 mod cli;
 mod ready;
-mod stop_signal;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use freshet_listen::StopSignal;
 use tracing_subscriber::EnvFilter;
 
 /// Exit code of wrong usage or configuration.
@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: freshet_tracker::Options, args: &cli::Args) -> anyhow::Result<()> {
-    let stop = stop_signal::StopSignal::new().context("cannot listen for signals")?;
+    let stop = StopSignal::new().context("cannot listen for signals")?;
     let serving = freshet_tracker::serve(options).await?;
     tracing::warn!("open mode: anyone who proves a key gets tickets, no token is asked for");
     ready::announce(&serving, args.ready_file.as_deref())?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use freshet_listen::StopSignal;
 use freshet_origin::{ServeOptions, Serving, Store, serve};
 use serde_json::json;
 
@@ -23,7 +24,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         ..ServeOptions::new(store, arguments.listen)
     };
     // Before the address is told, so that who reads it may stop the program at once.
-    let stop = stop_signal().map_err(Failure::failed)?;
+    let stop = StopSignal::new().map_err(Failure::failed)?;
     let serving = serve(options).await.map_err(Failure::usage)?;
     println!("{}", serving.address());
     tracing::info!(address = %serving.address(), store = arguments.store.store, "serving");
@@ -35,7 +36,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         let ready = json!({ "address": serving.address(), "url": serving.url() });
         write_json(path, &ready).map_err(Failure::usage)?;
     }
-    report_until(stop, report_file, &serving).await;
+    report_until(stop.received(), report_file, &serving).await;
     let counters = serving.shutdown().await;
     if let Some(path) = report_file {
         write_json(path, &counters).map_err(Failure::failed)?;
@@ -58,28 +59,4 @@ async fn report_until(stop: impl Future<Output = ()>, report_file: Option<&Path>
             }
         }
     }
-}
-
-/// Ends with SIGTERM or SIGINT.
-#[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Ends with Ctrl-C.
-#[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    Ok(async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
 }

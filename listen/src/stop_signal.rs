@@ -4,7 +4,8 @@ use std::io;
 
 /// SIGTERM or SIGINT, listened for from the moment this is made.
 #[cfg(unix)]
-pub(crate) struct StopSignal {
+#[derive(Debug)]
+pub struct StopSignal {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
@@ -15,13 +16,13 @@ impl StopSignal {
     ///
     /// # Errors
     /// When the system refuses a listener.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     /// Waits for either.
-    pub(crate) async fn received(mut self) {
+    pub async fn received(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -31,7 +32,8 @@ impl StopSignal {
 
 /// Ctrl-C.
 #[cfg(not(unix))]
-pub(crate) struct StopSignal;
+#[derive(Debug)]
+pub struct StopSignal;
 
 #[cfg(not(unix))]
 impl StopSignal {
@@ -39,12 +41,12 @@ impl StopSignal {
     ///
     /// # Errors
     /// Never here.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
     /// Waits for it.
-    pub(crate) async fn received(self) {
+    pub async fn received(self) {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::error!(%error, "cannot listen for Ctrl-C; stopping");
         }
