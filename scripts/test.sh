@@ -40,7 +40,7 @@ stage "one TLS provider" no_second_provider
 stage "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 stage "unit, property, scenario and vector tests" \
-    cargo test --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-tracker
+    cargo test --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-listen -p freshet-tracker
 stage "browser SDK" sdk
 stage "programs (release)" cargo build --release --locked --workspace
 stage "end-to-end tests" \
