@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use freshet_protocol::PublicKey;
+use freshet_listen::TlsArguments;
 use freshet_tracker::Options;
 
 /// Bytes a second in a megabit a second.
@@ -22,6 +23,9 @@ pub(crate) struct Args {
     /// Writes the addresses and the public key there as JSON, once clients can connect.
     #[arg(long, value_name = "PATH")]
     pub(crate) ready_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    tls: TlsArguments,
 
     /// Folder of the ticket key; made if missing. Who has this folder can issue tickets.
     #[arg(long, value_name = "DIR", default_value = "./freshet-tracker-state")]
@@ -108,6 +112,7 @@ impl Args {
                 anyhow::bail!("--stun is given {} time(s); give it twice, or not at all", given.len())
             }
         };
+        options.tls = self.tls.options();
         options.announce_ms = self.announce_ms;
         options.ticket_life_s = self.ticket_life_s;
         options.drain_ms = self.drain_ms;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use freshet_listen::Tls;
 use freshet_protocol::{Base64, ClientMessage, PeerId, PublicKey, ServerMessage};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -27,6 +28,7 @@ const PINGS_PER_IDLE_TIMEOUT: u32 = 3;
 pub(crate) struct Room {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) limits: ConnectionLimits,
     pub(crate) tracker_key: PublicKey,
     pub(crate) stun_ports: Vec<u16>,

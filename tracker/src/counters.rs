@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use freshet_listen::Tls;
 use serde::Serialize;
 
 use crate::swarms::Stats;
@@ -46,6 +47,8 @@ pub struct ServerStats {
     pub connections_total: u64,
     /// TCP connections refused because there were too many.
     pub connections_refused_total: u64,
+    /// TLS handshakes that failed, or took too long.
+    pub handshakes_failed_total: u64,
     /// Clients without a good Hello.
     pub hellos_refused_total: u64,
     /// Messages from clients.
@@ -69,11 +72,12 @@ pub struct ServerStats {
 }
 
 impl Counters {
-    pub(crate) fn with(&self, swarms: Stats) -> ServerStats {
+    pub(crate) fn with(&self, swarms: Stats, tls: Option<&Tls>) -> ServerStats {
         ServerStats {
             swarms,
             connections_total: self.connections.value(),
             connections_refused_total: self.connections_refused.value(),
+            handshakes_failed_total: tls.map_or(0, Tls::handshakes_failed),
             hellos_refused_total: self.hellos_refused.value(),
             messages_received_total: self.messages_received.value(),
             messages_sent_total: self.messages_sent.value(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use freshet_listen::{Secured, Tls};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,9 +23,10 @@ const SEND_BUFFER_BYTES: usize = 64 << 10;
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 55\r\n\
     Connection: close\r\n\r\nthis tracker has no room for more clients; use origin.\n";
 
-/// Accepts connections up to a number; beyond it, each is told so and closed.
+/// Accepts connections up to a number; beyond it, each is told so where it can be, and closed.
 pub(crate) struct Door {
     listener: TcpListener,
+    tls: Option<Tls>,
     places: Arc<Semaphore>,
     counters: Arc<Counters>,
     patience: Duration,
@@ -33,11 +35,12 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(
         listener: TcpListener,
+        tls: Option<Tls>,
         connections_max: usize,
         patience: Duration,
         counters: Arc<Counters>,
     ) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(connections_max)), counters, patience }
+        Self { listener, tls, places: Arc::new(Semaphore::new(connections_max)), counters, patience }
     }
 }
 
@@ -51,8 +54,11 @@ impl Listener for Door {
             let (stream, address) = Listener::accept(&mut self.listener).await;
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
                 self.counters.connections_refused.add(1);
-                // As far as it goes: who is refused may not wait for the answer.
-                let _ = stream.try_write(FULL);
+                // Over TLS it would take a handshake, which is most of what a client costs.
+                if self.tls.is_none() {
+                    // As far as it goes: who is refused may not wait for the answer.
+                    let _ = stream.try_write(FULL);
+                }
                 continue;
             };
             self.counters.connections.add(1);
@@ -60,7 +66,7 @@ impl Listener for Door {
             let _ = stream.set_nodelay(true);
             let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
             let guarded = Guarded {
-                stream,
+                stream: Secured::new(stream, self.tls.as_ref()),
                 patience: Box::pin(tokio::time::sleep(self.patience)),
                 admission: Admission::default(),
                 _place: place,
@@ -108,7 +114,7 @@ impl Connected<IncomingStream<'_, Door>> for Caller {
 pub(crate) struct Guarded {
     /// Dropped first, so that whoever sees the connection closed finds its place free.
     _place: OwnedSemaphorePermit,
-    stream: TcpStream,
+    stream: Secured<TcpStream>,
     patience: Pin<Box<Sleep>>,
     admission: Admission,
 }

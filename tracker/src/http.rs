@@ -70,5 +70,5 @@ fn stopping() -> Response {
 pub(crate) async fn stats(room: &Room) -> Option<ServerStats> {
     let (reply, answer) = oneshot::channel();
     room.events.send(Event::Stats { reply }).await.ok()?;
-    Some(room.counters.with(answer.await.ok()?))
+    Some(room.counters.with(answer.await.ok()?, room.tls.as_ref()))
 }

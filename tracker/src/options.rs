@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use freshet_listen::TlsOptions;
+
 use crate::swarms::{Config, ConfigError};
 
 /// Why [`Options`] were refused.
@@ -78,6 +80,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// The two UDP addresses of the STUN service; `None` for no STUN.
     pub stun: Option<[SocketAddr; 2]>,
+    /// The certificate to serve over TLS with; `None` for plain TCP.
+    pub tls: Option<TlsOptions>,
     /// How often clients announce when nothing changes, in milliseconds. Short ones cost messages, long ones leave
     /// leases of silent clients lying.
     pub announce_ms: u32,
@@ -98,6 +102,7 @@ impl Options {
             listen,
             state_dir: state_dir.into(),
             stun: Some(Self::stun_beside(listen.ip())),
+            tls: None,
             announce_ms: 30_000,
             ticket_life_s: 600,
             drain_ms: 2000,

@@ -22,7 +22,7 @@ struct Ready<'a> {
 /// # Errors
 /// When the file cannot be written.
 pub(crate) fn announce(serving: &Serving, file: Option<&Path>) -> anyhow::Result<()> {
-    let url = format!("ws://{}/", serving.address);
+    let url = serving.url();
     let Serving { address, key, stun_addresses, .. } = serving;
     if let Some(path) = file {
         write(path, &Ready { address: *address, url: url.clone(), stun: stun_addresses, key: *key })?;

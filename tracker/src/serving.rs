@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use freshet_listen::{Tls, TlsError};
 use freshet_protocol::PublicKey;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
@@ -23,6 +24,8 @@ use crate::{http, stun_server};
 
 /// Time that connections have for their last messages, once all are closed.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
+/// What connections over TLS may carry, by their ALPN names: WebSockets begin as HTTP/1.1.
+const PROTOCOLS: &[&[u8]] = &[b"http/1.1"];
 
 /// Why a tracker did not start.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,9 @@ pub enum ServeError {
     /// The ticket key cannot be had.
     #[error(transparent)]
     TicketKey(#[from] TicketKeyError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// An address cannot be had.
     #[error(
         "cannot listen on {address} ({protocol}): {error}; choose another address or end the program that has it"
@@ -68,9 +74,10 @@ pub struct Serving {
 /// Starts a tracker.
 ///
 /// # Errors
-/// [`ServeError`] when a knob is out of bounds, or the key or an address cannot be had.
+/// [`ServeError`] when a knob is out of bounds, or the key, the certificate or an address cannot be had.
 pub async fn serve(options: Options) -> Result<Serving, ServeError> {
     options.check()?;
+    let tls = options.tls.as_ref().map(|options| Tls::open(options, PROTOCOLS)).transpose()?;
     let key = ticket_key::load_or_create(&options.state_dir)?;
     let public_key = key.public();
     let counters = Arc::new(Counters::default());
@@ -94,6 +101,7 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
     let room = Arc::new(Room {
         events,
         counters: Arc::clone(&counters),
+        tls: tls.clone(),
         limits: options.limits,
         tracker_key: public_key,
         stun_ports: stun_addresses.iter().map(SocketAddr::port).collect(),
@@ -101,7 +109,10 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
         stop: stop.clone(),
     });
     let tasks = TaskTracker::new();
-    let door = Door::new(listener, connections_max, patience, Arc::clone(&counters));
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().watch(stop.clone()));
+    }
+    let door = Door::new(listener, tls, connections_max, patience, Arc::clone(&counters));
     let door = tokio::spawn(run_door(door, Arc::clone(&room), tasks.clone(), doors.clone()));
     for socket in sockets {
         tokio::spawn(stun_server::run(socket, Arc::clone(&counters), stop.clone()));
@@ -112,6 +123,12 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
 }
 
 impl Serving {
+    /// Address for clients.
+    pub fn url(&self) -> String {
+        let scheme = if self.room.tls.is_some() { "wss" } else { "ws" };
+        format!("{scheme}://{}/", self.address)
+    }
+
     /// Figures of the server; `None` once it has stopped.
     pub async fn stats(&self) -> Option<ServerStats> {
         http::stats(&self.room).await

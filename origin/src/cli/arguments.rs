@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use freshet_listen::TlsArguments;
 use freshet_origin::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN};
 use freshet_protocol::{ContentName, Name, PublicKey};
 
@@ -117,6 +118,8 @@ pub(crate) struct ServeArguments {
     /// it, so that its queue stays short and newcomers get their first documents at once, however many are served.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) line_mbit: Option<u64>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
 }
 
 #[derive(Debug, Args)]

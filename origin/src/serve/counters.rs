@@ -34,7 +34,9 @@ pub struct KindCount {
 pub struct Counters {
     /// Connections accepted.
     pub connections: u64,
-    /// Bytes written to connections: heads, bodies and framing.
+    /// TLS handshakes that failed, or took too long.
+    pub handshakes_failed: u64,
+    /// Bytes written to connections: heads, bodies, framing, and what TLS adds.
     pub wire_bytes: u64,
     /// Body bytes of all kinds.
     pub body_bytes: u64,
@@ -88,6 +90,8 @@ impl Tally {
         };
         Counters {
             connections: self.connections.load(Relaxed),
+            // Counted where handshakes are.
+            handshakes_failed: 0,
             wire_bytes: self.wire_bytes.load(Relaxed),
             body_bytes: self.body_bytes.iter().map(|bytes| bytes.load(Relaxed)).sum(),
             pointer: count(Kind::Pointer),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use freshet_listen::{Secured, Tls};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -34,6 +35,7 @@ pub(super) struct Listening {
     pub(super) listener: TcpListener,
     pub(super) router: Router,
     pub(super) tally: Arc<Tally>,
+    pub(super) tls: Option<Tls>,
     pub(super) stop: CancellationToken,
     pub(super) connections_max: usize,
     pub(super) idle_timeout: Duration,
@@ -79,7 +81,8 @@ impl Listening {
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
         let service = TowerToHyperService::new(self.router.clone());
-        let (tally, stop, idle_timeout) = (self.tally.clone(), self.stop.clone(), self.idle_timeout);
+        let (tally, tls, stop) = (self.tally.clone(), self.tls.clone(), self.stop.clone());
+        let idle_timeout = self.idle_timeout;
         async move {
             let _place = place;
             if let Err(error) = stream.set_nodelay(true) {
@@ -87,8 +90,9 @@ impl Listening {
                 return;
             }
             let builder = builder(idle_timeout);
-            let stream = TokioIo::new(Watched::new(stream, tally, idle_timeout));
-            let connection = builder.serve_connection(stream, service);
+            // The watch is the inner one, so that it counts what goes over the wire.
+            let stream = Secured::new(Watched::new(stream, tally, idle_timeout), tls.as_ref());
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
             futures_util::pin_mut!(connection);
             let ended = tokio::select! {
                 ended = connection.as_mut() => ended,

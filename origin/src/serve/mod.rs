@@ -1,4 +1,4 @@
-//! Serves a store over HTTP/1.1 and HTTP/2 without TLS: a CDN or a proxy in front of it has that.
+//! Serves a store over HTTP/1.1 and HTTP/2, plain or over TLS.
 
 mod content;
 mod counters;
@@ -21,6 +21,7 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
+use freshet_listen::{Tls, TlsError, TlsOptions};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -42,6 +43,8 @@ use respond::Sending;
 const REQUESTS_MAX: usize = 2048;
 /// How long browsers may remember that they may ask from anywhere.
 const PREFLIGHT_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// What connections over TLS may carry, by their ALPN names.
+const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Why the origin does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,9 @@ pub enum ServeError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// What to serve, and within which bounds.
@@ -69,6 +75,8 @@ pub struct ServeOptions {
     pub idle_timeout: Duration,
     /// Rate of the line, in bytes a second: content then stays a little below it. Default none.
     pub line_bytes_s: Option<u64>,
+    /// The certificate to serve over TLS with. Default none: plain HTTP.
+    pub tls: Option<TlsOptions>,
 }
 
 impl ServeOptions {
@@ -80,6 +88,7 @@ impl ServeOptions {
             connections_max: 2048,
             idle_timeout: Duration::from_secs(30),
             line_bytes_s: None,
+            tls: None,
         }
     }
 }
@@ -89,6 +98,7 @@ impl ServeOptions {
 pub struct Serving {
     address: SocketAddr,
     tally: Arc<Tally>,
+    tls: Option<Tls>,
     stop: DropGuard,
     task: JoinHandle<()>,
 }
@@ -101,12 +111,13 @@ impl Serving {
 
     /// Base URL of the origin, with a `/` at its end.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", self.address)
     }
 
     /// What it has sent so far.
     pub fn counters(&self) -> Counters {
-        self.tally.read()
+        count(&self.tally, self.tls.as_ref())
     }
 
     /// Stops: no new connections, and a few seconds for open answers. Returns what was sent in all.
@@ -115,16 +126,21 @@ impl Serving {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the origin ended badly");
         }
-        self.tally.read()
+        count(&self.tally, self.tls.as_ref())
     }
+}
+
+fn count(tally: &Tally, tls: Option<&Tls>) -> Counters {
+    Counters { handshakes_failed: tls.map_or(0, Tls::handshakes_failed), ..tally.read() }
 }
 
 /// Starts to serve.
 ///
 /// # Errors
-/// [`ServeError::Listen`] when the address is taken or not this machine's.
+/// [`ServeError`] when the certificate cannot be used, or the address is taken or not this machine's.
 pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
-    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s } = options;
+    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s, tls } = options;
+    let tls = tls.map(|options| Tls::open(&options, PROTOCOLS)).transpose()?;
     let fail = |source| ServeError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fail)?;
     let address = listener.local_addr().map_err(fail)?;
@@ -141,12 +157,16 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
         listener,
         router,
         tally: tally.clone(),
+        tls: tls.clone(),
         stop: stop.clone(),
         connections_max,
         idle_timeout,
     };
+    if let Some(tls) = &tls {
+        tokio::spawn(tls.clone().watch(stop.clone()));
+    }
     let task = tokio::spawn(listening.run());
-    Ok(Serving { address, tally, stop: stop.drop_guard(), task })
+    Ok(Serving { address, tally, tls, stop: stop.drop_guard(), task })
 }
 
 struct Service {

@@ -7,3 +7,4 @@ mod program;
 mod publishing;
 mod resume;
 mod serving;
+mod tls;

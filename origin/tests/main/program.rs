@@ -110,6 +110,10 @@ fn bad_input_is_one_sentence_and_a_code() {
     for mbit in ["0", "10000001"] {
         check(&["serve", "--store", store, "--line-mbit", mbit], 2, "--line-mbit");
     }
+    check(&["serve", "--store", store, "--tls-cert", file], 2, "--tls-key <FILE>");
+    let tls = |cert: &'static str| vec!["serve", "--store", store, "--tls-cert", cert, "--tls-key", file];
+    check(&tls("/nothing.pem"), 2, "cannot read /nothing.pem: No such file");
+    check(&tls("/dev/null"), 2, "/dev/null holds no certificate");
     check(&["serve", "--store", store, "--listen", "192.0.2.1:1"], 2, "choose another with --listen");
     let unwritable = format!("{file}/ready");
     check(

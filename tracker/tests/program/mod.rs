@@ -67,6 +67,8 @@ fn bad_input_is_one_sentence() {
     check(&["--links-max", "65"], 2, "links_max is 65, but must be within 1 and 64");
     check(&["--announce-ms", "10"], 2, "within");
     check(&["--origin-budget-mbit", "0"], 2, "origin-budget-mbit");
+    check(&["--tls-cert", file], 2, "--tls-key <FILE>");
+    check(&["--tls-cert", "/nothing.pem", "--tls-key", file], 1, "cannot read /nothing.pem: No such file");
     check(&["--no-such-flag"], 2, "no-such-flag");
     check(&["--stun", &taken, "--stun", "127.0.0.1:0", "--no-stun"], 2, "--no-stun");
     let check_start = |listen: &str, state_dir: &str, expected: &str| {

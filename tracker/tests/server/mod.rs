@@ -5,6 +5,7 @@ mod handshake;
 mod lifecycle;
 mod relay;
 mod stun;
+mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use freshet_protocol::{
 use freshet_tracker::{Options, Serving, serve};
 use futures_util::{SinkExt, StreamExt};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async};
@@ -80,8 +81,8 @@ pub(crate) struct Welcome {
 }
 
 /// A WebSocket client.
-pub(crate) struct Client {
-    pub(crate) socket: WebSocketStream<TcpStream>,
+pub(crate) struct Client<S = TcpStream> {
+    pub(crate) socket: WebSocketStream<S>,
 }
 
 impl Client {
@@ -90,16 +91,25 @@ impl Client {
         Self::open_over(TcpStream::connect(address).await.expect("connected")).await
     }
 
-    async fn open_over(stream: TcpStream) -> Self {
-        let (socket, _) = client_async("ws://tracker/", stream).await.expect("upgraded");
-        Self { socket }
-    }
-
     /// Opens a connection with little room for what it does not read.
     pub(crate) async fn open_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
         Self::open_over(socket.connect(address).await.expect("connected")).await
+    }
+
+    /// Connects as the owner of the key of `seed`.
+    pub(crate) async fn enter(address: SocketAddr, seed: u8) -> Self {
+        let mut client = Self::open(address).await;
+        client.greet(seed).await;
+        client
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    pub(crate) async fn open_over(stream: S) -> Self {
+        let (socket, _) = client_async("ws://tracker/", stream).await.expect("upgraded");
+        Self { socket }
     }
 
     /// Says hello with the key of `seed` and waits for the welcome.
@@ -112,13 +122,6 @@ impl Client {
             }
             other => panic!("expected a welcome, got {other:?}"),
         }
-    }
-
-    /// Connects as the owner of the key of `seed`.
-    pub(crate) async fn enter(address: SocketAddr, seed: u8) -> Self {
-        let mut client = Self::open(address).await;
-        client.greet(seed).await;
-        client
     }
 
     pub(crate) async fn challenge(&mut self) -> Vec<u8> {
