@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::proxies::{Network, Proxies, ProxyHeader};
 use crate::tls::TlsOptions;
 
 /// Where the certificate is.
@@ -24,5 +25,25 @@ impl TlsArguments {
     pub fn options(&self) -> Option<TlsOptions> {
         let (cert, key) = self.tls_cert.as_ref().zip(self.tls_key.as_ref())?;
         Some(TlsOptions::new(cert, key))
+    }
+}
+
+/// Which proxies are believed.
+#[derive(Debug, Clone, Args)]
+pub struct ProxyArguments {
+    /// Address or network of a proxy in front, like 127.0.0.1 or 10.0.0.0/8; may be repeated. From these alone, the
+    /// client's address is taken from --proxy-header: the rightmost one that is no trusted proxy itself.
+    #[arg(long = "trusted-proxy", value_name = "ADDR|CIDR")]
+    trusted_proxies: Vec<Network>,
+
+    /// The header in which the proxies name the client. Only this one is read, since a client may write the other.
+    #[arg(long, value_enum, default_value_t, value_name = "NAME", requires = "trusted_proxies")]
+    proxy_header: ProxyHeader,
+}
+
+impl ProxyArguments {
+    /// The proxies.
+    pub fn proxies(&self) -> Proxies {
+        Proxies { trusted: self.trusted_proxies.clone(), header: self.proxy_header }
     }
 }

@@ -1,9 +1,12 @@
 //! What Freshet's servers, the origin and the tracker, share towards the outside.
 
 mod arguments;
+mod forwarded;
+mod proxies;
 mod stop_signal;
 mod tls;
 
-pub use arguments::TlsArguments;
+pub use arguments::{ProxyArguments, TlsArguments};
+pub use proxies::{Network, NetworkError, Proxies, ProxyHeader};
 pub use stop_signal::StopSignal;
 pub use tls::{Renewals, Secured, Tls, TlsError, TlsOptions};
