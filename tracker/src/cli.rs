@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use freshet_listen::{ProxyArguments, TlsArguments};
 use freshet_protocol::PublicKey;
-use freshet_listen::TlsArguments;
 use freshet_tracker::Options;
 
 /// Bytes a second in a megabit a second.
@@ -26,6 +26,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     tls: TlsArguments,
+
+    #[command(flatten)]
+    proxies: ProxyArguments,
 
     /// Folder of the ticket key; made if missing. Who has this folder can issue tickets.
     #[arg(long, value_name = "DIR", default_value = "./freshet-tracker-state")]
@@ -113,6 +116,7 @@ impl Args {
             }
         };
         options.tls = self.tls.options();
+        options.proxies = self.proxies.proxies();
         options.announce_ms = self.announce_ms;
         options.ticket_life_s = self.ticket_life_s;
         options.drain_ms = self.drain_ms;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
-use freshet_listen::Tls;
+use freshet_listen::{Proxies, Tls};
 use freshet_protocol::{Base64, ClientMessage, PeerId, PublicKey, ServerMessage};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -29,6 +29,7 @@ pub(crate) struct Room {
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) tls: Option<Tls>,
+    pub(crate) proxies: Proxies,
     pub(crate) limits: ConnectionLimits,
     pub(crate) tracker_key: PublicKey,
     pub(crate) stun_ports: Vec<u16>,

@@ -98,15 +98,14 @@ impl Admission {
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
+    /// A proxy's, where one stands between.
     pub(crate) address: SocketAddr,
     pub(crate) admission: Admission,
 }
 
 impl Connected<IncomingStream<'_, Door>> for Caller {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        let address = *stream.remote_addr();
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        Self { address, admission: stream.io().admission.clone() }
+        Self { address: *stream.remote_addr(), admission: stream.io().admission.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, State, WebSocketUpgrade};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -38,10 +38,12 @@ pub(crate) fn router(room: Arc<Room>, tasks: TaskTracker) -> Router {
 
 async fn client(
     State(shared): State<Shared>,
-    ConnectInfo(caller): ConnectInfo<Caller>,
+    ConnectInfo(mut caller): ConnectInfo<Caller>,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let Shared { room, tasks } = shared;
+    caller.address = room.proxies.client(caller.address, &headers);
     upgrade
         .max_message_size(TRACKER_MESSAGE_BYTES_MAX)
         .max_frame_size(TRACKER_MESSAGE_BYTES_MAX)

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use freshet_listen::TlsOptions;
+use freshet_listen::{Proxies, TlsOptions};
 
 use crate::swarms::{Config, ConfigError};
 
@@ -82,6 +82,8 @@ pub struct Options {
     pub stun: Option<[SocketAddr; 2]>,
     /// The certificate to serve over TLS with; `None` for plain TCP.
     pub tls: Option<TlsOptions>,
+    /// Proxies in front that are believed when they name the client; none by default.
+    pub proxies: Proxies,
     /// How often clients announce when nothing changes, in milliseconds. Short ones cost messages, long ones leave
     /// leases of silent clients lying.
     pub announce_ms: u32,
@@ -103,6 +105,7 @@ impl Options {
             state_dir: state_dir.into(),
             stun: Some(Self::stun_beside(listen.ip())),
             tls: None,
+            proxies: Proxies::default(),
             announce_ms: 30_000,
             ticket_life_s: 600,
             drain_ms: 2000,

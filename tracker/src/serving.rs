@@ -102,6 +102,7 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
         events,
         counters: Arc::clone(&counters),
         tls: tls.clone(),
+        proxies: options.proxies,
         limits: options.limits,
         tracker_key: public_key,
         stun_ports: stun_addresses.iter().map(SocketAddr::port).collect(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use freshet_listen::TlsArguments;
+use freshet_listen::{ProxyArguments, TlsArguments};
 use freshet_origin::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN};
 use freshet_protocol::{ContentName, Name, PublicKey};
 
@@ -120,6 +120,8 @@ pub(crate) struct ServeArguments {
     pub(crate) line_mbit: Option<u64>,
     #[command(flatten)]
     pub(crate) tls: TlsArguments,
+    #[command(flatten)]
+    pub(crate) proxies: ProxyArguments,
 }
 
 #[derive(Debug, Args)]

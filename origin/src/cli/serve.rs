@@ -22,6 +22,7 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         idle_timeout: arguments.idle_timeout,
         line_bytes_s: arguments.line_mbit.map(|mbit| mbit * MBIT_BYTES_S),
         tls: arguments.tls.options(),
+        proxies: arguments.proxies.proxies(),
         ..ServeOptions::new(store, arguments.listen)
     };
     // Before the address is told, so that who reads it may stop the program at once.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use freshet_listen::{Secured, Tls};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Peer;
 use super::counters::Tally;
 use super::watch::Watched;
 
@@ -80,7 +81,7 @@ impl Listening {
         peer: SocketAddr,
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = TowerToHyperService::new(self.router.clone().layer(Extension(Peer(peer))));
         let (tally, tls, stop) = (self.tally.clone(), self.tls.clone(), self.stop.clone());
         let idle_timeout = self.idle_timeout;
         async move {

@@ -16,12 +16,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
-use freshet_listen::{Tls, TlsError, TlsOptions};
+use axum::{Extension, Router};
+use freshet_listen::{Proxies, Tls, TlsError, TlsOptions};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -77,6 +77,8 @@ pub struct ServeOptions {
     pub line_bytes_s: Option<u64>,
     /// The certificate to serve over TLS with. Default none: plain HTTP.
     pub tls: Option<TlsOptions>,
+    /// Proxies in front that are believed when they name the client; for the log. Default none.
+    pub proxies: Proxies,
 }
 
 impl ServeOptions {
@@ -89,6 +91,7 @@ impl ServeOptions {
             idle_timeout: Duration::from_secs(30),
             line_bytes_s: None,
             tls: None,
+            proxies: Proxies::default(),
         }
     }
 }
@@ -139,7 +142,7 @@ fn count(tally: &Tally, tls: Option<&Tls>) -> Counters {
 /// # Errors
 /// [`ServeError`] when the certificate cannot be used, or the address is taken or not this machine's.
 pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
-    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s, tls } = options;
+    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s, tls, proxies } = options;
     let tls = tls.map(|options| Tls::open(&options, PROTOCOLS)).transpose()?;
     let fail = |source| ServeError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fail)?;
@@ -151,6 +154,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
         tally: tally.clone(),
         places: Arc::new(Semaphore::new(REQUESTS_MAX)),
         pacer: line_bytes_s.map(|rate| Arc::new(Pacer::new(Instant::now(), rate))),
+        proxies,
     };
     let router = Router::new().fallback(answer).layer(cors()).with_state(Arc::new(service));
     let listening = Listening {
@@ -174,10 +178,20 @@ struct Service {
     tally: Arc<Tally>,
     places: Arc<Semaphore>,
     pacer: Option<Arc<Pacer>>,
+    proxies: Proxies,
 }
 
-async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
-    let mut response = match service.answer(&request.into_parts().0).await {
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Peer(SocketAddr);
+
+async fn answer(
+    State(service): State<Arc<Service>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Response {
+    let (request, _) = request.into_parts();
+    let mut response = match service.answer(&request).await {
         Ok(response) => response,
         Err(refusal) => {
             service.tally.body(Kind::Other, refusal.sentence().len());
@@ -187,6 +201,13 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     // Pages that isolate themselves (COEP) may load from here too.
     let policy = HeaderName::from_static("cross-origin-resource-policy");
     response.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
+    tracing::debug!(
+        client = %service.proxies.client(peer, &request.headers),
+        method = %request.method,
+        path = request.uri.path(),
+        status = response.status().as_u16(),
+        "answered"
+    );
     response
 }
 
@@ -239,10 +260,17 @@ mod tests {
     async fn no_more_requests_at_once_than_allowed() {
         let store = Store::of_objects(Arc::new(object_store::memory::InMemory::new()));
         let (files, tally) = (Arc::new(Files::new(store)), Arc::new(Tally::default()));
-        let service = Arc::new(Service { files, tally, places: Arc::new(Semaphore::new(1)), pacer: None });
+        let service = Arc::new(Service {
+            files,
+            tally,
+            places: Arc::new(Semaphore::new(1)),
+            pacer: None,
+            proxies: Proxies::default(),
+        });
+        let peer = Peer(SocketAddr::from(([127, 0, 0, 1], 1)));
         let ask = async || {
             let request = Request::get("/game/demo/keys").body(axum::body::Body::empty()).expect("request");
-            answer(State(service.clone()), request).await
+            answer(State(service.clone()), Extension(peer), request).await
         };
         assert_eq!(ask().await.status(), StatusCode::NOT_FOUND);
         let held = service.places.clone().acquire_owned().await.expect("open");

@@ -114,6 +114,7 @@ fn bad_input_is_one_sentence_and_a_code() {
     let tls = |cert: &'static str| vec!["serve", "--store", store, "--tls-cert", cert, "--tls-key", file];
     check(&tls("/nothing.pem"), 2, "cannot read /nothing.pem: No such file");
     check(&tls("/dev/null"), 2, "/dev/null holds no certificate");
+    check(&["serve", "--store", store, "--trusted-proxy", "proxy"], 2, "must be an address such as");
     check(&["serve", "--store", store, "--listen", "192.0.2.1:1"], 2, "choose another with --listen");
     let unwritable = format!("{file}/ready");
     check(

@@ -69,6 +69,8 @@ fn bad_input_is_one_sentence() {
     check(&["--origin-budget-mbit", "0"], 2, "origin-budget-mbit");
     check(&["--tls-cert", file], 2, "--tls-key <FILE>");
     check(&["--tls-cert", "/nothing.pem", "--tls-key", file], 1, "cannot read /nothing.pem: No such file");
+    check(&["--trusted-proxy", "10.1.2.3/8"], 2, "write 10.0.0.0/8, or the address alone");
+    check(&["--proxy-header", "forwarded"], 2, "--trusted-proxy <ADDR|CIDR>");
     check(&["--no-such-flag"], 2, "no-such-flag");
     check(&["--stun", &taken, "--stun", "127.0.0.1:0", "--no-stun"], 2, "--no-stun");
     let check_start = |listen: &str, state_dir: &str, expected: &str| {

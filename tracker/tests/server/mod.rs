@@ -3,6 +3,7 @@
 mod bounds;
 mod handshake;
 mod lifecycle;
+mod proxies;
 mod relay;
 mod stun;
 mod tls;
