@@ -2,6 +2,7 @@
 
 mod content;
 mod counters;
+mod cross_origin;
 mod files;
 mod listen;
 mod media_type;
@@ -17,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use freshet_listen::{Proxies, Tls, TlsError, TlsOptions};
@@ -27,7 +28,6 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower_http::cors::{Any, CorsLayer};
 
 pub use counters::{Counters, KindCount};
 
@@ -41,8 +41,6 @@ use respond::Sending;
 
 /// Most requests answered at once, over all connections: each holds about half a MiB while its client reads.
 const REQUESTS_MAX: usize = 2048;
-/// How long browsers may remember that they may ask from anywhere.
-const PREFLIGHT_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// What connections over TLS may carry, by their ALPN names.
 const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
@@ -156,7 +154,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
         pacer: line_bytes_s.map(|rate| Arc::new(Pacer::new(Instant::now(), rate))),
         proxies,
     };
-    let router = Router::new().fallback(answer).layer(cors()).with_state(Arc::new(service));
+    let router = cross_origin::open(Router::new().fallback(answer).with_state(Arc::new(service)));
     let listening = Listening {
         listener,
         router,
@@ -191,16 +189,13 @@ async fn answer(
     request: Request,
 ) -> Response {
     let (request, _) = request.into_parts();
-    let mut response = match service.answer(&request).await {
+    let response = match service.answer(&request).await {
         Ok(response) => response,
         Err(refusal) => {
             service.tally.body(Kind::Other, refusal.sentence().len());
             refusal.into_response()
         }
     };
-    // Pages that isolate themselves (COEP) may load from here too.
-    let policy = HeaderName::from_static("cross-origin-resource-policy");
-    response.headers_mut().insert(policy, HeaderValue::from_static("cross-origin"));
     tracing::debug!(
         client = %service.proxies.client(peer, &request.headers),
         method = %request.method,
@@ -232,29 +227,10 @@ impl Service {
     }
 }
 
-/// Any page may read: what is served is public, and checked by who reads it.
-fn cors() -> CorsLayer {
-    let exposed = [
-        header::ACCEPT_RANGES,
-        header::CONTENT_LENGTH,
-        header::CONTENT_RANGE,
-        header::ETAG,
-        HeaderName::from_static("repr-digest"),
-    ];
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
-        .allow_headers([header::RANGE, header::IF_NONE_MATCH, header::IF_RANGE])
-        .expose_headers(exposed)
-        // Every origin gets the same answer, so a CDN shall keep one copy.
-        .vary([])
-        .max_age(PREFLIGHT_LIFE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::StatusCode;
+    use axum::http::{StatusCode, header};
 
     #[tokio::test]
     async fn no_more_requests_at_once_than_allowed() {

@@ -2,6 +2,7 @@
 
 mod care;
 mod client;
+mod cross_origin;
 mod fixture;
 mod program;
 mod publishing;

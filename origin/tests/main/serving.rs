@@ -14,15 +14,15 @@ use super::client::{HttpClient, get_range, http};
 use super::fixture::{Fixture, noise};
 
 /// An origin with one release: a large file and a small one.
-struct Origin {
-    fixture: Fixture,
+pub(crate) struct Origin {
+    pub(crate) fixture: Fixture,
     serving: Serving,
     root: Root,
     root_id: RootId,
 }
 
 impl Origin {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let fixture = Fixture::new();
         fixture.write("data/big file.bin", &noise(5, 3_000_000));
         fixture.write("small.txt", b"0123456789");
@@ -37,7 +37,7 @@ impl Origin {
         Self { fixture, serving, root, root_id }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}game/demo/{path}", self.serving.url())
     }
 
@@ -50,7 +50,7 @@ impl Origin {
     }
 }
 
-fn text(headers: &HeaderMap, name: impl AsRef<str>) -> &str {
+pub(crate) fn text(headers: &HeaderMap, name: impl AsRef<str>) -> &str {
     headers.get(name.as_ref()).map_or("", |value| value.to_str().expect("text"))
 }
 
@@ -227,27 +227,6 @@ async fn files_follow_links_and_tell_their_digest() {
     let (digest, body) = get("files/1.0/alias/big%20file.bin").await;
     assert_eq!(digest, "", "many chunks have no digest of the whole");
     assert!(body == noise(5, 3_000_000));
-}
-
-#[tokio::test]
-async fn browsers_may_read_from_anywhere() {
-    let origin = Origin::start().await;
-    let answer =
-        http().get(origin.url("keys")).header("origin", "https://site.test").send().await.expect("answered");
-    assert_eq!(text(answer.headers(), "access-control-allow-origin"), "*");
-    assert_eq!(text(answer.headers(), "cross-origin-resource-policy"), "cross-origin");
-    let exposed = text(answer.headers(), "access-control-expose-headers");
-    for name in ["content-range", "content-length", "etag", "accept-ranges", "repr-digest"] {
-        assert!(exposed.contains(name), "{exposed}");
-    }
-    let preflight = http()
-        .request(Method::OPTIONS, origin.url("keys"))
-        .header("origin", "https://site.test")
-        .header("access-control-request-method", "GET")
-        .header("access-control-request-headers", "range");
-    let answer = preflight.send().await.expect("answered");
-    assert!(answer.status().is_success());
-    assert!(text(answer.headers(), "access-control-allow-headers").contains("range"));
 }
 
 #[tokio::test]
