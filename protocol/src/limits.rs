@@ -86,6 +86,8 @@ pub const TICKET_SWARMS_MAX: usize = 16;
 
 /// Largest WebSocket message between client and tracker, in bytes.
 pub const TRACKER_MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// Longest name of a host in a welcome, in bytes: the longest that DNS knows.
+pub const HOST_BYTES_MAX: usize = 253;
 /// Most candidate addresses in an announce or a pairing.
 pub const ADDRESSES_MAX: usize = 8;
 /// Most hashes of certificates in an announce or a pairing: the one in use and the next one.

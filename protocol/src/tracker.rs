@@ -12,8 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::id::{ContentName, Hash, KeyId, PeerId, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
-    ADDRESSES_MAX, AGENT_BYTES_MAX, CERTIFICATES_MAX, CHUNKS_MAX, INTEGER_MAX, LINKS_WANTED_MAX,
-    PUSHED_ENTRY_BYTES_MAX, SHARDS_MAX, SHARDS_PER_MESSAGE_MAX, SIGNAL_BYTES_MAX, TRACKER_MESSAGE_BYTES_MAX,
+    ADDRESSES_MAX, AGENT_BYTES_MAX, CERTIFICATES_MAX, CHUNKS_MAX, HOST_BYTES_MAX, INTEGER_MAX,
+    LINKS_WANTED_MAX, PUSHED_ENTRY_BYTES_MAX, SHARDS_MAX, SHARDS_PER_MESSAGE_MAX, SIGNAL_BYTES_MAX,
+    TRACKER_MESSAGE_BYTES_MAX,
 };
 
 /// The version of these messages that this program speaks.
@@ -236,6 +237,9 @@ pub enum ServerMessage {
         address: SocketAddr,
         /// UDP ports of the tracker's STUN service, two of them to tell NAT classes apart.
         stun_ports: Vec<u16>,
+        /// Host of the STUN service, a name or an address without brackets; none: the host that the client connected to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stun_host: Option<String>,
         /// How often to announce when nothing changes, in milliseconds.
         announce_ms: u32,
     },
@@ -374,7 +378,10 @@ impl ServerMessage {
         let message: Self = read(text)?;
         match &message {
             Self::Challenge { nonce } => limit(nonce.0.len(), 64, "nonce")?,
-            Self::Welcome { stun_ports, .. } => limit(stun_ports.len(), 2, "number of STUN ports")?,
+            Self::Welcome { stun_ports, stun_host, .. } => {
+                limit(stun_ports.len(), 2, "number of STUN ports")?;
+                limit(stun_host.as_ref().map_or(0, String::len), HOST_BYTES_MAX, "STUN host")?;
+            }
             Self::Pair { pair, candidates, certificates, .. } => {
                 limit_integer(*pair, "pair number")?;
                 limit(candidates.len(), ADDRESSES_MAX, "number of candidates")?;

@@ -39,6 +39,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", num_args = 1)]
     stun: Vec<SocketAddr>,
 
+    /// Host at which clients reach the STUN service, as a name or an address; without it they take that of the
+    /// tracker's address, which is wrong where a proxy has it.
+    #[arg(long, value_name = "HOST", conflicts_with = "no_stun")]
+    stun_host: Option<String>,
+
+    /// Both ports at which clients reach the STUN service, in the order of --stun; without it its own, which is wrong
+    /// where a NAT or a container maps them to others.
+    #[arg(long, value_name = "PORT,PORT", value_parser = parse_ports, conflicts_with = "no_stun")]
+    stun_advertise: Option<[u16; 2]>,
+
     /// Answers no STUN: peers behind NAT are then found less often.
     #[arg(long, conflicts_with = "stun")]
     no_stun: bool,
@@ -115,6 +125,8 @@ impl Args {
                 anyhow::bail!("--stun is given {} time(s); give it twice, or not at all", given.len())
             }
         };
+        options.stun_host = self.stun_host.clone();
+        options.stun_advertise = self.stun_advertise;
         options.tls = self.tls.options();
         options.proxies = self.proxies.proxies();
         options.announce_ms = self.announce_ms;
@@ -133,4 +145,10 @@ impl Args {
         options.check()?;
         Ok(options)
     }
+}
+
+fn parse_ports(text: &str) -> Result<[u16; 2], String> {
+    let ports =
+        text.split_once(',').and_then(|(first, second)| Some([first.parse().ok()?, second.parse().ok()?]));
+    ports.ok_or_else(|| "must be two ports such as 3478,3479".to_owned())
 }

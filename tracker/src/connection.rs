@@ -33,6 +33,7 @@ pub(crate) struct Room {
     pub(crate) limits: ConnectionLimits,
     pub(crate) tracker_key: PublicKey,
     pub(crate) stun_ports: Vec<u16>,
+    pub(crate) stun_host: Option<String>,
     pub(crate) announce_ms: u32,
     pub(crate) stop: CancellationToken,
 }
@@ -152,6 +153,7 @@ impl Connection {
             tracker_key: self.room.tracker_key,
             address: caller.address,
             stun_ports: self.room.stun_ports.clone(),
+            stun_host: self.room.stun_host.clone(),
             announce_ms: self.room.announce_ms,
         };
         self.send(&welcome).await

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use freshet_listen::{Proxies, TlsOptions};
+use freshet_protocol::limits::HOST_BYTES_MAX;
 
 use crate::swarms::{Config, ConfigError};
 
@@ -36,6 +37,21 @@ pub enum OptionsError {
         /// Announce interval, in milliseconds.
         announce_ms: u32,
     },
+    /// Clients could not find the STUN service by this.
+    #[error("the STUN host {host:?} must be a host name or an address without brackets and port")]
+    StunHost {
+        /// The host.
+        host: String,
+    },
+    /// Clients could not tell kinds of NAT apart by these.
+    #[error("the advertised STUN ports {ports:?} must be two different ones, neither of them 0")]
+    StunAdvertise {
+        /// The ports.
+        ports: [u16; 2],
+    },
+    /// Clients would be sent to a service that there is not.
+    #[error("a STUN host or STUN ports are advertised, but there is no STUN service")]
+    NoStun,
 }
 
 /// Bounds on what one connection may do to the server.
@@ -80,6 +96,10 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// The two UDP addresses of the STUN service; `None` for no STUN.
     pub stun: Option<[SocketAddr; 2]>,
+    /// Host at which clients reach the STUN service, where it is not the one at which they reach the tracker.
+    pub stun_host: Option<String>,
+    /// Ports at which clients reach the STUN service, where they are not its own.
+    pub stun_advertise: Option<[u16; 2]>,
     /// The certificate to serve over TLS with; `None` for plain TCP.
     pub tls: Option<TlsOptions>,
     /// Proxies in front that are believed when they name the client; none by default.
@@ -104,6 +124,8 @@ impl Options {
             listen,
             state_dir: state_dir.into(),
             stun: Some(Self::stun_beside(listen.ip())),
+            stun_host: None,
+            stun_advertise: None,
             tls: None,
             proxies: Proxies::default(),
             announce_ms: 30_000,
@@ -145,12 +167,38 @@ impl Options {
                 return Err(OptionsError::OutOfBounds { knob, value, min, max });
             }
         }
+        self.check_stun()?;
         let lease_fresh_ms = self.swarms.lease_fresh_us / 1000;
         if lease_fresh_ms <= u64::from(self.announce_ms) {
             return Err(OptionsError::LeasesTooShort { lease_fresh_ms, announce_ms: self.announce_ms });
         }
         Ok(())
     }
+
+    fn check_stun(&self) -> Result<(), OptionsError> {
+        if self.stun.is_none() && (self.stun_host.is_some() || self.stun_advertise.is_some()) {
+            return Err(OptionsError::NoStun);
+        }
+        if let Some(host) = self.stun_host.as_ref().filter(|host| !is_host(host)) {
+            return Err(OptionsError::StunHost { host: host.clone() });
+        }
+        match self.stun_advertise {
+            Some(ports) if ports[0] == ports[1] || ports.contains(&0) => {
+                Err(OptionsError::StunAdvertise { ports })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A name as DNS has it (RFC 1123, 2.1; underscores occur), or an address.
+fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let is_name = text.len() <= HOST_BYTES_MAX && text.split('.').all(is_label);
+    is_name || text.parse::<IpAddr>().is_ok()
 }
 
 #[cfg(test)]
@@ -185,5 +233,29 @@ mod tests {
         check(|o| o.limits.outgoing_max = 0, Err("waiting messages"));
         check(|o| o.limits.faults_max = 70_000, Err("malformed messages"));
         check(|o| o.swarms.links_max = 0, Err("links_max"));
+        check(|o| o.stun_advertise = Some([3478, 3479]), Ok(()));
+        check(|o| o.stun_advertise = Some([3478, 3478]), Err("the advertised STUN ports [3478, 3478]"));
+        check(|o| o.stun_advertise = Some([0, 3478]), Err("the advertised STUN ports"));
+        check(|o| (o.stun, o.stun_advertise) = (None, Some([1, 2])), Err("a STUN host or STUN ports"));
+        check(|o| (o.stun, o.stun_host) = (None, Some("a".to_owned())), Err("a STUN host or STUN ports"));
+    }
+
+    #[test]
+    fn hosts() {
+        let check = |host: &str, expected: bool| assert_eq!(is_host(host), expected, "{host}");
+        check("stun.example", true);
+        check("localhost", true);
+        check("192.0.2.1", true);
+        check("2001:db8::1", true);
+        check(&["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join("."), true);
+        check(&["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(62)].join("."), false);
+        check(&"a".repeat(64), false);
+        check("", false);
+        check("stun.example.", false);
+        check("stun..example", false);
+        check("stun.example:3478", false);
+        check("[2001:db8::1]", false);
+        check("stun example", false);
+        check("슈툰.example", false);
     }
 }

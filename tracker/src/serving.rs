@@ -105,7 +105,10 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
         proxies: options.proxies,
         limits: options.limits,
         tracker_key: public_key,
-        stun_ports: stun_addresses.iter().map(SocketAddr::port).collect(),
+        stun_ports: options
+            .stun_advertise
+            .map_or_else(|| stun_addresses.iter().map(SocketAddr::port).collect(), Vec::from),
+        stun_host: options.stun_host,
         announce_ms: options.announce_ms,
         stop: stop.clone(),
     });

@@ -86,6 +86,8 @@ export const TICKET_SWARMS_MAX = 16;
 
 /** Largest WebSocket message between client and tracker, in bytes. */
 export const TRACKER_MESSAGE_BYTES_MAX = 16 << 10;
+/** Longest name of a host in a welcome, in bytes: the longest that DNS knows. */
+export const HOST_BYTES_MAX = 253;
 /** Most candidate addresses in an announce or a pairing. */
 export const ADDRESSES_MAX = 8;
 /** Most hashes of certificates in an announce or a pairing: the one in use and the next one. */

@@ -35,6 +35,7 @@ import {
   AGENT_BYTES_MAX,
   CERTIFICATES_MAX,
   CHUNKS_MAX,
+  HOST_BYTES_MAX,
   INTEGER_MAX,
   LINKS_WANTED_MAX,
   PUSHED_ENTRY_BYTES_MAX,
@@ -122,6 +123,7 @@ const SERVER = tagged({
     tracker_key: publicKey,
     address,
     stun_ports: list(u16),
+    stun_host: optional(text),
     announce_ms: u32,
   }),
   ticket: record({ ticket: base64, expires: u64 }),
@@ -211,6 +213,7 @@ export function decodeServerMessage(bytes: Uint8Array): ServerMessage {
       break;
     case "welcome":
       limit(message.stun_ports.length, 2, "number of STUN ports");
+      limit(utf8Length(message.stun_host ?? ""), HOST_BYTES_MAX, "STUN host");
       break;
     case "ticket":
       limit(message.expires, INTEGER_MAX, "expires");

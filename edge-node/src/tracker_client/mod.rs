@@ -68,6 +68,8 @@ pub struct Welcome {
     pub address: SocketAddr,
     /// UDP ports of its STUN service.
     pub stun_ports: Vec<u16>,
+    /// Host of that service; none: the host in `url`.
+    pub stun_host: Option<String>,
     /// How often to announce when nothing changes, in milliseconds.
     pub announce_ms: u32,
 }

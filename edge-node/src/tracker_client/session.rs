@@ -99,9 +99,17 @@ async fn greet(client: &Client, url: &str) -> Result<(Socket, Welcome), SessionE
         ServerMessage::Welcome { version, .. } if version != TRACKER_VERSION => {
             Err(SessionError::Version(version))
         }
-        ServerMessage::Welcome { version: _, peer, tracker_key, address, stun_ports, announce_ms } => {
+        ServerMessage::Welcome {
+            version: _,
+            peer,
+            tracker_key,
+            address,
+            stun_ports,
+            stun_host,
+            announce_ms,
+        } => {
             let url = url.to_owned();
-            Ok((socket, Welcome { url, peer, tracker_key, address, stun_ports, announce_ms }))
+            Ok((socket, Welcome { url, peer, tracker_key, address, stun_ports, stun_host, announce_ms }))
         }
         ServerMessage::Error { code, message } => Err(SessionError::Refused { code, message }),
         _ => Err(SessionError::Unexpected("a welcome")),

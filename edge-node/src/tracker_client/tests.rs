@@ -208,8 +208,16 @@ impl Fake {
 fn welcome(version: u32) -> String {
     let tracker_key = freshet_protocol::SigningKey::from_seed(&[9; 32]).public();
     let (peer, address) = (PeerId::try_from(1).expect("small"), "127.0.0.1:1".parse().expect("address"));
-    ServerMessage::Welcome { version, peer, tracker_key, address, stun_ports: vec![], announce_ms: 1000 }
-        .encode()
+    ServerMessage::Welcome {
+        version,
+        peer,
+        tracker_key,
+        address,
+        stun_ports: vec![],
+        stun_host: None,
+        announce_ms: 1000,
+    }
+    .encode()
 }
 
 #[tokio::test]

@@ -108,12 +108,13 @@ fn pair() -> impl Strategy<Value = ServerMessage> {
 
 /// What trackers say.
 pub(crate) fn server_message() -> impl Strategy<Value = ServerMessage> {
-    let welcome = (any::<(u32, u32)>(), peer_id(), public_key(), address(), vec(any::<u16>(), 0..=2));
+    let stun = (vec(any::<u16>(), 0..=2), option::of("[a-z0-9.:-]{0,40}"));
+    let welcome = (any::<(u32, u32)>(), peer_id(), public_key(), address(), stun);
     let shards = (content_name(), root_id(), vec(0..4096_u32, 0..=256), any::<u32>(), option::of(integer()));
     prop_oneof![
         base64(64).prop_map(|nonce| ServerMessage::Challenge { nonce }),
-        welcome.prop_map(|((version, announce_ms), peer, tracker_key, address, stun_ports)| {
-            ServerMessage::Welcome { version, peer, tracker_key, address, stun_ports, announce_ms }
+        welcome.prop_map(|((version, announce_ms), peer, tracker_key, address, (stun_ports, stun_host))| {
+            ServerMessage::Welcome { version, peer, tracker_key, address, stun_ports, stun_host, announce_ms }
         }),
         (base64(1024), integer()).prop_map(|(ticket, expires)| ServerMessage::Ticket { ticket, expires }),
         pair(),

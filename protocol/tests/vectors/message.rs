@@ -161,8 +161,19 @@ pub(super) fn welcome(stun_ports: Vec<u16>) -> ServerMessage {
         tracker_key: key(),
         address: "192.0.2.7:50000".parse().expect("an address"),
         stun_ports,
+        stun_host: None,
         announce_ms: 30_000,
     }
+}
+
+/// A welcome that names the host of the STUN service.
+pub(super) fn welcome_with_host(host: &str) -> ServerMessage {
+    let ServerMessage::Welcome { version, peer, tracker_key, address, announce_ms, .. } = welcome(vec![])
+    else {
+        unreachable!("a welcome")
+    };
+    let (stun_ports, stun_host) = (vec![3478, 3479], Some(host.to_owned()));
+    ServerMessage::Welcome { version, peer, tracker_key, address, stun_ports, stun_host, announce_ms }
 }
 
 fn build_server(cases: &mut Cases) {
@@ -173,6 +184,8 @@ fn build_server(cases: &mut Cases) {
     valid("challenge of 64 bytes", ServerMessage::Challenge { nonce: Base64(vec![5; 64]) });
     valid("welcome", welcome(vec![3478, 65_535]));
     valid("welcome without STUN", welcome(vec![]));
+    valid("welcome with a STUN host", welcome_with_host("stun.example"));
+    valid("welcome with a STUN host of 253 bytes", welcome_with_host(&"a".repeat(253)));
     valid("ticket", ServerMessage::Ticket { ticket: Base64(vec![1; 200]), expires: 1_800_000_000 });
     valid("the largest ticket", ServerMessage::Ticket { ticket: Base64(vec![1; 1024]), expires: MAX });
     valid("pair", pair());

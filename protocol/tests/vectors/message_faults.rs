@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Cases;
 use super::case::{hex_input, json_input};
-use super::message::{announce, hello, lease, pair, shards, welcome};
+use super::message::{announce, hello, lease, pair, shards, welcome, welcome_with_host};
 use crate::faults::{fault, fault_about};
 
 const TOO_LARGE: u64 = 1 << 53;
@@ -55,6 +55,8 @@ pub(super) fn build_later_server(cases: &mut Cases) {
     );
     let unknown = json!({ "type": "unknown" });
     cases.lenient("next version: an unknown type", json_input(r#"{"type":"policy","sequence":1}"#), unknown);
+    let null = welcome_with_host("stun.example").encode().replace("\"stun.example\"", "null");
+    cases.lenient("welcome with a STUN host of null", json_input(null), json!(welcome(vec![3478, 3479])));
     let text = pair().encode().replace("same-address", "same-planet");
     let mut known = json!(pair());
     known["locality"] = json!("unknown");
@@ -210,6 +212,9 @@ pub(super) fn build_server(cases: &mut Cases) {
     welcome.malformed("address without port", "192.0.2.7:50000", "192.0.2.7");
     welcome.malformed("tracker key in another form", "ed25519:", "");
     welcome.malformed("welcome without version", "\"version\"", "\"release\"");
+    let mut host = Changes { cases, good: welcome_with_host("stun.example").encode() };
+    host.malformed("STUN host that is a number", "\"stun.example\"", "1");
+    host.malformed("STUN host twice", "\"stun_host\"", "\"stun_host\":\"a\",\"stun_host\"");
     let mut pair = Changes { cases, good: pair().encode() };
     pair.malformed("pair without dial", "\"dial\":true,", "");
     pair.malformed("pair with dial null", "\"dial\":true", "\"dial\":null");
@@ -234,6 +239,8 @@ fn build_server_limits(cases: &mut Cases) {
     };
     over("challenge of 65 bytes", ServerMessage::Challenge { nonce: Base64(vec![5; 65]) }, "nonce");
     over("three STUN ports", welcome(vec![1, 2, 3]), "number of STUN ports");
+    over("STUN host of 254 bytes", welcome_with_host(&"a".repeat(254)), "STUN host");
+    over("STUN host of 127 characters and 254 bytes", welcome_with_host(&"é".repeat(127)), "STUN host");
     let ticket =
         |bytes: usize, expires: u64| ServerMessage::Ticket { ticket: Base64(vec![1; bytes]), expires };
     over("ticket of 1025 bytes", ticket(1025, 1), "ticket");

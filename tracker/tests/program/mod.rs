@@ -71,6 +71,10 @@ fn bad_input_is_one_sentence() {
     check(&["--tls-cert", "/nothing.pem", "--tls-key", file], 1, "cannot read /nothing.pem: No such file");
     check(&["--trusted-proxy", "10.1.2.3/8"], 2, "write 10.0.0.0/8, or the address alone");
     check(&["--proxy-header", "forwarded"], 2, "--trusted-proxy <ADDR|CIDR>");
+    check(&["--stun-advertise", "3478"], 2, "must be two ports such as 3478,3479");
+    check(&["--stun-advertise", "3478,3478"], 2, "must be two different ones");
+    check(&["--stun-host", "stun.example:3478"], 2, "must be a host name or an address");
+    check(&["--stun-host", "stun.example", "--no-stun"], 2, "--no-stun");
     check(&["--no-such-flag"], 2, "no-such-flag");
     check(&["--stun", &taken, "--stun", "127.0.0.1:0", "--no-stun"], 2, "--no-stun");
     let check_start = |listen: &str, state_dir: &str, expected: &str| {

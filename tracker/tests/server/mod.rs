@@ -78,6 +78,7 @@ pub(crate) struct Welcome {
     pub(crate) tracker_key: PublicKey,
     pub(crate) address: SocketAddr,
     pub(crate) stun_ports: Vec<u16>,
+    pub(crate) stun_host: Option<String>,
     pub(crate) announce_ms: u32,
 }
 
@@ -118,9 +119,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let nonce = self.challenge().await;
         self.say(&hello(seed, (1, 1), &tracker_proof_message(&nonce))).await;
         match self.next().await {
-            Some(ServerMessage::Welcome { peer, tracker_key, address, stun_ports, announce_ms, .. }) => {
-                Welcome { peer, tracker_key, address, stun_ports, announce_ms }
-            }
+            Some(ServerMessage::Welcome {
+                peer,
+                tracker_key,
+                address,
+                stun_ports,
+                stun_host,
+                announce_ms,
+                ..
+            }) => Welcome { peer, tracker_key, address, stun_ports, stun_host, announce_ms },
             other => panic!("expected a welcome, got {other:?}"),
         }
     }

@@ -69,3 +69,14 @@ async fn there_is_none_where_none_is_wanted() {
     let mut client = super::Client::open(tracker.serving.address).await;
     assert!(client.greet(1).await.stun_ports.is_empty());
 }
+
+#[tokio::test]
+async fn what_clients_are_told_may_differ() {
+    let tracker = tracker(|options| {
+        options.stun_host = Some("stun.example".to_owned());
+        options.stun_advertise = Some([3478, 3479]);
+    })
+    .await;
+    let welcome = super::Client::open(tracker.serving.address).await.greet(1).await;
+    assert_eq!((welcome.stun_host.as_deref(), welcome.stun_ports), (Some("stun.example"), vec![3478, 3479]));
+}
