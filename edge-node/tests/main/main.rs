@@ -4,8 +4,12 @@ mod crooked;
 mod evil;
 mod failures;
 mod install;
+#[cfg(unix)]
+mod nginx;
 mod peers;
 mod program;
+#[cfg(unix)]
+mod proxied;
 mod resume;
 mod site;
 mod tree;

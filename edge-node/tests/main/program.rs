@@ -129,7 +129,7 @@ async fn a_signal_ends_it_soon_with_its_state_kept() {
 }
 
 /// What needs a right that is missing says so loudly, and fails where everything must run.
-fn not_run(what: &str) {
+pub(crate) fn not_run(what: &str) {
     eprintln!("NOT RUN: needs {what}");
     assert!(std::env::var_os("CI").is_none(), "NOT RUN: needs {what}");
 }
