@@ -119,22 +119,25 @@ impl Tls {
     }
 
     /// Takes the certificate anew whenever the files change, until `stop`. Looks at once on SIGHUP, where there is
-    /// one. Connections that are open keep theirs.
-    pub async fn watch(self, stop: CancellationToken) {
+    /// one: it is listened for from this call on, so that it does not end the program. Connections that are open keep
+    /// theirs.
+    pub fn watch(self, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
         let mut changes = Changes::since(self.0.first);
         let mut looks = Looks::new(self.0.options.look_every);
-        loop {
-            let is_asked = tokio::select! {
-                () = stop.cancelled() => return,
-                is_asked = looks.next() => is_asked,
-            };
-            let options = self.0.options.clone();
-            // Fails only while the program ends.
-            let Ok(found) = tokio::task::spawn_blocking(move || Snapshot::read(&options)).await else {
-                return;
-            };
-            if changes.is_due(found.digest(), is_asked) {
-                self.take(&found);
+        async move {
+            loop {
+                let is_asked = tokio::select! {
+                    () = stop.cancelled() => return,
+                    is_asked = looks.next() => is_asked,
+                };
+                let options = self.0.options.clone();
+                // Fails only while the program ends.
+                let Ok(found) = tokio::task::spawn_blocking(move || Snapshot::read(&options)).await else {
+                    return;
+                };
+                if changes.is_due(found.digest(), is_asked) {
+                    self.take(&found);
+                }
             }
         }
     }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior};
 
+/// Least time between two looks.
+const EVERY_MIN: Duration = Duration::from_millis(1);
+
 /// What was found so far.
 pub(super) struct Changes {
     /// What was last taken or refused.
@@ -37,7 +40,8 @@ pub(super) struct Looks {
 
 impl Looks {
     pub(super) fn new(every: Duration) -> Self {
-        let mut ticks = tokio::time::interval(every);
+        // An interval of nothing would panic.
+        let mut ticks = tokio::time::interval(every.max(EVERY_MIN));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { ticks, hangup: Hangup::new() }
     }
@@ -121,6 +125,10 @@ mod tests {
         for expected in [0, 3, 6] {
             assert!(!looks.next().await, "nobody asked");
             assert_eq!(start.elapsed().as_secs(), expected);
+        }
+        let mut looks = Looks::new(Duration::ZERO);
+        for _ in 0..3 {
+            assert!(!looks.next().await, "no time is too short");
         }
     }
 }

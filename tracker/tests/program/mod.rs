@@ -50,6 +50,33 @@ fn starts_says_where_and_ends_cleanly() {
 }
 
 #[test]
+fn over_tls_it_says_so_and_looks_at_its_certificate_when_asked() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let made = rcgen::generate_simple_self_signed(["tracker".to_owned()]).expect("made");
+    std::fs::write(path("cert.pem"), made.cert.pem()).expect("written");
+    std::fs::write(path("key.pem"), made.signing_key.serialize_pem()).expect("written");
+    let (cert, key) = (path("cert.pem"), path("key.pem"));
+    let flags = ["--tls-cert", cert.as_str(), "--tls-key", key.as_str()];
+    let mut child = program(folder.path(), &flags).spawn().expect("the program starts");
+    let url = wait_for_start(&mut child);
+    assert!(url.starts_with("wss://127.0.0.1:"), "{url}");
+    std::fs::write(&key, "nonsense").expect("written");
+    let id = child.id().to_string();
+    let kill = |signal: &str| Command::new("kill").args([signal, id.as_str()]).status().expect("kill runs");
+    assert!(kill("-HUP").success());
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let told = stderr.lines().map(|line| line.expect("UTF-8")).find(|line| line.contains("certificate"));
+    let told = told.expect("the program goes on");
+    assert!(
+        told.contains("new certificate not taken") && told.contains("key.pem holds no private key"),
+        "{told}"
+    );
+    assert!(kill("-TERM").success());
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
 fn bad_input_is_one_sentence() {
     let folder = folder();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
