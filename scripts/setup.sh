@@ -27,6 +27,8 @@ if [ "${1:-all}" = all ]; then
     need chrt util-linux
     # Not everybody's path leads to where Debian puts servers.
     [ -x /usr/sbin/nginx ] || need nginx nginx-light
+    need chromium chromium
+    need ffmpeg ffmpeg
     # Debian 12's own Node.js is older than the SDK's test runner allows, so it is not installed from there.
     if ! command -v npm >/dev/null 2>&1 || ! node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
         advice+=("Node.js 20 or later with npm is missing: install it from https://nodejs.org or your distribution")

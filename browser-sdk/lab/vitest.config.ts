@@ -1,0 +1,11 @@
+/** Tests with real browsers: `npm run lab`. One file after the other, since they measure time. */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["lab/**/*.lab.test.ts"],
+    environment: "node",
+    fileParallelism: false,
+    testTimeout: 60_000,
+  },
+});
