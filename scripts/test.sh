@@ -21,6 +21,11 @@ sdk() (
     npm test --silent
 )
 
+browsers() (
+    cd browser-sdk
+    npm run --silent lab
+)
+
 dependencies() {
     cargo fetch --locked --quiet
     cargo deny --offline --log-level error check bans licenses sources
@@ -42,6 +47,7 @@ stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-
 stage "unit, property, scenario and vector tests" \
     cargo test --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-listen -p freshet-tracker
 stage "browser SDK" sdk
+stage "browsers" browsers
 stage "programs (release)" cargo build --release --locked --workspace
 stage "end-to-end tests" \
     cargo test --release --locked --quiet -p freshet-origin -p freshet-edge-node -p freshet-loadtest
