@@ -1,0 +1,35 @@
+/** The crowds that are measured, by name. */
+import { type LiveOptions } from "./live.ts";
+import { type MediaSpec } from "./media.ts";
+import { type Plan } from "./crowd.ts";
+
+export interface Scene {
+  readonly name: string;
+  readonly about: string;
+  /** What is played: a recording, or a live stream that begins with the scene. */
+  readonly media: MediaSpec | Omit<LiveOptions, "to">;
+  readonly plan: Omit<Plan, "media_url">;
+}
+
+const RECORDING: MediaSpec = { seconds: 60, container: "ts", renditions: 1 };
+
+export const SCENES: readonly Scene[] = [
+  {
+    name: "vod5",
+    about: "five viewers of a recording of 60 s at 1.5 Mbit/s, 4 s apart",
+    media: RECORDING,
+    plan: { players: 5, join_interval_s: 4, limit_s: 150 },
+  },
+  {
+    name: "live5",
+    about: "five viewers of a live stream at 1.5 Mbit/s, three segments of 2 s behind its edge, 2 s apart",
+    media: { layout: { container: "ts", renditions: 1 }, window_segments: 6 },
+    plan: { players: 5, join_interval_s: 2, limit_s: 120, watch_s: 60, hls: { liveSyncDurationCount: 3 } },
+  },
+  {
+    name: "flash5",
+    about: "five viewers of a recording of 60 s at 1.5 Mbit/s, all at once",
+    media: RECORDING,
+    plan: { players: 5, join_interval_s: 0, limit_s: 150 },
+  },
+];
