@@ -1,9 +1,14 @@
-/** What a test needs and this machine may not have. */
+/** What tests with browsers need and this machine may not have. */
+import { spawnSync } from "node:child_process";
 import { test } from "vitest";
 import { hasChromium } from "./browser.ts";
 
-/** A test with a browser. Without one it is told as not run, which is a failure where `CI` is set. */
-export const browserTest = hasChromium() ? test : notRun("chromium (Debian package chromium, or FRESHET_CHROMIUM)");
+/** A test with a browser. Where it cannot run it says so, which is a failure where `CI` is set. */
+export const browserTest = hasChromium() && hasFfmpeg() ? test : notRun("chromium and ffmpeg (scripts/setup.sh all)");
+
+function hasFfmpeg(): boolean {
+  return spawnSync("ffmpeg", ["-version"]).status === 0;
+}
 
 function notRun(what: string): typeof test.skip {
   const told = `NOT RUN: needs ${what}`;

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, expect } from "vitest";
 import { withBrowsers } from "./browser.ts";
 import { crowd, type CrowdReport, type Plan, type PlayerOutcome } from "./crowd.ts";
@@ -104,6 +105,23 @@ browserTest("a live player holds its distance to the edge", async () => {
   }
   expect(await new Truth(folder, "/live/").wrong(player?.loads ?? [])).toEqual([]);
   expect(offload).toBeGreaterThan(-0.02);
+});
+
+browserTest("a script plugs its loader into the player, also where a policy allows little", async () => {
+  const { folder, master } = await media({ seconds: 4, container: "ts", renditions: 1 });
+  const origin = await site({ folders: { "/media/": folder } });
+  const plan = {
+    players: 1,
+    join_interval_s: 0,
+    media_url: `${origin.url}/media/${master}`,
+    limit_s: 20,
+    page_script: fileURLToPath(new URL("fixtures/plug.ts", import.meta.url)),
+    leaves: true,
+    csp: `default-src 'self'; connect-src ${origin.url}; media-src 'self' blob:; worker-src blob:; img-src data:`,
+  };
+  const [player] = (await play(plan, origin)).players;
+  expect(player).toMatchObject({ ...FAULTLESS, end: "ended", plug: { loads: 4, attached: true } });
+  expect(await new Truth(folder, "/media/").wrong(player?.loads ?? [])).toEqual([]);
 });
 
 browserTest("what an origin does wrong is noticed, and named", async () => {
