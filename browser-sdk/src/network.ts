@@ -1,0 +1,290 @@
+/** The peers of all swarms of this page: the tracker names them, wires connect them, proofs make them links. */
+import { nowS, nowUs } from "./clock.ts";
+import type { Identity } from "./identity.ts";
+import type { Frame } from "./protocol/frame.ts";
+import { swarmOfContent, type ContentName, type KeyId } from "./protocol/id.ts";
+import type { PublicKey } from "./protocol/key.ts";
+import { checkTicket, openTicket, RIGHT_SEND } from "./protocol/ticket.ts";
+import type { Candidate, ServerMessage } from "./protocol/tracker.ts";
+import type { Link } from "./session/link.ts";
+import type { Session } from "./session/session.ts";
+import { TrackerClient, type Welcome } from "./tracker/client.ts";
+import { HELLO_MS, introduce } from "./transport/hello.ts";
+import { dialWebTransport } from "./transport/web_transport.ts";
+import { WebRtcDial } from "./transport/web_rtc.ts";
+import type { Wire } from "./transport/wire.ts";
+
+/** Links that a page wants in one swarm. */
+const LINKS_WANTED = 8;
+/** WebTransport gets so long before WebRTC is tried. */
+const WEB_TRANSPORT_MS = 2000;
+/** How long tickets count beyond their end while no tracker answers, in seconds. */
+const GRACE_S = 6 * 3600;
+/** How long a pair may wait for the other side's offer. */
+const OFFER_MS = 20_000;
+
+type Pair = Extract<ServerMessage, { readonly type: "pair" }>;
+
+/** A swarm that takes part. */
+interface Member {
+  readonly session: Session;
+  /** Keys of trackers that the tenant names; none where it names none. */
+  readonly trackers: readonly PublicKey[];
+  onEntry(entry: Uint8Array): void;
+}
+
+/** A pair that is being connected, or is. */
+interface Pairing {
+  readonly pair: Pair;
+  dial: WebRtcDial | undefined;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+export class Network {
+  readonly #identity: Identity;
+  readonly #tracker: TrackerClient;
+  readonly #trackerHost: string;
+  readonly #members = new Map<ContentName, Member>();
+  readonly #pairings = new Map<number, Pairing>();
+  readonly #pairOfLink = new Map<Link, number>();
+  readonly #banned = new Set<KeyId>();
+  #ticket: Uint8Array | undefined;
+  #ticketWaiters: (() => void)[] = [];
+  #welcome: Welcome | undefined;
+  #announcer: ReturnType<typeof setInterval> | undefined;
+  readonly #isSharing: () => boolean;
+
+  constructor(url: string, identity: Identity, token: string | undefined, isSharing: () => boolean) {
+    this.#identity = identity;
+    this.#trackerHost = new URL(url).hostname;
+    this.#isSharing = isSharing;
+    this.#tracker = new TrackerClient(url, identity, token, {
+      welcome: (welcome) => this.#welcomed(welcome),
+      message: (message) => this.#heard(message),
+      down: () => undefined,
+    });
+  }
+
+  get isTrackerUp(): boolean {
+    return this.#tracker.isUp;
+  }
+
+  join(content: ContentName, member: Member): void {
+    this.#members.set(content, member);
+    this.announce();
+  }
+
+  leave(content: ContentName): void {
+    if (this.#members.delete(content)) this.#tracker.send({ type: "leave", content });
+  }
+
+  ban(key: KeyId): void {
+    this.#banned.add(key);
+  }
+
+  /** Tells the tracker how things stand. */
+  announce(): void {
+    for (const [content, { session }] of this.#members) void this.#announce(content, session);
+  }
+
+  /** A link is gone: its place is free. */
+  unlinked(link: Link): void {
+    const pair = this.#pairOfLink.get(link);
+    if (pair === undefined) return;
+    this.#pairOfLink.delete(link);
+    this.#drop(pair, "closed");
+    this.announce();
+  }
+
+  close(): void {
+    clearInterval(this.#announcer);
+    for (const pair of this.#pairings.keys()) this.#drop(pair, "closed");
+    this.#tracker.close();
+  }
+
+  async #announce(content: ContentName, session: Session): Promise<void> {
+    const root = await swarmOfContent(content);
+    const links = session.links.length;
+    const address = "0.0.0.0:0";
+    const candidates = [{ transport: "web-rtc", address }, { transport: "web-transport", address }] as const;
+    this.#tracker.send({
+      type: "announce",
+      content,
+      root,
+      chunks: 0,
+      have: "none",
+      left_bytes: 1,
+      sharing: this.#isSharing(),
+      links,
+      links_wanted: Math.max(LINKS_WANTED - links, 0),
+      candidates: candidates.filter(({ transport }) => isSupported(transport)) as unknown as Candidate[],
+      certificates: [],
+    });
+  }
+
+  #welcomed(welcome: Welcome): void {
+    this.#welcome = welcome;
+    this.announce();
+    clearInterval(this.#announcer);
+    this.#announcer = setInterval(() => this.announce(), welcome.announce_ms);
+  }
+
+  #heard(message: ServerMessage): void {
+    switch (message.type) {
+      case "ticket":
+        this.#ticket = message.ticket;
+        for (const wake of this.#ticketWaiters.splice(0)) wake();
+        break;
+      case "pair":
+        this.#paired(message);
+        break;
+      case "signal":
+        this.#signalled(message.pair, message.data);
+        break;
+      case "entry":
+        this.#members.get(message.content)?.onEntry(message.entry);
+        break;
+      case "challenge":
+      case "welcome":
+      case "shards":
+      case "drain":
+      case "error":
+      case "unknown":
+    }
+  }
+
+  #paired(pair: Pair): void {
+    if (this.#banned.has(pair.key) || !this.#members.has(pair.content)) return this.#outcome(pair.pair, "failed");
+    const timer = setTimeout(() => this.#drop(pair.pair, "failed"), OFFER_MS);
+    this.#pairings.set(pair.pair, { pair, dial: undefined, timer });
+    if (pair.dial) this.#connect(pair).catch(() => this.#drop(pair.pair, "failed"));
+  }
+
+  /** The dialer's side: WebTransport where the other has an address for it, else WebRTC. */
+  async #connect(pair: Pair): Promise<void> {
+    const node = pair.candidates.find(({ transport }) => transport === "web-transport");
+    if (node !== undefined && isSupported("web-transport")) {
+      try {
+        const wire = await dialWebTransport(node.address, pair.certificates, WEB_TRANSPORT_MS);
+        return await this.#introduce(pair, wire);
+      } catch {
+        // The address cannot be reached from here, or a policy forbids it.
+      }
+    }
+    await this.#dialWebRtc(pair);
+  }
+
+  async #dialWebRtc(pair: Pair): Promise<void> {
+    const pairing = this.#pairings.get(pair.pair);
+    if (pairing === undefined || !isSupported("web-rtc")) throw new Error("no way to the peer");
+    const host = this.#trackerHost.includes(":") ? `[${this.#trackerHost}]` : this.#trackerHost;
+    const stun = (this.#welcome?.stun_ports ?? []).slice(0, 1).map((port) => `stun:${host}:${port}`);
+    const signal = (data: string): void => this.#tracker.send({ type: "signal", pair: pair.pair, data });
+    const dial = new WebRtcDial(pair.dial ? "dialer" : "acceptor", stun, signal);
+    pairing.dial = dial;
+    await this.#introduce(pair, await dial.wire);
+  }
+
+  #signalled(number: number, data: string): void {
+    const pairing = this.#pairings.get(number);
+    if (pairing === undefined) return;
+    // Whoever waits builds its side when the other's offer comes.
+    if (pairing.dial === undefined && !pairing.pair.dial) {
+      this.#dialWebRtc(pairing.pair).catch(() => this.#drop(number, "failed"));
+    }
+    void pairing.dial?.heard(data);
+  }
+
+  async #introduce(pair: Pair, wire: Wire): Promise<void> {
+    const member = this.#members.get(pair.content);
+    if (member === undefined) return wire.close();
+    const { session } = member;
+    const frames = new FrameQueue(wire);
+    const timer = setTimeout(() => wire.close(), HELLO_MS);
+    try {
+      if (this.#ticket === undefined) await new Promise<void>((resolve) => this.#ticketWaiters.push(resolve));
+      const ticket = this.#ticket as Uint8Array;
+      const admit = (key: PublicKey, theirs: Uint8Array): Promise<void> => this.#admit(pair.content, member, key, theirs);
+      const own = { identity: this.#identity, ticket, expected: pair.key, admit };
+      const rttUs = await introduce(wire, own, () => frames.next(), nowUs);
+      const link = session.link(wire, pair.key, pair.locality === "unknown" ? "any" : pair.locality, rttUs);
+      this.#pairOfLink.set(link, pair.pair);
+      clearTimeout(this.#pairings.get(pair.pair)?.timer);
+      this.#outcome(pair.pair, "linked");
+      frames.hand(link);
+    } catch (error) {
+      wire.close();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #admit(content: ContentName, { trackers }: Member, key: PublicKey, bytes: Uint8Array): Promise<void> {
+    const own = this.#welcome === undefined ? [] : [this.#welcome.tracker_key];
+    const ticket = await openTicket(bytes, trackers.length > 0 ? trackers : own);
+    if ((ticket.rights & RIGHT_SEND) === 0 && !this.#isSharing()) throw new Error("neither side may send");
+    const swarm = await swarmOfContent(content);
+    await checkTicket(ticket, { key, swarm, now: nowS(), grace: this.#tracker.isUp ? 0 : GRACE_S });
+  }
+
+  #drop(number: number, outcome: "failed" | "closed"): void {
+    const pairing = this.#pairings.get(number);
+    if (pairing === undefined) return;
+    this.#pairings.delete(number);
+    clearTimeout(pairing.timer);
+    pairing.dial?.close();
+    this.#outcome(number, outcome);
+  }
+
+  #outcome(pair: number, outcome: "linked" | "failed" | "closed"): void {
+    this.#tracker.send({ type: "paired", pair, outcome });
+  }
+}
+
+/** The frames of a wire: one by one while the sides introduce themselves, then to the link. */
+class FrameQueue {
+  readonly #frames: Frame[] = [];
+  #link: Link | undefined;
+  #isClosed = false;
+  #wake: () => void = () => undefined;
+
+  constructor(wire: Wire) {
+    wire.open({
+      frame: (frame) => {
+        if (this.#link !== undefined) return this.#link.frame(frame);
+        if (this.#frames.length >= 64) return wire.close();
+        this.#frames.push(frame);
+        this.#wake();
+      },
+      answer: (frame) => this.#link?.answered(frame),
+      broken: (request) => this.#link?.broken(request),
+      // Only what was announced is asked for, and nothing was yet.
+      asked: (request) => (this.#link === undefined ? wire.close() : this.#link.asked(request)),
+      cancelled: (request) => this.#link?.cancelled(request),
+      closed: () => {
+        this.#isClosed = true;
+        this.#wake();
+        this.#link?.closed();
+      },
+    });
+  }
+
+  async next(): Promise<Frame> {
+    while (this.#frames.length === 0 && !this.#isClosed) await new Promise<void>((resolve) => (this.#wake = resolve));
+    const frame = this.#frames.shift();
+    if (frame === undefined) throw new Error("the other side left during Hello");
+    return frame;
+  }
+
+  /** From now on everything goes to the link. */
+  hand(link: Link): void {
+    this.#link = link;
+    for (const frame of this.#frames.splice(0)) link.frame(frame);
+    if (this.#isClosed) link.closed();
+  }
+}
+
+function isSupported(transport: "web-rtc" | "web-transport"): boolean {
+  return transport === "web-rtc" ? typeof RTCPeerConnection === "function" : typeof WebTransport === "function";
+}
