@@ -92,7 +92,7 @@ pub const JOIN_US: u64 = 250_000;
 /// How long a new link's peer may be about to say what it has.
 pub const SILENT_US: u64 = 150_000;
 /// Time for one neighbour to see that another one fetches a segment.
-pub const TURN_US: u64 = 100_000;
+pub const TURN_US: u64 = 150_000;
 /// What an origin fetch is ahead of its deadline, beside half of the time that it needs.
 pub const DEADLINE_MARGIN_US: u64 = 200_000;
 /// How long peers that bring nothing are waited for when the origin would be late already.

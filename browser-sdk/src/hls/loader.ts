@@ -91,7 +91,11 @@ export class Loader {
   async #load(context: LoaderContext, maxLoadTimeMs: number): Promise<void> {
     const { frag, part, url, type } = context;
     if (frag === undefined) {
-      if (type === "manifest") this.#presentation.firstPlaylist = undefined;
+      if (type === "manifest") {
+        this.#presentation.firstPlaylist = undefined;
+        // Peers are looked for while the playlists come.
+        void this.#presentation.stream(url);
+      }
       await this.#pass(context, maxLoadTimeMs, undefined);
       this.#presentation.firstPlaylist ??= type === undefined ? undefined : (this.#response?.url ?? url);
       return;

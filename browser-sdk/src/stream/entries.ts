@@ -10,8 +10,17 @@ import { contradicts, openSegment, type SegmentEntry } from "../protocol/segment
 
 /** Most entries kept; those that were taken in first go first. */
 const ENTRIES_MAX = 4096;
+/** Time for which a page that could not be had is not asked for again. */
+const MISSING_US = 10_000_000;
 /** Time between two looks at a page that is not full yet. */
 const AGAIN_US = 900_000;
+
+interface Page {
+  /** Whether the page could be had. */
+  done: Promise<boolean>;
+  /** When it is worth asking again. */
+  againUs: number;
+}
 
 export class Entries {
   readonly #stream: ContentName;
@@ -20,8 +29,8 @@ export class Entries {
   readonly #signal: AbortSignal;
   /** By place; of several epochs the newest. */
   readonly #entries = new Map<string, SegmentEntry>();
-  /** Pages that are being fetched or were. */
-  readonly #pages = new Map<string, { readonly done: Promise<void>; readonly atUs: number; isFull: boolean }>();
+  /** Pages that are being fetched or were; few, since each covers minutes. */
+  readonly #pages = new Map<string, Page>();
   readonly #waiters = new Map<string, (() => void)[]>();
 
   /** `base` is the URL of the stream at its origin, with `/` at the end; `keys` may sign its entries. */
@@ -73,21 +82,29 @@ export class Entries {
         this.#waiters.set(place, [...(this.#waiters.get(place) ?? []), resolve]);
         timer = setTimeout(resolve, Math.min(leftMs, AGAIN_US / 1000));
       });
-      const fetched = this.#fetch(rendition, Math.floor(sequence / PAGE_SEQUENCES));
-      // A page that is already there and says nothing is asked again only after a while.
-      await Promise.race([pushed, fetched.then(() => (this.get(rendition, sequence) === undefined ? pushed : undefined))]);
+      const isThere = await Promise.race([pushed, this.#fetch(rendition, Math.floor(sequence / PAGE_SEQUENCES))]);
+      // Where the page cannot be had, nobody signs this rendition; where it lacks the entry, it may be about to come.
+      const isSigned = isThere !== false || this.get(rendition, sequence) !== undefined;
+      if (isThere === true && this.get(rendition, sequence) === undefined) await pushed;
       clearTimeout(timer);
+      if (!isSigned) return undefined;
     }
   }
 
-  async #fetch(rendition: string, page: number): Promise<void> {
+  async #fetch(rendition: string, page: number): Promise<boolean> {
     const key = placeOf(rendition, page);
     const known = this.#pages.get(key);
-    if (known !== undefined && (known.isFull || nowUs() - known.atUs < AGAIN_US)) return known.done;
-    const state = { done: Promise.resolve(), atUs: nowUs(), isFull: false };
+    if (known !== undefined && nowUs() < known.againUs) return known.done;
+    const state: Page = { done: Promise.resolve(true), againUs: nowUs() + AGAIN_US };
     state.done = this.#load(rendition, page).then(
-      (isFull) => void (state.isFull = isFull),
-      () => undefined,
+      (isFull) => {
+        if (isFull) state.againUs = Infinity;
+        return true;
+      },
+      () => {
+        state.againUs = nowUs() + MISSING_US;
+        return false;
+      },
     );
     this.#pages.set(key, state);
     return state.done;

@@ -92,7 +92,7 @@ export const JOIN_US = 250_000;
 /** How long a new link's peer may be about to say what it has. */
 export const SILENT_US = 150_000;
 /** Time for one neighbour to see that another one fetches a segment. */
-export const TURN_US = 100_000;
+export const TURN_US = 150_000;
 /** What an origin fetch is ahead of its deadline, beside half of the time that it needs. */
 export const DEADLINE_MARGIN_US = 200_000;
 /** How long peers that bring nothing are waited for when the origin would be late already. */
