@@ -2,6 +2,11 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  // One test of mutations checks some thousand signatures, which takes seconds on a busy machine.
-  test: { include: ["test/**/*.test.ts"], environment: "node", testTimeout: 60_000 },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/browser/**"],
+    environment: "node",
+    // One test of mutations checks some thousand signatures, which takes seconds on a busy machine.
+    testTimeout: 60_000,
+  },
 });

@@ -19,6 +19,7 @@ sdk() (
     npm run --silent lint
     npm run --silent check
     npm test --silent
+    npm run --silent test:browser
 )
 
 browsers() (
