@@ -44,13 +44,46 @@ export function keyId(key: PublicKey): Promise<KeyId> {
   return hashOf(publicKeyBytes(key));
 }
 
+/** A key pair outside WebCrypto. */
+export interface Signer {
+  /** The 32 bytes of the public half. */
+  readonly publicKey: Uint8Array;
+  /** Signature over `message`, 64 bytes. */
+  sign(message: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Ed25519 by other means than WebCrypto. */
+export interface Ed25519 {
+  verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+  /** The pair of a 32-byte seed. */
+  signer(seed: Uint8Array): Promise<Signer>;
+}
+
+let loadSubstitute: (() => Promise<Ed25519>) | undefined;
+
+/** Says how Ed25519 is had where WebCrypto refuses it. Loading is the shell's; without a way to, the refusal stands. */
+export function setEd25519(load: () => Promise<Ed25519>): void {
+  loadSubstitute = load;
+}
+
+/** What `native` gives, or `substitute` where WebCrypto knows no Ed25519. */
+export async function withEd25519<T>(native: () => Promise<T>, substitute: (by: Ed25519) => Promise<T>): Promise<T> {
+  try {
+    return await native();
+  } catch (error) {
+    const isMissing = error instanceof DOMException && error.name === "NotSupportedError";
+    if (!isMissing || loadSubstitute === undefined) throw error;
+    return substitute(await loadSubstitute());
+  }
+}
+
 /** Checks an Ed25519 signature (RFC 8032) over `message`. Throws {@link KeyError} when it does not match. */
 export async function verify(key: PublicKey, message: Uint8Array, signature: Uint8Array): Promise<void> {
-  const imported = await importKey(key);
-  // DOM types want bytes that are not shared between threads; WebCrypto itself copies what it is given.
-  const [signatureBytes, messageBytes] = [signature, message] as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
-  const good = await crypto.subtle.verify("Ed25519", imported, signatureBytes, messageBytes);
-  if (!good) throw new KeyError("bad-signature");
+  const isGood = await withEd25519(
+    () => verifyNatively(key, message, signature),
+    (by) => by.verify(publicKeyBytes(key), message, signature),
+  );
+  if (!isGood) throw new KeyError("bad-signature");
 }
 
 /** Whether an Ed25519 signature over `message` matches, as {@link verify} checks it. */
@@ -64,6 +97,13 @@ export async function isSigned(key: PublicKey, message: Uint8Array, signature: U
   }
 }
 
+async function verifyNatively(key: PublicKey, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
+  const imported = await importKey(key);
+  // DOM types want bytes that are not shared between threads; WebCrypto itself copies what it is given.
+  const [signatureBytes, messageBytes] = [signature, message] as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>];
+  return crypto.subtle.verify("Ed25519", imported, signatureBytes, messageBytes);
+}
+
 async function importKey(key: PublicKey): Promise<CryptoKey> {
   try {
     return await crypto.subtle.importKey("raw", publicKeyBytes(key), "Ed25519", false, ["verify"]);
@@ -74,26 +114,24 @@ async function importKey(key: PublicKey): Promise<CryptoKey> {
   }
 }
 
-/** A private key, which never leaves WebCrypto. Who makes the pair brings the randomness. */
+/** A private key, which stays where it was made. Who makes the pair brings the randomness. */
 export class SigningKey {
   /** The public half. */
   readonly public: PublicKey;
-  readonly #private: CryptoKey;
+  /** Signature over a message; the same input gives the same 64 bytes (RFC 8032). */
+  readonly sign: Signer["sign"];
 
-  private constructor(publicKey: PublicKey, privateKey: CryptoKey) {
-    this.public = publicKey;
-    this.#private = privateKey;
+  constructor({ publicKey, sign }: Signer) {
+    this.public = publicKeyOfBytes(publicKey);
+    this.sign = sign;
   }
 
   /** Takes an Ed25519 pair of WebCrypto; its private half need not be extractable. */
-  static async of(pair: CryptoKeyPair): Promise<SigningKey> {
-    const bytes = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
-    return new SigningKey(publicKeyOfBytes(bytes), pair.privateKey);
-  }
-
-  /** Signature over `message`; the same input gives the same 64 bytes (RFC 8032). */
-  async sign(message: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-    const signature = await crypto.subtle.sign("Ed25519", this.#private, message as Uint8Array<ArrayBuffer>);
-    return new Uint8Array(signature);
+  static async of({ publicKey, privateKey }: CryptoKeyPair): Promise<SigningKey> {
+    return new SigningKey({
+      publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", publicKey)),
+      sign: async (message) =>
+        new Uint8Array(await crypto.subtle.sign("Ed25519", privateKey, message as Uint8Array<ArrayBuffer>)),
+    });
   }
 }
