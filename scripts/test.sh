@@ -20,6 +20,9 @@ sdk() (
     npm run --silent check
     npm test --silent
     npm run --silent test:browser
+    npm run --silent build
+    npm run --silent size
+    npm run --silent api
 )
 
 browsers() (
