@@ -13,7 +13,10 @@ import { build } from "esbuild";
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Parts with a file of their own, loaded by `import()` in both forms. They share no code with the rest. */
-const LAZY = { "freshet-ed25519": here("src/ed25519/ed25519.ts") };
+const LAZY = {
+  "freshet-ed25519": here("src/ed25519/ed25519.ts"),
+  "freshet-prompt": here("src/consent/prompt.ts"),
+};
 
 /**
  * The plain script has no other files than the lazy parts, which lie beside it. It has to find them by its own address,

@@ -1,19 +1,16 @@
-/** The client that a page makes: joins swarms when it may, and hands out what the page's players and downloads use. */
-import { Identity } from "./identity.ts";
-import { loaderOf, type Loader, type Presentation } from "./hls/loader.ts";
+/** The client that a page makes: asks the user, and hands out what the page's players use. */
+import { AGENT } from "./agent.ts";
+import { uploadBudget, type UploadBudget } from "./budget.ts";
+import { Conditions, type ConditionPolicy, type Verdict } from "./conditions.ts";
+import { Consent, type Asker, type ConsentState } from "./consent/consent.ts";
+import { textVersion } from "./consent/caps.ts";
+import { Emitter, type Listener } from "./events.ts";
+import { loaderOf, type Loader } from "./hls/loader.ts";
 import { Playhead } from "./hls/playhead.ts";
-import { Network } from "./network.ts";
-import { small } from "./origin.ts";
-import { nowS } from "./clock.ts";
-import { envelopeBytesMax } from "./protocol/envelope.ts";
-import { parseContentName, type ContentName } from "./protocol/id.ts";
-import { parsePublicKey, type PublicKey } from "./protocol/key.ts";
-import { KEY_DOCUMENT_KIND, keysFor, openKeyDocument } from "./protocol/key_document.ts";
-import { Session } from "./session/session.ts";
-import { Entries } from "./stream/entries.ts";
-import { Stream } from "./stream/stream.ts";
+import { parseContentName } from "./protocol/id.ts";
+import { parsePublicKey } from "./protocol/key.ts";
 import { ORIGIN_REASONS, type OriginReason } from "./swarm/output.ts";
-import type { Policy } from "./swarm/policy.ts";
+import { Swarms, type SwarmEvents } from "./swarms.ts";
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -25,8 +22,16 @@ export interface ClientOptions {
   readonly tenantKey: string;
   /** The tenant's word about this viewer, where the tracker asks for one. */
   readonly token?: string;
-  /** Whether the viewer agreed. */
-  readonly consent?: "ask" | "granted" | "denied";
+  /** The site's own answer or way of asking. By default the user is asked by a small dialog of the SDK. */
+  readonly consent?: ConsentState | Asker;
+  /** What the user gives at most. */
+  readonly limits?: Partial<UploadBudget>;
+  /** When peers are not used although the user agreed. */
+  readonly conditions?: Partial<ConditionPolicy>;
+  /** Most bytes kept for peers, beside what is being played. Default 64 MiB. */
+  readonly keptBytesMax?: number;
+  /** Shows the site's page on privacy; the dialog then has a button for it. */
+  readonly onMore?: () => void;
 }
 
 /** What a player is told apart from its URL. */
@@ -37,77 +42,169 @@ export interface HlsOptions {
   readonly video?: HTMLMediaElement;
 }
 
-/** Bytes kept for peers, beside what is being played. */
+/** What a client tells. */
+export interface ClientEvents extends SwarmEvents {
+  /** What the user said. */
+  consent: ConsentState;
+  /** Whether peers are used and served now. */
+  verdict: Verdict;
+}
+
+/** Bytes so far, over all swarms. */
+export interface Stats {
+  readonly peer_bytes: number;
+  /** Handed to peers. */
+  readonly sent_bytes: number;
+  /** Fetched and not used. */
+  readonly waste_bytes: number;
+  /** Fetched over HTTP, by reason. */
+  readonly origin_bytes: Readonly<Record<OriginReason, number>>;
+  readonly links: number;
+}
+
+/** Everything that support needs to know, and nothing that names the user or a peer. */
+export interface Diagnosis {
+  /** To be told to support; random, of this page view alone. */
+  readonly support_id: string;
+  readonly version: string;
+  readonly browser: string;
+  readonly supports: Readonly<Record<string, boolean>>;
+  readonly consent: ConsentState;
+  readonly verdict: Verdict;
+  readonly tracker_up: boolean;
+  readonly wires: readonly { readonly kind: string; readonly received_bytes: number; readonly sent_bytes: number }[];
+  readonly stats: Stats;
+  /** The last failures, with addresses taken out. */
+  readonly troubles: readonly string[];
+}
+
 const KEPT_BYTES_MAX = 64 << 20;
+const TROUBLES_MAX = 20;
+const MBIT_BYTES_S = 125_000;
+/** What of the browser the SDK can use. */
+const APIS = ["RTCPeerConnection", "WebTransport", "MediaSource", "ManagedMediaSource"];
+/** Addresses and hosts in messages: nobody but the page needs to see them. */
+const ADDRESS = /\b(?:\d{1,3}\.){3}\d{1,3}\b|\b[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}\b|\/\/[^\s/]+/gi;
 
+/** A page's part in the swarms of one tenant. */
 export class Client {
-  readonly #options: ClientOptions;
   readonly #origin: string;
-  readonly #tenantKey: PublicKey;
-  readonly #close = new AbortController();
-  readonly #streams = new Map<ContentName, Promise<Stream | undefined>>();
-  readonly #sessions: Session[] = [];
-  #network: Promise<Network> | undefined;
+  readonly #consent: Consent;
+  readonly #conditions: Conditions;
+  readonly #swarms: Swarms;
+  readonly #events = new Emitter<ClientEvents>();
   readonly #passed: number[] = ORIGIN_REASONS.map(() => 0);
-  #consent: "ask" | "granted" | "denied";
+  readonly #supportId = crypto.randomUUID();
+  #troubles: string[] = [];
 
-  constructor(options: ClientOptions) {
-    this.#options = options;
-    this.#origin = new URL(options.origin.endsWith("/") ? options.origin : `${options.origin}/`, location.href).href;
-    this.#tenantKey = parsePublicKey(options.tenantKey);
-    this.#consent = options.consent ?? "ask";
+  /** Throws where an option is not what it has to be. */
+  constructor({ tracker, origin, tenantKey, token, ...options }: ClientOptions) {
+    const budget = uploadBudget(options.limits);
+    const caps = { capMbit: (budget.rateBytesS ?? 0) / MBIT_BYTES_S, capGb: (budget.totalBytes ?? 0) / 1e9 };
+    this.#origin = new URL(origin.endsWith("/") ? origin : `${origin}/`, location.href).href;
+    this.#consent = new Consent({
+      consent: options.consent,
+      ask: async (signal) => {
+        const { showPrompt } = await import("./consent/prompt.ts");
+        return showPrompt({ ...caps, onMore: options.onMore, signal });
+      },
+      textVersion: textVersion(caps),
+    });
+    this.#conditions = new Conditions(this.#consent, options.conditions);
+    const place = { tracker, origin: this.#origin, tenantKey: parsePublicKey(tenantKey), token };
+    const keptBytesMax = options.keptBytesMax ?? KEPT_BYTES_MAX;
+    this.#swarms = new Swarms(place, budget, keptBytesMax, this.#conditions, this.#events as unknown as Emitter<SwarmEvents>);
+    this.#consent.on("change", (state) => this.#events.emit("consent", state));
+    this.#conditions.on("change", (verdict) => this.#events.emit("verdict", verdict));
+    this.#events.on("trouble", (trouble) => {
+      this.#troubles = [...this.#troubles, trouble.replaceAll(ADDRESS, "…")].slice(-TROUBLES_MAX);
+    });
+  }
+
+  /** What the user said. */
+  get consent(): ConsentState {
+    return this.#consent.state;
+  }
+
+  /** Takes the user's word, where the site asks by itself or offers a switch. Withdrawn, all links close at once. */
+  setConsent(state: ConsentState): void {
+    this.#consent.set(state);
+  }
+
+  /** Asks the user, unless there is an answer. Players ask by themselves when they begin. */
+  askConsent(): Promise<ConsentState> {
+    return this.#consent.ask();
+  }
+
+  /** Whether peers are used and served now, and what speaks against it. */
+  get verdict(): Verdict {
+    return this.#conditions.verdict;
+  }
+
+  on<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): void {
+    this.#events.on(name, listener);
+  }
+
+  off<Name extends keyof ClientEvents>(name: Name, listener: Listener<ClientEvents[Name]>): void {
+    this.#events.off(name, listener);
   }
 
   /** A loader class for one hls.js player: `new Hls({ loader: client.hls() })`. */
   hls({ stream, video }: HlsOptions = {}): new (config?: unknown) => Loader {
-    const presentation: Presentation = {
+    return loaderOf({
       playhead: new Playhead(video === undefined ? undefined : () => video),
       firstPlaylist: undefined,
-      stream: (firstPlaylist) => this.#stream(stream ?? this.#contentOf(firstPlaylist)),
+      stream: async (firstPlaylist) => {
+        const name = stream ?? this.#contentOf(firstPlaylist);
+        if (name === undefined) return undefined;
+        if (this.consent === "ask") void this.#consent.ask();
+        return this.#swarms.stream(parseContentName(name));
+      },
       passed: (bytes, reason) => void ((this.#passed[ORIGIN_REASONS.indexOf(reason)] as number) += bytes),
-    };
-    return loaderOf(presentation);
+    });
   }
 
   /** Counts so far. */
-  stats(): {
-    readonly peer_bytes: number;
-    readonly sent_bytes: number;
-    readonly waste_bytes: number;
-    readonly origin_bytes: Readonly<Record<OriginReason, number>>;
-    readonly links: number;
-  } {
-    const totals = this.#sessions.map((session) => session.totals());
+  stats(): Stats {
+    const totals = this.#swarms.totals();
     const sum = (of: (total: (typeof totals)[number]) => number): number => totals.reduce((all, one) => all + of(one), 0);
     const origin = ORIGIN_REASONS.map((reason, at) => {
-      return [reason, (this.#passed[at] as number) + sum((total) => total.origin_bytes[at] as number)] as const;
+      return [reason, (this.#passed[at] as number) + sum((total) => total.origin_bytes[at] as number)];
     });
     return {
       peer_bytes: sum((total) => total.peer_bytes),
       sent_bytes: sum((total) => total.sent_bytes),
       waste_bytes: sum((total) => total.waste_bytes),
-      origin_bytes: Object.fromEntries(origin) as Record<OriginReason, number>,
-      links: this.#sessions.reduce((all, { links }) => all + links.length, 0),
+      origin_bytes: Object.fromEntries(origin) as Stats["origin_bytes"],
+      links: this.#swarms.sessions.reduce((all, { links }) => all + links.length, 0),
+    };
+  }
+
+  /** One object for a support request. */
+  diagnose(): Diagnosis {
+    const links = this.#swarms.sessions.flatMap((session) => session.links);
+    return {
+      support_id: this.#supportId,
+      version: AGENT,
+      browser: navigator.userAgent,
+      supports: Object.fromEntries(APIS.map((name) => [name, name in globalThis])),
+      consent: this.consent,
+      verdict: this.verdict,
+      tracker_up: this.#swarms.isTrackerUp,
+      wires: links.map(({ wire, receivedBytes, sentBytes }) => {
+        return { kind: wire.kind, received_bytes: receivedBytes, sent_bytes: sentBytes };
+      }),
+      stats: this.stats(),
+      troubles: this.#troubles,
     };
   }
 
   /** Leaves all swarms; players go on over plain HTTP. */
   close(): void {
-    this.#close.abort();
-    for (const session of this.#sessions) session.close();
-    this.#network?.then((network) => network.close(), () => undefined);
-  }
-
-  get #policy(): Policy {
-    return {
-      p2p: true,
-      sharing: this.#consent === "granted",
-      goal: "speed",
-      upload_bytes_s_max: null,
-      upload_bytes_max: null,
-      offload_slack_permille: 500,
-      reference_bytes_s_floor: 500_000,
-    };
+    this.#swarms.close();
+    this.#conditions.close();
+    this.#consent.close();
+    this.#events.close();
   }
 
   /** The content whose media lies at a URL of the origin. */
@@ -115,40 +212,9 @@ export class Client {
     const rest = url.startsWith(this.#origin) ? url.slice(this.#origin.length) : "";
     return /^(.+?)\/media\//.exec(rest)?.[1];
   }
-
-  async #stream(name: string | undefined): Promise<Stream | undefined> {
-    if (name === undefined || this.#consent !== "granted" || this.#close.signal.aborted) return undefined;
-    const content = parseContentName(name);
-    const known = this.#streams.get(content) ?? this.#join(content).catch(() => undefined);
-    this.#streams.set(content, known);
-    return known;
-  }
-
-  async #join(content: ContentName): Promise<Stream> {
-    const identity = Identity.create();
-    this.#network ??= identity.then(
-      (own) => new Network(this.#options.tracker, own, this.#options.token, () => this.#consent === "granted"),
-    );
-    const { signal } = this.#close;
-    const base = `${this.#origin}${content}/`;
-    const envelope = await small(`${base}keys`, envelopeBytesMax(KEY_DOCUMENT_KIND), signal);
-    const keys = await openKeyDocument(envelope, this.#tenantKey);
-    const network = await this.#network;
-    const session = new Session((await identity).order, this.#policy, KEPT_BYTES_MAX, {
-      banned: (key) => network.ban(key),
-      unlinked: (link) => network.unlinked(link),
-      entry: (entry) => void stream.entry(entry),
-      moved: () => undefined,
-    });
-    const stream = new Stream(content, session, new Entries(content, base, keysFor(keys, "stream", nowS()), signal));
-    this.#sessions.push(session);
-    const onEntry = (entry: Uint8Array): void => void stream.entry(entry);
-    network.join(content, { session, trackers: keysFor(keys, "tracker", nowS()), onEntry });
-    return stream;
-  }
 }
 
-/** Makes a client. Nothing connects before there is consent. */
+/** Makes a client. Nothing connects before the user agreed. */
 export function createClient(options: ClientOptions): Client {
   return new Client(options);
 }

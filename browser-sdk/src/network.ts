@@ -53,11 +53,20 @@ export class Network {
   #welcome: Welcome | undefined;
   #announcer: ReturnType<typeof setInterval> | undefined;
   readonly #isSharing: () => boolean;
+  readonly #onLink: () => void;
 
-  constructor(url: string, identity: Identity, token: string | undefined, isSharing: () => boolean) {
+  /** `onLink` hears of each new link. */
+  constructor(
+    url: string,
+    identity: Identity,
+    token: string | undefined,
+    isSharing: () => boolean,
+    onLink: () => void,
+  ) {
     this.#identity = identity;
     this.#trackerHost = new URL(url).hostname;
     this.#isSharing = isSharing;
+    this.#onLink = onLink;
     this.#tracker = new TrackerClient(url, identity, token, {
       welcome: (welcome) => this.#welcomed(welcome),
       message: (message) => this.#heard(message),
@@ -212,6 +221,7 @@ export class Network {
       clearTimeout(this.#pairings.get(pair.pair)?.timer);
       this.#outcome(pair.pair, "linked");
       frames.hand(link);
+      this.#onLink();
     } catch (error) {
       wire.close();
       throw error;

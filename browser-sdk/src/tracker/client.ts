@@ -89,10 +89,10 @@ export class TrackerClient {
     if (typeof data !== "string" || data.length > TRACKER_MESSAGE_BYTES_MAX) return this.#faulty();
     const message = decodeServerMessage(utf8(data));
     if (message.type === "challenge") {
-      const proof = await this.#identity.sign(trackerProofMessage(message.nonce));
+      const proof = await this.#identity.key.sign(trackerProofMessage(message.nonce));
       const versions = { version_min: TRACKER_VERSION, version_max: TRACKER_VERSION };
       const token = this.#token === undefined ? {} : { token: this.#token };
-      const hello = { type: "hello", ...versions, key: this.#identity.key, proof, agent: AGENT, ...token } as const;
+      const hello = { type: "hello", ...versions, key: this.#identity.key.public, proof, agent: AGENT, ...token } as const;
       this.#socket?.send(encodeClientMessage(hello));
     } else if (message.type === "welcome") {
       this.#isWelcome = true;

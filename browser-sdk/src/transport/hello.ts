@@ -34,7 +34,7 @@ export async function introduce(
   const versions = { version_min: PEER_VERSION, version_max: PEER_VERSION, features: 0 };
   // The other's proof answers this Hello, so it takes a round trip at least.
   const sentUs = nowUs();
-  wire.send({ type: "hello", ...versions, nonce, key: own.identity.key, ticket: own.ticket, agent: AGENT });
+  wire.send({ type: "hello", ...versions, nonce, key: own.identity.key.public, ticket: own.ticket, agent: AGENT });
   const hello = await next();
   if (hello.type !== "hello") throw new Error("another frame came instead of Hello");
   await judge(hello, own);
@@ -43,7 +43,7 @@ export async function introduce(
   const proofs = (side: Side, nonces: Nonces): Uint8Array[] =>
     wire.bindings.map((binding: LinkBinding) => proofMessage(side, nonces, binding));
   const [message] = proofs(wire.side, { theirs: hello.nonce, own: nonce });
-  wire.send({ type: "proof", signature: await own.identity.sign(message as Uint8Array) });
+  wire.send({ type: "proof", signature: await own.identity.key.sign(message as Uint8Array) });
   const proof = await next();
   if (proof.type !== "proof") throw new Error("another frame came instead of Proof");
   const other = wire.side === "dialer" ? "acceptor" : "dialer";
@@ -55,6 +55,6 @@ export async function introduce(
 
 async function judge(hello: Hello, { identity, expected, admit }: Introduction): Promise<void> {
   if (commonVersion(hello, PEER_VERSION, PEER_VERSION) === undefined) throw new Error("no common version");
-  if (hello.key === identity.key || (await keyId(hello.key)) !== expected) throw new Error("not the peer that was meant");
+  if (hello.key === identity.key.public || (await keyId(hello.key)) !== expected) throw new Error("not the peer that was meant");
   await admit(hello.key, hello.ticket);
 }

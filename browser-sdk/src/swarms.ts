@@ -1,0 +1,202 @@
+/** The swarms that this page takes part in, while the user and the surroundings let it. */
+import { uploadCaps, type UploadBudget } from "./budget.ts";
+import { nowS } from "./clock.ts";
+import type { Conditions } from "./conditions.ts";
+import type { Emitter } from "./events.ts";
+import { createIdentity, provideEd25519, type Identity } from "./identity.ts";
+import { Network } from "./network.ts";
+import { small } from "./origin.ts";
+import { envelopeBytesMax } from "./protocol/envelope.ts";
+import { prefix32, type ContentName } from "./protocol/id.ts";
+import type { PublicKey } from "./protocol/key.ts";
+import { KEY_DOCUMENT_KIND, keysFor, openKeyDocument } from "./protocol/key_document.ts";
+import { Session } from "./session/session.ts";
+import { Entries } from "./stream/entries.ts";
+import { Stream } from "./stream/stream.ts";
+import type { Totals } from "./swarm/core.ts";
+import type { Policy } from "./swarm/policy.ts";
+
+/** Time between two looks at the budget. */
+const BUDGET_MS = 500;
+
+/** Where a tenant's things are, and who this page is there. */
+export interface Place {
+  readonly tracker: string;
+  /** Base URL of the origin, with `/` at its end. */
+  readonly origin: string;
+  readonly tenantKey: PublicKey;
+  readonly token: string | undefined;
+}
+
+/** What happens in swarms. */
+export interface SwarmEvents {
+  /** Number of links, over all swarms. */
+  links: number;
+  /** A peer sent bytes that do not match, and is not spoken to again: its key's id. */
+  banned: string;
+  /** Something failed, which the page need not care about: it goes on over HTTP. */
+  trouble: string;
+}
+
+interface Swarm {
+  readonly stream: Stream;
+  readonly trackers: readonly PublicKey[];
+}
+
+export class Swarms {
+  readonly #place: Place;
+  readonly #budget: UploadBudget;
+  readonly #keptBytesMax: number;
+  readonly #conditions: Conditions;
+  readonly #events: Emitter<SwarmEvents>;
+  readonly #close = new AbortController();
+  readonly #joining = new Map<ContentName, Promise<Stream | undefined>>();
+  readonly #swarms = new Map<ContentName, Swarm>();
+  #identity: Promise<Identity> | undefined;
+  #network: Network | undefined;
+  #budgetTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    place: Place,
+    budget: UploadBudget,
+    keptBytesMax: number,
+    conditions: Conditions,
+    events: Emitter<SwarmEvents>,
+  ) {
+    provideEd25519();
+    this.#place = place;
+    this.#budget = budget;
+    this.#keptBytesMax = keptBytesMax;
+    this.#conditions = conditions;
+    this.#events = events;
+    conditions.on("change", () => this.#changed());
+  }
+
+  /** Whether the tracker answers. */
+  get isTrackerUp(): boolean {
+    return this.#network?.isTrackerUp === true;
+  }
+
+  get sessions(): readonly Session[] {
+    return [...this.#swarms.values()].map(({ stream }) => stream.session);
+  }
+
+  totals(): readonly Totals[] {
+    return this.sessions.map((session) => session.totals());
+  }
+
+  /** The stream of this name; `undefined` while peers may not be used, or when it cannot be joined. */
+  async stream(content: ContentName): Promise<Stream | undefined> {
+    if (!this.#conditions.verdict.p2p || this.#close.signal.aborted) return undefined;
+    let joining = this.#joining.get(content);
+    if (joining === undefined) {
+      joining = this.#join(content).catch((error: unknown) => {
+        this.#events.emit("trouble", String(error));
+        return undefined;
+      });
+      this.#joining.set(content, joining);
+    }
+    return joining;
+  }
+
+  close(): void {
+    this.#close.abort();
+    clearTimeout(this.#budgetTimer);
+    for (const session of this.sessions) session.close();
+    this.#network?.close();
+  }
+
+  async #join(content: ContentName): Promise<Stream> {
+    const { signal } = this.#close;
+    const base = `${this.#place.origin}${content}/`;
+    this.#identity ??= createIdentity();
+    const [identity, envelope] = await Promise.all([
+      this.#identity,
+      small(`${base}keys`, envelopeBytesMax(KEY_DOCUMENT_KIND), signal),
+    ]);
+    const keys = await openKeyDocument(envelope, this.#place.tenantKey);
+    const session = new Session(prefix32(identity.keyId), this.#policy(), this.#keptBytesMax, {
+      banned: (key) => {
+        this.#network?.ban(key);
+        this.#events.emit("banned", key);
+      },
+      unlinked: (link) => {
+        this.#network?.unlinked(link);
+        this.#linksChanged();
+      },
+      entry: (entry) => void stream.entry(entry),
+      moved: () => this.#moved(),
+    });
+    const stream = new Stream(content, session, new Entries(content, base, keysFor(keys, "stream", nowS()), signal));
+    this.#swarms.set(content, { stream, trackers: keysFor(keys, "tracker", nowS()) });
+    this.#connect(identity);
+    this.#enter(content);
+    return stream;
+  }
+
+  /** Connects to the tracker, where that is not so yet and allowed. */
+  #connect(identity: Identity): void {
+    if (!this.#conditions.verdict.p2p || this.#network !== undefined || this.#close.signal.aborted) return;
+    const { tracker, token } = this.#place;
+    const isSharing = (): boolean => this.#conditions.verdict.upload;
+    this.#network = new Network(tracker, identity, token, isSharing, () => this.#linksChanged());
+  }
+
+  #enter(content: ContentName): void {
+    const swarm = this.#swarms.get(content);
+    if (swarm === undefined) return;
+    const { stream, trackers } = swarm;
+    this.#network?.join(content, {
+      session: stream.session,
+      trackers,
+      onEntry: (entry) => void stream.entry(entry),
+    });
+  }
+
+  /** The user or the surroundings allow something else now. */
+  #changed(): void {
+    for (const session of this.sessions) session.setPolicy(this.#policy(session));
+    if (!this.#conditions.verdict.p2p) {
+      this.#network?.close();
+      this.#network = undefined;
+      for (const session of this.sessions) session.unlink("peers are no longer wanted");
+    } else if (this.#swarms.size > 0 && this.#network === undefined) {
+      void this.#identity?.then((identity) => {
+        this.#connect(identity);
+        for (const content of this.#swarms.keys()) this.#enter(content);
+      });
+    } else {
+      this.#network?.announce();
+    }
+  }
+
+  #linksChanged(): void {
+    this.#events.emit("links", this.sessions.reduce((sum, { links }) => sum + links.length, 0));
+  }
+
+  #moved(): void {
+    this.#budgetTimer ??= setTimeout(() => {
+      this.#budgetTimer = undefined;
+      for (const session of this.sessions) session.setPolicy(this.#policy(session));
+    }, BUDGET_MS);
+  }
+
+  #policy(session?: Session): Policy {
+    const { p2p, upload } = this.#conditions.verdict;
+    const totals = this.totals();
+    const receivedBytes = totals.reduce(
+      (sum, { peer_bytes, origin_bytes }) => sum + peer_bytes + origin_bytes.reduce((a, b) => a + b, 0),
+      0,
+    );
+    const sentBytes = totals.reduce((sum, { sent_bytes }) => sum + sent_bytes, 0);
+    const otherSentBytes = sentBytes - (session?.totals().sent_bytes ?? 0);
+    return {
+      p2p,
+      sharing: upload,
+      goal: "speed",
+      ...uploadCaps(this.#budget, { receivedBytes, otherSentBytes, cores: Math.max(this.#swarms.size, 1) }),
+      offload_slack_permille: 500,
+      reference_bytes_s_floor: 500_000,
+    };
+  }
+}
