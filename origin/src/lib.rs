@@ -3,6 +3,7 @@
 
 mod collect;
 mod inventory;
+mod key_document;
 mod keys;
 mod layout;
 mod list;
@@ -15,7 +16,8 @@ mod sidecar;
 mod store;
 
 pub use collect::{Collected, GcOptions, PartlyUsed, gc};
-pub use keys::{Keys, KeysError};
+pub use key_document::PutKeysError;
+pub use keys::{Keys, KeysError, StreamKey};
 pub use list::{ChannelListing, ContentListing, VersionListing, list};
 pub use publish::{
     CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PublishError, PublishOptions, Published, WalkError,

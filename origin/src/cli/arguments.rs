@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a tenant's keys, or let a tracker sign tickets; prints the public key that players pin.
+    /// Make a tenant's keys, or let others sign tickets or streams; prints the public key that players pin.
     Keys(KeysArguments),
     /// Publish a folder as a version and show it on a channel.
     Publish(PublishArguments),
@@ -55,6 +55,10 @@ pub(crate) struct KeysArguments {
     /// Public key of a tracker that may sign tickets for this tenant. May be repeated.
     #[arg(long, value_name = "ed25519:KEY")]
     pub(crate) add_tracker: Vec<PublicKey>,
+    /// Key that may sign entries of this tenant's streams: a public key, or the file of a seed, which is made if missing
+    /// (without a value stream.seed in --keys-dir). May be repeated.
+    #[arg(long, num_args = 0..=1, default_missing_value = "", value_name = "ed25519:KEY|FILE")]
+    pub(crate) add_stream: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

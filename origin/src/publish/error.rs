@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX, ROOT_BYTES_MAX};
-use freshet_protocol::{ContentName, EnvelopeError, KeyDocumentError, PackId, PointerError, RootError};
+use freshet_protocol::{ContentName, EnvelopeError, PackId, PointerError, RootError};
 
 use super::walk::WalkError;
+use crate::key_document::PutKeysError;
 use crate::release::ReadError;
 use crate::store::StoreError;
 
@@ -35,16 +36,9 @@ pub enum PublishError {
         /// Whose keys they are.
         tenant: String,
     },
-    /// The store holds keys that another tenant key signed.
-    #[error(
-        "the store holds this content's keys signed by another tenant key, which players have pinned ({0}); use the --keys-dir it was published with"
-    )]
-    OtherTenantKey(KeyDocumentError),
-    /// A newer key document does not name the online key.
-    #[error(
-        "the store holds a newer key document that does not let this online key publish; use the current --keys-dir"
-    )]
-    KeyWithdrawn,
+    /// The key document could not be written.
+    #[error(transparent)]
+    Keys(#[from] PutKeysError),
     /// The folder and the store contain one another.
     #[error("the folder {} and the store {} lie within each other; move the store with --store", folder.display(), store.display())]
     StoreInside {

@@ -25,6 +25,8 @@ pub(crate) use known::{complete_packs, read_sidecar};
 pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, PublishOptions};
 pub use walk::WalkError;
 
+use crate::key_document;
+use crate::keys::may_publish;
 use crate::layout;
 use crate::store::{ContentLock, Store};
 use assemble::{Assembled, Assembly, Target};
@@ -96,7 +98,8 @@ pub async fn publish_reporting(
     let chunker = options.chunker();
     survey(&options, &chunker).await?;
     let _lock = ContentLock::take(store, content)?;
-    let document = point::put_keys(store, content, keys).await?;
+    let may = |document: &_| may_publish(document, keys.online().public());
+    let document = key_document::put(store, content, keys.tenant(), may).await?;
     let published = point::published_root(store, content, version).await?;
     let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
     let places = Arc::new(stored.places);

@@ -2,13 +2,12 @@
 //! the release visible.
 
 use freshet_protocol::{
-    ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, Pointer, Role, Root,
-    RootId, envelope_bytes_max, origin_path,
+    ContentName, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, Pointer, Role, Root, RootId,
+    envelope_bytes_max, origin_path,
 };
 
 use super::{PublishError, PublishOptions};
-use crate::keys::{Keys, may_publish};
-use crate::layout;
+use crate::keys::Keys;
 use crate::release::{self, ReadError, VERSION_SCHEMA, VersionDocument};
 use crate::store::{Revision, Store, StoreError};
 
@@ -17,34 +16,6 @@ pub(super) async fn put_root(store: &Store, keys: &Keys, root: &Root) -> Result<
     let (id, envelope) = root.seal(keys.online())?;
     store.create(&origin_path::root(&root.content, id), envelope.into()).await?;
     Ok(id)
-}
-
-/// Writes the key document, unless the store's is newer. Returns the one that counts.
-pub(super) async fn put_keys(
-    store: &Store,
-    content: &ContentName,
-    keys: &Keys,
-) -> Result<KeyDocument, PublishError> {
-    let object = origin_path::keys(content);
-    let (found, seen) =
-        match found(store.read_revision(&object, envelope_bytes_max(KEY_DOCUMENT_KIND) as u64).await)? {
-            None => (None, None),
-            Some((bytes, seen)) => {
-                let document =
-                    KeyDocument::open(&bytes, keys.public()).map_err(PublishError::OtherTenantKey)?;
-                (Some(document), Some(seen))
-            }
-        };
-    match found {
-        Some(stored) if stored.sequence >= keys.document().sequence => {
-            let may = may_publish(&stored, keys.online().public());
-            if may { Ok(stored) } else { Err(PublishError::KeyWithdrawn) }
-        }
-        _ => {
-            store.swap(&object, keys.document_bytes().to_vec().into(), seen).await?;
-            Ok(keys.document().clone())
-        }
-    }
 }
 
 /// The root that a version has in the store.
@@ -69,7 +40,7 @@ pub(super) async fn put_version(
 ) -> Result<(), PublishError> {
     let document = VersionDocument { schema: VERSION_SCHEMA, root: id, published: now };
     let bytes = serde_json::to_vec(&document).expect("a version document is valid JSON");
-    if store.create(&layout::version(&root.content, &root.version), bytes.into()).await? {
+    if store.create(&origin_path::version(&root.content, &root.version), bytes.into()).await? {
         return Ok(());
     }
     match published_root(store, &root.content, &root.version).await? {

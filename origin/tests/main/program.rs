@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use freshet_origin::{Counters, scrub};
+use freshet_origin::{Counters, StreamKey, scrub};
 use serde_json::Value;
 
 use super::client::{HttpClient, http};
@@ -50,6 +50,11 @@ fn from_keys_to_scrub() {
     let keys = last_json(&keys.expect("run"));
     let key = keys["key"].as_str().expect("key");
     assert_eq!(key, fixture.tenant_key().to_string());
+    let mut more =
+        program(&["keys", "--tenant", "game", "--json", "--keys-dir", path_text(&fixture.keys_dir())]);
+    let added = last_json(&more.arg("--add-stream").output().expect("run"));
+    let stream = StreamKey::load(&StreamKey::default_path(&fixture.keys_dir())).expect("made");
+    assert_eq!(added["streams"], serde_json::json!([stream.public()]));
     let published = last_json(&publish_command(&fixture, "1.0").output().expect("run"));
     assert_eq!((&published["version"], &published["bytes"]), (&Value::from("1.0"), &Value::from(1_000_000)));
     for field in ["root", "chunks", "new_chunks", "stored_bytes", "sequence"] {
@@ -126,6 +131,12 @@ fn bad_input_is_one_sentence_and_a_code() {
     check(&["keys", "--tenant", "Game", "--keys-dir", keys], 2, "tenant \"Game\" must be of a-z");
     check(&["keys", "--tenant", "site", "--keys-dir", keys], 2, "holds the keys of tenant \"game\"");
     check(&["keys", "--tenant", "game", "--keys-dir", keys, "--add-tracker", "x"], 2, "a key starts with");
+    check(
+        &["keys", "--tenant", "game", "--keys-dir", keys, "--add-stream", "ed25519:x"],
+        2,
+        "a key ends with",
+    );
+    check(&["keys", "--tenant", "game", "--keys-dir", keys, "--add-stream", build], 2, "cannot read");
 }
 
 /// The origin as a process, killed if the test ends early.

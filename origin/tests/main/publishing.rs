@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use freshet_origin::{Keys, PublishError, PublishOptions, Store, publish};
+use freshet_origin::{Keys, PublishError, PublishOptions, PutKeysError, Store, publish};
 
 use super::client::HttpClient;
 use super::fixture::{Fixture, content, describe, noise, write_varied_build};
@@ -173,7 +173,7 @@ async fn another_tenant_key_cannot_take_a_content_over() {
     fixture.publish("1.0").await.expect("published");
     let keys = Keys::create(&fixture.folder.path().join("other"), "game").expect("keys");
     let error = publish(PublishOptions { keys, ..fixture.options("1.1") }).await.expect_err("another key");
-    assert!(matches!(error, PublishError::OtherTenantKey(_)), "{error}");
+    assert!(matches!(error, PublishError::Keys(PutKeysError::OtherTenantKey(_))), "{error}");
 }
 
 #[tokio::test]

@@ -3,90 +3,31 @@
 //!
 //! A machine that only publishes needs `online.seed`, `tenant.pub` and `keys.json`, not `tenant.seed`.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
+mod error;
+mod files;
+mod stream;
+mod tenant;
+
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use freshet_protocol::{
-    Grant, KEY_DOCUMENT_SCHEMA, KeyDocument, KeyDocumentError, KeyError, PublicKey, Role, SigningKey,
-};
-use ring::rand::{SecureRandom, SystemRandom};
+use freshet_protocol::{Grant, KEY_DOCUMENT_SCHEMA, KeyDocument, PublicKey, Role, SigningKey};
 
-use crate::platform;
+pub use error::KeysError;
+use files::{read_seed, seed_or_new, stage, write_new};
+pub use stream::StreamKey;
+pub(crate) use tenant::Tenant;
 
 const TENANT_SEED: &str = "tenant.seed";
 const TENANT_PUBLIC: &str = "tenant.pub";
 const ONLINE_SEED: &str = "online.seed";
 const DOCUMENT: &str = "keys.json";
 
-/// Why a folder of keys could not be made or read.
-#[derive(Debug, thiserror::Error)]
-pub enum KeysError {
-    /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// A file is missing.
-    #[error("{} does not exist; make keys with `freshet-origin keys --tenant NAME --keys-dir DIR`", .0.display())]
-    Missing(PathBuf),
-    /// A seed file holds something else.
-    #[error("{} is not a seed (43 characters of base64url)", .0.display())]
-    Seed(PathBuf),
-    /// A public key file holds something else.
-    #[error("{}: {error}", path.display())]
-    Public {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: KeyError,
-    },
-    /// The key document was refused.
-    #[error("{}: {error}", path.display())]
-    Document {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: KeyDocumentError,
-    },
-    /// The folder is another tenant's.
-    #[error("{} holds the keys of tenant {found:?}, not of {wanted:?}; choose another --keys-dir", folder.display())]
-    OtherTenant {
-        /// The folder.
-        folder: PathBuf,
-        /// Whose keys it holds.
-        found: String,
-        /// Whose were asked for.
-        wanted: String,
-    },
-    /// Not a name that content could start with.
-    #[error("tenant {0:?} must be of a-z 0-9 . _ - and start with a letter or digit")]
-    Tenant(String),
-    /// The document does not let the online key publish.
-    #[error("{} does not let the online key {online} sign pointers and roots", path.display())]
-    NotGranted {
-        /// The key document.
-        path: PathBuf,
-        /// The online key.
-        online: PublicKey,
-    },
-}
-
 /// A tenant's keys, loaded from their folder.
 #[derive(Debug)]
 pub struct Keys {
     folder: PathBuf,
-    tenant_public: PublicKey,
     online: SigningKey,
-    document: KeyDocument,
-    document_bytes: Vec<u8>,
+    tenant: Tenant,
 }
 
 impl Keys {
@@ -120,8 +61,8 @@ impl Keys {
             write_new(&document_path, &seal(&document, &tenant_key, &document_path)?)?;
         }
         let keys = Self::load(folder)?;
-        if keys.document.tenant != tenant {
-            let (folder, found) = (folder.to_owned(), keys.document.tenant);
+        if keys.document().tenant != tenant {
+            let (folder, found) = (folder.to_owned(), keys.tenant.document.tenant);
             return Err(KeysError::OtherTenant { folder, found, wanted: tenant.to_owned() });
         }
         Ok(keys)
@@ -132,21 +73,12 @@ impl Keys {
     /// # Errors
     /// [`KeysError`] names the file that is missing or wrong.
     pub fn load(folder: &Path) -> Result<Self, KeysError> {
-        let public_path = folder.join(TENANT_PUBLIC);
-        let public = read(&public_path)?;
-        let tenant_public = String::from_utf8_lossy(&public)
-            .trim()
-            .parse()
-            .map_err(|error| KeysError::Public { path: public_path, error })?;
+        let tenant = Tenant::load(folder)?;
         let online = read_seed(&folder.join(ONLINE_SEED))?;
-        let path = folder.join(DOCUMENT);
-        let document_bytes = read(&path)?;
-        let document = KeyDocument::open(&document_bytes, tenant_public)
-            .map_err(|error| KeysError::Document { path: path.clone(), error })?;
-        if !may_publish(&document, online.public()) {
-            return Err(KeysError::NotGranted { path, online: online.public() });
+        if !may_publish(&tenant.document, online.public()) {
+            return Err(KeysError::NotGranted { path: folder.join(DOCUMENT), online: online.public() });
         }
-        Ok(Self { folder: folder.to_owned(), tenant_public, online, document, document_bytes })
+        Ok(Self { folder: folder.to_owned(), online, tenant })
     }
 
     /// Lets `tracker` sign tickets: signs the document anew with the tenant's seed, its sequence one higher. Nothing
@@ -155,37 +87,53 @@ impl Keys {
     /// # Errors
     /// [`KeysError`] when the tenant's seed is not in the folder or the document cannot be written.
     pub fn add_tracker(&mut self, tracker: PublicKey) -> Result<(), KeysError> {
-        let mut document = self.document.clone();
-        let has_role = |grant: &Grant| grant.key == tracker && grant.roles.contains(&Role::Tracker);
+        self.grant(tracker, Role::Tracker)
+    }
+
+    /// Lets `key` sign entries of the tenant's streams, as [`Keys::add_tracker`] does with tickets.
+    ///
+    /// # Errors
+    /// As [`Keys::add_tracker`].
+    pub fn add_stream(&mut self, key: PublicKey) -> Result<(), KeysError> {
+        self.grant(key, Role::Stream)
+    }
+
+    fn grant(&mut self, key: PublicKey, role: Role) -> Result<(), KeysError> {
+        let mut document = self.tenant.document.clone();
+        let has_role = |grant: &Grant| grant.key == key && grant.roles.contains(&role);
         if document.keys.iter().any(has_role) {
             return Ok(());
         }
         let path = self.folder.join(DOCUMENT);
         let tenant_key = read_seed(&self.folder.join(TENANT_SEED))?;
         document.sequence += 1;
-        document.keys.push(Grant { key: tracker, roles: vec![Role::Tracker], expires: None });
+        document.keys.push(Grant { key, roles: vec![role], expires: None });
         let bytes = seal(&document, &tenant_key, &path)?;
-        KeyDocument::open(&bytes, self.tenant_public)
+        KeyDocument::open(&bytes, self.tenant.public)
             .map_err(|error| KeysError::Document { path: self.folder.join(TENANT_SEED), error })?;
         let staged = stage(&path, &bytes)?;
         std::fs::rename(&staged, &path).map_err(|source| KeysError::Io { action: "write", path, source })?;
-        (self.document, self.document_bytes) = (document, bytes);
+        (self.tenant.document, self.tenant.document_bytes) = (document, bytes);
         Ok(())
     }
 
     /// The tenant's public key, which players pin.
     pub fn public(&self) -> PublicKey {
-        self.tenant_public
+        self.tenant.public
     }
 
     /// Which key may sign what.
     pub fn document(&self) -> &KeyDocument {
-        &self.document
+        &self.tenant.document
     }
 
     /// The signed document as players read it.
     pub fn document_bytes(&self) -> &[u8] {
-        &self.document_bytes
+        &self.tenant.document_bytes
+    }
+
+    pub(crate) fn tenant(&self) -> &Tenant {
+        &self.tenant
     }
 
     /// The key that signs pointers and roots.
@@ -203,59 +151,11 @@ fn seal(document: &KeyDocument, key: &SigningKey, path: &Path) -> Result<Vec<u8>
     document.seal(key).map_err(|error| KeysError::Document { path: path.to_owned(), error })
 }
 
-/// The key of a seed file, which is made when missing and never written over.
-fn seed_or_new(path: &Path) -> Result<SigningKey, KeysError> {
-    if !path.exists() {
-        let mut seed = [0; 32];
-        SystemRandom::new().fill(&mut seed).expect("the operating system gives random bytes");
-        write_new(path, format!("{}\n", URL_SAFE_NO_PAD.encode(seed)).as_bytes())?;
-    }
-    read_seed(path)
-}
-
-fn read_seed(path: &Path) -> Result<SigningKey, KeysError> {
-    let text = read(path)?;
-    let seed = URL_SAFE_NO_PAD.decode(text.trim_ascii()).ok().and_then(|seed| seed.try_into().ok());
-    seed.map(|seed| SigningKey::from_seed(&seed)).ok_or_else(|| KeysError::Seed(path.to_owned()))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, KeysError> {
-    std::fs::read(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => KeysError::Missing(path.to_owned()),
-        _ => KeysError::Io { action: "read", path: path.to_owned(), source },
-    })
-}
-
-/// Writes a file that must not exist. It appears whole or not at all.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
-    let staged = stage(path, bytes)?;
-    // A rename would replace what another process has put there; a link fails.
-    let linked = std::fs::hard_link(&staged, path);
-    std::fs::remove_file(&staged).ok();
-    match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other.map_err(|source| KeysError::Io { action: "write", path: path.to_owned(), source }),
-    }
-}
-
-/// Writes `bytes` to a temporary file beside `path`.
-fn stage(path: &Path, bytes: &[u8]) -> Result<PathBuf, KeysError> {
-    let staged = path.with_extension(format!("new-{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    platform::owner_only(options.write(true).create(true).truncate(true));
-    let written = options.open(&staged).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    match written {
-        Ok(()) => Ok(staged),
-        Err(source) => Err(KeysError::Io { action: "write", path: staged, source }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
     fn made_once_and_kept() {
