@@ -175,6 +175,7 @@ impl Plan {
         let pack = |(id, object)| (object, kept.packs.contains_key(id), removed.packs.contains_key(id));
         plan(held.roots.iter().map(root).collect());
         plan(held.pages.iter().map(page).collect());
+        plan(held.gzip_pages.iter().map(page).collect());
         plan(held.indexes.iter().map(page).collect());
         // The list goes before its pack, which then counts as unfinished.
         plan(held.sidecars.iter().map(pack).collect());

@@ -1,9 +1,11 @@
-//! Names of the objects in a store: those of `freshet_protocol::origin_path`, and two that only origins read.
+//! Names of the objects in a store: those of `freshet_protocol::origin_path`, and one that only origins read.
 
 use freshet_protocol::{ContentName, Name, PackId, PageId, RootId};
 
 /// Ending of a pack's list of chunks.
 const CHUNKS_SUFFIX: &str = ".chunks";
+/// Ending of a page's form for browsers.
+const GZIP_SUFFIX: &str = ".gz";
 
 /// What an object is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +14,8 @@ pub(crate) enum Kind {
     Channel(Name),
     Root(RootId),
     Page(PageId),
+    /// The page again, for browsers, which have gzip and no zstd.
+    PageGzip(PageId),
     Index(PageId),
     Pack(PackId),
     /// The list of chunks in a pack.
@@ -22,11 +26,6 @@ pub(crate) enum Kind {
 /// Object of a pack's list of chunks.
 pub(crate) fn sidecar(content: &ContentName, pack: PackId) -> String {
     format!("{}{CHUNKS_SUFFIX}", freshet_protocol::origin_path::pack(content, pack))
-}
-
-/// Object that names the root of a version.
-pub(crate) fn version(content: &ContentName, version: &Name) -> String {
-    format!("{content}/versions/{version}")
 }
 
 /// Folder of one kind of objects, as `list` takes it.
@@ -45,7 +44,10 @@ pub(crate) fn parse(path: &str) -> Option<(ContentName, Kind)> {
     let kind = match collection {
         "channels" => Kind::Channel(last.parse().ok()?),
         "roots" => Kind::Root(last.parse().ok()?),
-        "pages" => Kind::Page(last.parse().ok()?),
+        "pages" => match last.strip_suffix(GZIP_SUFFIX) {
+            Some(page) => Kind::PageGzip(page.parse().ok()?),
+            None => Kind::Page(last.parse().ok()?),
+        },
         "index" => Kind::Index(last.parse().ok()?),
         "versions" => Kind::Version(last.parse().ok()?),
         "packs" => match last.strip_suffix(CHUNKS_SUFFIX) {
@@ -73,10 +75,11 @@ mod tests {
         check(origin_path::pointer(&content, &live), Kind::Channel(live.clone()));
         check(origin_path::root(&content, RootId(page.0)), Kind::Root(RootId(page.0)));
         check(origin_path::page(&content, page), Kind::Page(page));
+        check(origin_path::page_gzip(&content, page), Kind::PageGzip(page));
         check(origin_path::index(&content, page), Kind::Index(page));
         check(origin_path::pack(&content, pack), Kind::Pack(pack));
         check(sidecar(&content, pack), Kind::Sidecar(pack));
-        check(version(&content, &live), Kind::Version(live.clone()));
+        check(origin_path::version(&content, &live), Kind::Version(live.clone()));
         for other in
             ["", "keys", "game/keys", "game/demo/x/y/z/keys", "game/demo/publish.lock", "game/demo/packs/xy"]
         {

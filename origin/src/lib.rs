@@ -2,6 +2,7 @@
 //! client can fall back on, so it works with no tracker and no peers.
 
 mod collect;
+mod gzip;
 mod inventory;
 mod key_document;
 mod keys;

@@ -6,18 +6,21 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX, ROOT_BYTES_MAX};
 use freshet_protocol::{
-    ChunkRef, ContentName, DocumentKind, Encoding, Name, POINTER_KIND, PackIndex, Page, PageError, PageRef,
-    Place, Pointer, ROOT_KIND, Root, RootId, VerifiedChunk, WireError, envelope_bytes_max, origin_path,
+    ChunkRef, ContentName, DocumentKind, Encoding, Name, POINTER_KIND, PackIndex, Page, PageError, PageId,
+    PageRef, Place, Pointer, ROOT_KIND, Root, RootId, VerifiedChunk, WireError, envelope_bytes_max,
+    origin_path,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::layout;
+use crate::gzip;
 use crate::store::{Store, StoreError};
 
 /// The form of version documents that this program writes and reads.
 pub(crate) const VERSION_SCHEMA: u32 = 1;
 /// Largest version document, in bytes.
 const VERSION_BYTES_MAX: u64 = 4 << 10;
+/// Largest compressed page, in bytes: zstd and gzip add at most a little to what they cannot compress.
+pub(crate) const PACKED_PAGE_BYTES_MAX: u64 = 2 * PAGE_BYTES_MAX as u64;
 
 /// Why a release could not be read from the store.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +59,7 @@ pub(crate) async fn version(
     content: &ContentName,
     version: &Name,
 ) -> Result<VersionDocument, ReadError> {
-    let object = layout::version(content, version);
+    let object = origin_path::version(content, version);
     let bytes = store.read(&object, VERSION_BYTES_MAX).await?;
     let document: VersionDocument = parse_json(&object, &bytes)?;
     match document.schema {
@@ -86,12 +89,41 @@ pub(crate) async fn root(store: &Store, content: &ContentName, id: RootId) -> Re
 }
 
 pub(crate) async fn page(store: &Store, content: &ContentName, page: &PageRef) -> Result<Page, ReadError> {
-    let object = origin_path::page(content, page.id);
-    // zstd adds at most a little to what it cannot compress.
-    let bytes = store.read(&object, 2 * PAGE_BYTES_MAX as u64).await?;
-    let plain = zstd::bulk::decompress(&bytes, PAGE_BYTES_MAX.min(page.bytes as usize))
-        .map_err(|error| damaged(object.clone(), error))?;
-    Page::open(page, &Bytes::from(plain)).map_err(|error: PageError| damaged(object, error))
+    let plain = plain_page(store, content, page.id).await?;
+    let object = || origin_path::page(content, page.id);
+    Page::open(page, &plain).map_err(|error: PageError| damaged(object(), error))
+}
+
+/// A page's plain bytes, which hash to its id.
+pub(crate) async fn plain_page(
+    store: &Store,
+    content: &ContentName,
+    page: PageId,
+) -> Result<Bytes, ReadError> {
+    let object = origin_path::page(content, page);
+    let bytes = store.read(&object, PACKED_PAGE_BYTES_MAX).await?;
+    let plain =
+        zstd::bulk::decompress(&bytes, PAGE_BYTES_MAX).map_err(|error| damaged(object.clone(), error))?;
+    check_page(object, page, plain)
+}
+
+/// The same page's plain bytes out of its form for browsers.
+pub(crate) async fn gzip_page(
+    store: &Store,
+    content: &ContentName,
+    page: PageId,
+) -> Result<Bytes, ReadError> {
+    let object = origin_path::page_gzip(content, page);
+    let bytes = store.read(&object, PACKED_PAGE_BYTES_MAX).await?;
+    let plain = gzip::decompress(&bytes, PAGE_BYTES_MAX).map_err(|error| damaged(object.clone(), error))?;
+    check_page(object, page, plain)
+}
+
+fn check_page(object: String, page: PageId, plain: Vec<u8>) -> Result<Bytes, ReadError> {
+    match PageId::of(&plain) == page {
+        true => Ok(plain.into()),
+        false => Err(damaged(object, "its plain bytes do not hash to its name")),
+    }
 }
 
 pub(crate) async fn index(

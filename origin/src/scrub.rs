@@ -136,7 +136,9 @@ impl Scrub<'_> {
             self.found.versions += 1;
             match self.root_of(&version).await {
                 Ok(root) => pages.extend(root.pages.into_iter().map(|page| (page.id, page))),
-                Err(error) => self.found.note_unreadable(layout::version(&self.content, &version), error),
+                Err(error) => {
+                    self.found.note_unreadable(origin_path::version(&self.content, &version), error)
+                }
             }
         }
         let channels: Vec<Name> = self.inventory.channels.keys().cloned().collect();
@@ -149,6 +151,11 @@ impl Scrub<'_> {
             self.found.pages += 1;
             if let Err(error) = self.page(&page).await {
                 self.found.note_unreadable(origin_path::page(&self.content, page.id), error);
+            }
+            // Older stores have none; it is then made when asked for.
+            let has_gzip = self.inventory.gzip_pages.contains_key(&page.id);
+            if has_gzip && let Err(error) = release::gzip_page(self.store, &self.content, page.id).await {
+                self.found.note_unreadable(origin_path::page_gzip(&self.content, page.id), error);
             }
         }
     }

@@ -14,6 +14,7 @@ use super::encode::Encoded;
 use super::known::Places;
 use super::pack::OpenPack;
 use super::{Progress, PublishError};
+use crate::gzip;
 use crate::store::Store;
 
 /// Cut pages that wait for the pack that their chunks are in; then the pack is closed early.
@@ -198,6 +199,7 @@ impl<'a> Assembly<'a> {
         let packed = zstd::bulk::compress(&plain, PAGE_ZSTD_LEVEL).map_err(PublishError::Compress)?;
         store.replace(&origin_path::index(content, id), index.encode().into()).await?;
         store.create(&origin_path::page(content, id), packed.into()).await?;
+        store.create(&origin_path::page_gzip(content, id), gzip::compress(&plain).into()).await?;
         let first = page.entries.first().expect("a cut page has entries").path().to_string();
         Ok((PageRef { id, bytes: plain.len() as u32, chunks: page.chunk_count(), first }, index))
     }

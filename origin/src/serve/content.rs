@@ -4,8 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX};
-use freshet_protocol::{Hash, KEY_DOCUMENT_KIND, POINTER_KIND, ROOT_KIND, envelope_bytes_max, origin_path};
+use freshet_protocol::limits::PACK_INDEX_BYTES_MAX;
+use freshet_protocol::{
+    ContentName, Hash, KEY_DOCUMENT_KIND, Name, POINTER_KIND, PageId, ROOT_KIND, RelPath, envelope_bytes_max,
+    origin_path,
+};
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::counters::Kind;
@@ -14,7 +17,7 @@ use super::media_type;
 use super::refusal::Refusal;
 use super::route::Target;
 use crate::layout;
-use crate::release::ReadError;
+use crate::release::{self, PACKED_PAGE_BYTES_MAX, ReadError};
 use crate::store::Store;
 
 /// For what never changes under its name.
@@ -23,7 +26,7 @@ const FOREVER: &str = "public, max-age=31536000, immutable";
 const POINTER_LIFE: &str = "public, max-age=5";
 /// For keys and indexes, which change seldom and are checked or repaired by other means.
 const MINUTE: &str = "public, max-age=60";
-/// For files: a version may be removed and published anew.
+/// For files and versions: a version may be removed and published anew.
 const HOUR: &str = "public, max-age=3600";
 
 /// Content and what is said about it.
@@ -67,10 +70,11 @@ pub(super) fn kind(target: &Target) -> Kind {
             layout::Kind::Keys => Kind::Keys,
             layout::Kind::Channel(_) => Kind::Pointer,
             layout::Kind::Root(_) => Kind::Root,
-            layout::Kind::Page(_) => Kind::Page,
+            layout::Kind::Page(_) | layout::Kind::PageGzip(_) => Kind::Page,
             layout::Kind::Index(_) => Kind::Index,
             layout::Kind::Pack(_) => Kind::Pack,
-            layout::Kind::Sidecar(_) | layout::Kind::Version(_) => Kind::Other,
+            layout::Kind::Version(_) => Kind::Version,
+            layout::Kind::Sidecar(_) => Kind::Other,
         },
     }
 }
@@ -96,8 +100,9 @@ pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, 
         }
         layout::Kind::Page(id) => {
             let path = origin_path::page(&content, id);
-            small(store, Kind::Page, path, 2 * PAGE_BYTES_MAX, FOREVER, media_type::PAGE).await
+            small(store, Kind::Page, path, PACKED_PAGE_BYTES_MAX as usize, FOREVER, media_type::PAGE).await
         }
+        layout::Kind::PageGzip(id) => find_gzip_page(files, &content, id).await,
         layout::Kind::Index(id) => {
             let path = origin_path::index(&content, id);
             small(store, Kind::Index, path, PACK_INDEX_BYTES_MAX, MINUTE, media_type::INDEX).await
@@ -116,7 +121,8 @@ pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, 
                 source: Source::Object(store.clone(), object),
             })
         }
-        layout::Kind::Sidecar(_) | layout::Kind::Version(_) => Err(Refusal::NotFound),
+        layout::Kind::Version(version) => find_version(store, &content, &version).await,
+        layout::Kind::Sidecar(_) => Err(Refusal::NotFound),
     }
 }
 
@@ -130,8 +136,12 @@ async fn small(
     media_type: &'static str,
 ) -> Result<Content, Refusal> {
     let bytes = store.read(&object, limit as u64).await?;
+    Ok(in_memory(kind, bytes, cache_control, media_type))
+}
+
+fn in_memory(kind: Kind, bytes: Bytes, cache_control: &'static str, media_type: &'static str) -> Content {
     let digest = Hash::of(&bytes);
-    Ok(Content {
+    Content {
         kind,
         etag: format!("\"{}\"", &digest.to_string()[..32]),
         cache_control,
@@ -139,14 +149,29 @@ async fn small(
         digest: Some(digest),
         bytes: bytes.len() as u64,
         source: Source::Memory(bytes),
-    })
+    }
+}
+
+async fn find_gzip_page(files: &Files, content: &ContentName, page: PageId) -> Result<Content, Refusal> {
+    let store = files.store();
+    let bytes = match store.read(&origin_path::page_gzip(content, page), PACKED_PAGE_BYTES_MAX).await {
+        // Published before browsers were thought of.
+        Err(error) if error.is_not_found() => files.gzip_pages().make(store, content, page).await?,
+        read => read?,
+    };
+    Ok(in_memory(Kind::Page, bytes, FOREVER, media_type::PAGE_GZIP))
+}
+
+async fn find_version(store: &Store, content: &ContentName, version: &Name) -> Result<Content, Refusal> {
+    let root = release::version(store, content, version).await?.root;
+    Ok(in_memory(Kind::Version, root.to_string().into(), HOUR, media_type::VERSION))
 }
 
 async fn find_file(
     files: &Arc<Files>,
-    content: &freshet_protocol::ContentName,
-    version: &freshet_protocol::Name,
-    path: freshet_protocol::RelPath,
+    content: &ContentName,
+    version: &Name,
+    path: RelPath,
 ) -> Result<Content, Refusal> {
     let media_type = media_type::of_path(path.as_str());
     let file = files.open(content, version, &path).await?.ok_or(Refusal::NotFound)?;

@@ -14,11 +14,12 @@ pub(super) enum Kind {
     Index,
     Pack,
     File,
+    Version,
     /// Refused, or nothing that exists.
     Other,
 }
 
-const KINDS: usize = 8;
+const KINDS: usize = 9;
 
 /// Requests and bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -54,6 +55,9 @@ pub struct Counters {
     pub pack: KindCount,
     /// The plain file view.
     pub file: KindCount,
+    /// Documents that name the root of a version.
+    #[serde(default)]
+    pub version: KindCount,
     /// Refused requests.
     pub other: KindCount,
 }
@@ -101,6 +105,7 @@ impl Tally {
             index: count(Kind::Index),
             pack: count(Kind::Pack),
             file: count(Kind::File),
+            version: count(Kind::Version),
             other: count(Kind::Other),
         }
     }

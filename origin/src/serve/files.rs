@@ -13,6 +13,7 @@ use freshet_protocol::{
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use moka::sync::Cache;
 
+use super::gzip_pages::GzipPages;
 use crate::release::{self, ReadError};
 use crate::store::Store;
 
@@ -33,6 +34,7 @@ pub(super) struct Files {
     releases: Cache<(ContentName, Name), Arc<Release>>,
     pages: Cache<PageId, Arc<Page>>,
     indexes: Cache<PageId, Arc<PackIndex>>,
+    gzip_pages: GzipPages,
 }
 
 struct Release {
@@ -75,7 +77,12 @@ impl Files {
                 .weigher(index_weight)
                 .time_to_live(LIFE)
                 .build(),
+            gzip_pages: GzipPages::new(),
         }
+    }
+
+    pub(super) fn gzip_pages(&self) -> &GzipPages {
+        &self.gzip_pages
     }
 
     pub(super) fn store(&self) -> &Store {

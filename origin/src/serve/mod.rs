@@ -4,6 +4,7 @@ mod content;
 mod counters;
 mod cross_origin;
 mod files;
+mod gzip_pages;
 mod listen;
 mod media_type;
 mod pace;

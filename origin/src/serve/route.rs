@@ -27,7 +27,7 @@ pub(super) fn parse(path: &str) -> Result<Target, Refusal> {
     }
     match layout::parse(&path) {
         // What only origins read is not served.
-        None | Some((_, Kind::Sidecar(_) | Kind::Version(_))) => Err(Refusal::NotFound),
+        None | Some((_, Kind::Sidecar(_))) => Err(Refusal::NotFound),
         Some((content, kind)) => Ok(Target::Object(content, kind)),
     }
 }
@@ -63,7 +63,7 @@ mod tests {
         check("/", Err(Refusal::NotFound));
         check("/game/demo", Err(Refusal::NotFound));
         check("/game/demo/files/1.2", Err(Refusal::NotFound));
-        check("/game/demo/versions/1.2", Err(Refusal::NotFound));
+        check("/game/demo/versions/1.2", Ok("game/demo Version(Name(\"1.2\"))"));
         check(&format!("/game/demo/packs/{hex}.chunks"), Err(Refusal::NotFound));
         check("/game/demo/publish.lock", Err(Refusal::NotFound));
         check("/game/demo/roots/xy", Err(Refusal::NotFound));

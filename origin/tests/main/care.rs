@@ -73,6 +73,7 @@ async fn gc_keeps_what_channels_show() {
     assert_eq!(collect(&fixture, 1, true).await, told);
     assert_eq!(fixture.objects("versions"), ["1", "4"]);
     assert_eq!(fixture.objects("packs").len(), 4);
+    assert_eq!(fixture.objects("pages").len(), 4, "two pages, each in two forms");
     let scrubbed = scrub(&fixture.store(), Some(fixture.tenant_key())).await.expect("scrubbed");
     assert_eq!((scrubbed.damages, scrubbed.versions), (Vec::new(), 2));
     let serving = fixture.serve().await;
@@ -132,10 +133,11 @@ async fn gc_tells_of_packs_that_are_needed_in_part() {
 
 #[tokio::test]
 async fn scrub_names_what_is_damaged() {
-    let check = async |kind: &str, is_list: bool, expected: &str| {
+    let check = async |kind: &str, is_second: bool, expected: &str| {
         let fixture = four_versions().await;
         let objects = fixture.objects(kind);
-        let name = objects.iter().find(|name| name.ends_with(".chunks") == is_list).expect("an object");
+        let is_second_form = |name: &&String| name.ends_with(".chunks") || name.ends_with(".gz");
+        let name = objects.iter().find(|name| is_second_form(name) == is_second).expect("an object");
         let path = fixture.content_dir().join(kind).join(name);
         let mut bytes = fs::read(&path).expect("read");
         let middle = bytes.len() / 2;
@@ -149,6 +151,7 @@ async fn scrub_names_what_is_damaged() {
     check("packs", false, "game/demo/packs/").await;
     check("packs", true, "game/demo/packs/").await;
     check("pages", false, "game/demo/pages/").await;
+    check("pages", true, "game/demo/pages/").await;
     check("roots", false, "game/demo/roots/").await;
     check("channels", false, "game/demo/channels/").await;
 }

@@ -1,10 +1,11 @@
 //! What the server answers, byte for byte.
 
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
 use freshet_origin::{ServeOptions, Serving, serve};
-use freshet_protocol::{Hash, Root, RootId};
+use freshet_protocol::{Hash, Page, Root, RootId};
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Client, Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -80,10 +81,32 @@ async fn each_kind_says_how_long_it_lives() {
     check("keys", "public, max-age=60", "application/vnd.freshet.keys+json").await;
     check(&format!("roots/{}", origin.root_id), immutable, "application/vnd.freshet.root+json").await;
     check(&format!("pages/{page}"), immutable, "application/vnd.freshet.page+zstd").await;
+    check(&format!("pages/{page}.gz"), immutable, "application/vnd.freshet.page+gzip").await;
+    check("versions/1.0", "public, max-age=3600", "text/plain; charset=utf-8").await;
     check(&format!("index/{page}"), "public, max-age=60", "application/vnd.freshet.index").await;
     check(&origin.pack().0, immutable, "application/vnd.freshet.pack").await;
     check("files/1.0/small.txt", "public, max-age=3600", "text/plain; charset=utf-8").await;
     check("files/1.0/data/big%20file.bin", "public, max-age=3600", "application/octet-stream").await;
+}
+
+#[tokio::test]
+async fn browsers_get_pages_as_gzip_and_versions_by_name() {
+    let origin = Origin::start().await;
+    let get = async |path: String| {
+        let answer = http().get(origin.url(&path)).send().await.expect("answered");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.bytes().await.expect("body")
+    };
+    assert_eq!(get("versions/1.0".to_owned()).await, origin.root_id.to_string());
+    let path = format!("pages/{}.gz", origin.root.pages[0].id);
+    let stored = get(path.clone()).await;
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(&stored[..]).read_to_end(&mut plain).expect("gzip");
+    Page::open(&origin.root.pages[0], &plain.into()).expect("the page");
+    // A store from before has none; it is made, to the same bytes.
+    std::fs::remove_file(origin.fixture.content_dir().join(&path)).expect("removed");
+    assert_eq!(get(path.clone()).await, stored);
+    assert_eq!(get(path).await, stored);
 }
 
 #[tokio::test]
@@ -98,7 +121,8 @@ async fn refusals_are_one_plain_sentence() {
     let missing = "There is nothing of this name here.";
     check(Method::GET, "channels/beta", StatusCode::NOT_FOUND, missing).await;
     check(Method::GET, "nothing", StatusCode::NOT_FOUND, missing).await;
-    check(Method::GET, "versions/1.0", StatusCode::NOT_FOUND, missing).await;
+    check(Method::GET, "versions/9.9", StatusCode::NOT_FOUND, missing).await;
+    check(Method::GET, &format!("pages/{}.gz", origin.root_id), StatusCode::NOT_FOUND, missing).await;
     check(Method::GET, &format!("{}.chunks", origin.pack().0), StatusCode::NOT_FOUND, missing).await;
     check(Method::GET, "publish.lock", StatusCode::NOT_FOUND, missing).await;
     check(Method::GET, "files/1.0/absent", StatusCode::NOT_FOUND, missing).await;
