@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use freshet_protocol::{ContentName, Name, PackId, PageId, RootId};
+use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, RelPath, RootId};
 
 use crate::layout::{self, Kind};
 use crate::store::{Object, Store, StoreError};
@@ -19,6 +19,10 @@ pub(crate) struct Inventory {
     pub(crate) indexes: BTreeMap<PageId, Object>,
     pub(crate) packs: BTreeMap<PackId, Object>,
     pub(crate) sidecars: BTreeMap<PackId, Object>,
+    /// Files of the stream of this name.
+    pub(crate) media: BTreeMap<RelPath, Object>,
+    /// Pages of its entries.
+    pub(crate) entries: BTreeMap<(Hash, u64), Object>,
     /// All objects together.
     pub(crate) bytes: u64,
 }
@@ -51,6 +55,8 @@ impl Inventory {
             Kind::Index(id) => self.indexes.insert(id, object),
             Kind::Pack(id) => self.packs.insert(id, object),
             Kind::Sidecar(id) => self.sidecars.insert(id, object),
+            Kind::Media(path) => self.media.insert(path, object),
+            Kind::Entries(rendition, number) => self.entries.insert((rendition, number), object),
         };
         debug_assert!(replaced.is_none(), "a name is listed once");
     }

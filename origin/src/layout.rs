@@ -1,6 +1,6 @@
 //! Names of the objects in a store: those of `freshet_protocol::origin_path`, and one that only origins read.
 
-use freshet_protocol::{ContentName, Name, PackId, PageId, RootId};
+use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, RelPath, RootId};
 
 /// Ending of a pack's list of chunks.
 const CHUNKS_SUFFIX: &str = ".chunks";
@@ -21,11 +21,20 @@ pub(crate) enum Kind {
     /// The list of chunks in a pack.
     Sidecar(PackId),
     Version(Name),
+    /// A file of a stream.
+    Media(RelPath),
+    /// A page of the entries of a rendition, by the hash of the rendition's path.
+    Entries(Hash, u64),
 }
 
 /// Object of a pack's list of chunks.
 pub(crate) fn sidecar(content: &ContentName, pack: PackId) -> String {
     format!("{}{CHUNKS_SUFFIX}", freshet_protocol::origin_path::pack(content, pack))
+}
+
+/// Object of a page of entries.
+pub(crate) fn entry_page(content: &ContentName, rendition: Hash, number: u64) -> String {
+    format!("{content}/entries/{rendition}/{number}")
 }
 
 /// Folder of one kind of objects, as `list` takes it.
@@ -35,11 +44,21 @@ pub(crate) fn folder(content: &ContentName, name: &str) -> String {
 
 /// What an object or request path names, if it is one of ours.
 pub(crate) fn parse(path: &str) -> Option<(ContentName, Kind)> {
+    // A file of a stream may have any name, even one of those below.
+    if let Some((content, file)) = path.split_once("/media/")
+        && let Ok(content) = content.parse()
+    {
+        return Some((content, Kind::Media(file.parse().ok()?)));
+    }
     let (head, last) = path.rsplit_once('/')?;
     if last == "keys" {
         return Some((head.parse().ok()?, Kind::Keys));
     }
     let (content, collection) = head.rsplit_once('/')?;
+    if let Some(content) = content.strip_suffix("/entries") {
+        let page = Kind::Entries(collection.parse().ok()?, page_number(last)?);
+        return Some((content.parse().ok()?, page));
+    }
     let content = content.parse().ok()?;
     let kind = match collection {
         "channels" => Kind::Channel(last.parse().ok()?),
@@ -57,6 +76,11 @@ pub(crate) fn parse(path: &str) -> Option<(ContentName, Kind)> {
         _ => return None,
     };
     Some((content, kind))
+}
+
+/// A number in its one form, so that no page has two addresses.
+fn page_number(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }
 
 #[cfg(test)]
@@ -80,6 +104,16 @@ mod tests {
         check(origin_path::pack(&content, pack), Kind::Pack(pack));
         check(sidecar(&content, pack), Kind::Sidecar(pack));
         check(origin_path::version(&content, &live), Kind::Version(live.clone()));
+        for file in ["keys", "a/media/keys", "channels/live", "entries/0"] {
+            let path: RelPath = file.parse().expect("path");
+            check(origin_path::media(&content, &path), Kind::Media(path));
+        }
+        let rendition = Hash::of(b"a/b.m3u8");
+        check(origin_path::entries(&content, "a/b.m3u8", 129), Kind::Entries(rendition, 2));
+        check(entry_page(&content, rendition, 2), Kind::Entries(rendition, 2));
+        for other in ["02", "+2", "", "18446744073709551616"] {
+            assert_eq!(parse(&format!("{content}/entries/{rendition}/{other}")), None, "{other}");
+        }
         for other in
             ["", "keys", "game/keys", "game/demo/x/y/z/keys", "game/demo/publish.lock", "game/demo/packs/xy"]
         {

@@ -15,6 +15,7 @@ mod scrub;
 mod serve;
 mod sidecar;
 mod store;
+mod stream;
 
 pub use collect::{Collected, GcOptions, PartlyUsed, gc};
 pub use key_document::PutKeysError;
@@ -28,3 +29,6 @@ pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};
 pub use serve::{Counters, KindCount, ServeError, ServeOptions, Serving, serve};
 pub use store::{Store, StoreError};
+pub use stream::{
+    HlsOptions, HlsPublished, NameError, PlaylistError, SegmentProblem, StreamError, TooLarge, publish_hls,
+};

@@ -46,6 +46,10 @@ pub struct ContentListing {
     pub stored_bytes: u64,
     /// Its packs.
     pub packs: usize,
+    /// Files of the stream of this name.
+    pub media: usize,
+    /// Pages of the entries of the stream of this name.
+    pub entry_pages: usize,
     /// Its versions, the newest first.
     pub versions: Vec<VersionListing>,
     /// Its channels.
@@ -94,5 +98,6 @@ async fn list_content(
         });
     }
     let (stored_bytes, packs) = (inventory.bytes, inventory.packs.len());
-    Ok(ContentListing { content, stored_bytes, packs, versions, channels })
+    let (media, entry_pages) = (inventory.media.len(), inventory.entries.len());
+    Ok(ContentListing { content, stored_bytes, packs, media, entry_pages, versions, channels })
 }

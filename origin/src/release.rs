@@ -6,9 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX, ROOT_BYTES_MAX};
 use freshet_protocol::{
-    ChunkRef, ContentName, DocumentKind, Encoding, Name, POINTER_KIND, PackIndex, Page, PageError, PageId,
-    PageRef, Place, Pointer, ROOT_KIND, Root, RootId, VerifiedChunk, WireError, envelope_bytes_max,
-    origin_path,
+    ChunkRef, ContentName, DocumentKind, Encoding, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND,
+    PackIndex, Page, PageError, PageId, PageRef, Place, Pointer, ROOT_KIND, Root, RootId, VerifiedChunk,
+    WireError, envelope_bytes_max, origin_path,
 };
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +76,13 @@ pub(crate) async fn pointer(
     let object = origin_path::pointer(content, channel);
     let bytes = store.read(&object, envelope_bytes_max(POINTER_KIND) as u64).await?;
     parse_json(&object, &payload(&object, &bytes, POINTER_KIND)?)
+}
+
+/// The key document as the store has it. Whether the tenant signed it is for those to check who know the tenant's key.
+pub(crate) async fn key_document(store: &Store, content: &ContentName) -> Result<KeyDocument, ReadError> {
+    let object = origin_path::keys(content);
+    let bytes = store.read(&object, envelope_bytes_max(KEY_DOCUMENT_KIND) as u64).await?;
+    parse_json(&object, &payload(&object, &bytes, KEY_DOCUMENT_KIND)?)
 }
 
 pub(crate) async fn root(store: &Store, content: &ContentName, id: RootId) -> Result<Root, ReadError> {

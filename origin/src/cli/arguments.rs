@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use freshet_listen::{ProxyArguments, TlsArguments};
 use freshet_origin::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN};
-use freshet_protocol::{ContentName, Name, PublicKey};
+use freshet_protocol::{ContentName, Name, PublicKey, RelPath};
 
 /// Publishes folders as signed releases, and serves them over HTTP.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Keys(KeysArguments),
     /// Publish a folder as a version and show it on a channel.
     Publish(PublishArguments),
+    /// Publish a folder of HLS playlists and segments as a stream.
+    PublishHls(PublishHlsArguments),
     /// Serve a store over HTTP until SIGTERM or SIGINT.
     Serve(ServeArguments),
     /// List contents, versions and channels of a store.
@@ -95,6 +97,37 @@ pub(crate) struct PublishArguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) zstd_level: i32,
     /// Print JSON objects, one a line; the last tells of the release.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A stream, and who signs it.
+#[derive(Debug, Args)]
+pub(crate) struct StreamArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The stream's name, like site/show.
+    #[arg(long)]
+    pub(crate) content: ContentName,
+    /// File of the seed that signs entries. Default: stream.seed in --keys-dir.
+    #[arg(long, value_name = "FILE", required_unless_present = "keys_dir")]
+    pub(crate) key: Option<PathBuf>,
+    /// Folder of the tenant's keys: its keys.json and tenant.pub are put where players find them. Needed once for a
+    /// content; then --key is enough.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishHlsArguments {
+    /// The folder with playlists and segments. They are served as they are.
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) stream: StreamArguments,
+    /// The playlist in the folder that players open; all that it lists lies in the folder too.
+    #[arg(long, default_value = "master.m3u8", value_name = "PLAYLIST")]
+    pub(crate) master: RelPath,
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

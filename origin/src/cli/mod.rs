@@ -6,9 +6,11 @@ mod publish;
 mod ready;
 mod serve;
 mod store;
+mod stream;
 
 pub(crate) use arguments::Arguments;
 use arguments::Command;
+use freshet_origin::StreamError;
 
 /// Exit code where the arguments or the configuration are wrong.
 const EXIT_USAGE: u8 = 2;
@@ -28,6 +30,17 @@ impl Failure {
         Self { error: error.into(), code: EXIT_USAGE }
     }
 
+    /// What stood in the way of a stream.
+    pub(crate) fn of_stream(error: StreamError) -> Self {
+        match error {
+            StreamError::OtherTenant { .. }
+            | StreamError::NoDocument(_)
+            | StreamError::NotGranted { .. }
+            | StreamError::FirstInside(_) => Self::usage(error),
+            error => Self::failed(error),
+        }
+    }
+
     /// The work itself failed.
     pub(crate) fn failed(error: impl Into<anyhow::Error>) -> Self {
         Self { error: error.into(), code: EXIT_FAILED }
@@ -38,6 +51,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Publish(arguments) => publish::run(arguments).await,
+        Command::PublishHls(arguments) => stream::publish_hls(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Ls(arguments) => store::ls(&arguments).await,
         Command::Gc(arguments) => store::gc(arguments).await,

@@ -22,6 +22,9 @@ pub(super) async fn ls(arguments: &LsArguments) -> Result<(), Failure> {
 
 fn print_content(content: &ContentListing) {
     println!("{}: {} stored in {} packs", content.content, size(content.stored_bytes), content.packs);
+    if content.media + content.entry_pages > 0 {
+        println!("  stream: {} files, {} pages of entries", content.media, content.entry_pages);
+    }
     for version in &content.versions {
         println!(
             "  version {}: {} in {} entries, {} chunks, published {}, root {}",
@@ -118,11 +121,13 @@ fn print_scrubbed(scrubbed: &Scrubbed, has_key: bool) {
     }
     let signatures = if has_key { "signatures checked" } else { "signatures not checked without --key" };
     println!(
-        "{} versions, {} pages, {} chunks, {} read; {signatures}",
+        "{} versions, {} pages, {} chunks, {} read; {} segments of streams by {} pages of entries; {signatures}",
         scrubbed.versions,
         scrubbed.pages,
         scrubbed.chunks,
-        size(scrubbed.bytes)
+        size(scrubbed.bytes),
+        scrubbed.segments,
+        scrubbed.entry_pages,
     );
 }
 

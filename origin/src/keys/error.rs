@@ -18,7 +18,7 @@ pub enum KeysError {
         source: std::io::Error,
     },
     /// A file is missing.
-    #[error("{} does not exist; make keys with `freshet-origin keys --tenant NAME --keys-dir DIR`", .0.display())]
+    #[error("{} does not exist; make keys with `freshet-origin keys --tenant NAME --keys-dir DIR`, with --add-stream for streams", .0.display())]
     Missing(PathBuf),
     /// A seed file holds something else.
     #[error("{} is not a seed (43 characters of base64url)", .0.display())]

@@ -132,7 +132,7 @@ impl<'a> Assembly<'a> {
         let pack = match &mut self.pack {
             Some(pack) => pack,
             none => {
-                let pack = OpenPack::start(&self.target.store, &self.target.content).await?;
+                let pack = OpenPack::start(&self.target.store, &self.target.content);
                 self.fresh.open_pack(pack.id());
                 none.insert(pack)
             }

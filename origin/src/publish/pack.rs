@@ -23,11 +23,11 @@ pub(super) struct OpenPack {
 }
 
 impl OpenPack {
-    pub(super) async fn start(store: &Store, content: &ContentName) -> Result<Self, StoreError> {
+    pub(super) fn start(store: &Store, content: &ContentName) -> Self {
         let mut id = PackId([0; 16]);
         SystemRandom::new().fill(&mut id.0).expect("the operating system gives random bytes");
-        let upload = store.upload(&origin_path::pack(content, id)).await?;
-        Ok(Self { store: store.clone(), content: content.clone(), id, upload, chunks: Vec::new(), bytes: 0 })
+        let upload = store.upload(&origin_path::pack(content, id));
+        Self { store: store.clone(), content: content.clone(), id, upload, chunks: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn id(&self) -> PackId {

@@ -4,12 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use freshet_protocol::limits::PACK_INDEX_BYTES_MAX;
+use freshet_protocol::limits::{ENTRY_PAGE_BYTES_MAX, PACK_INDEX_BYTES_MAX};
 use freshet_protocol::{
     ContentName, Hash, KEY_DOCUMENT_KIND, Name, POINTER_KIND, PageId, ROOT_KIND, RelPath, envelope_bytes_max,
     origin_path,
 };
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once};
 
 use super::counters::Kind;
 use super::files::{FileView, Files};
@@ -18,10 +18,13 @@ use super::refusal::Refusal;
 use super::route::Target;
 use crate::layout;
 use crate::release::{self, PACKED_PAGE_BYTES_MAX, ReadError};
-use crate::store::Store;
+use crate::store::{State, Store};
+use crate::stream::{self, PLAYLIST_BYTES_MAX};
 
 /// For what never changes under its name.
 const FOREVER: &str = "public, max-age=31536000, immutable";
+/// For playlists of live streams, and pages that entries are still added to.
+const SECOND: &str = "public, max-age=1";
 /// For pointers: how long a CDN may hide a new release.
 const POINTER_LIFE: &str = "public, max-age=5";
 /// For keys and indexes, which change seldom and are checked or repaired by other means.
@@ -44,7 +47,8 @@ pub(super) struct Content {
 
 enum Source {
     Memory(Bytes),
-    Object(Store, String),
+    /// An object, and the tag of the state that it must be in.
+    Object(Store, String, Option<String>),
     File(FileView),
 }
 
@@ -54,9 +58,11 @@ impl Content {
         match &self.source {
             Source::Memory(bytes) => {
                 let part = bytes.slice(range.start as usize..range.end as usize);
-                stream::once(std::future::ready(Ok(part))).boxed()
+                once(std::future::ready(Ok(part))).boxed()
             }
-            Source::Object(store, object) => store.stream(object, range).map_err(ReadError::from).boxed(),
+            Source::Object(store, object, tag) => {
+                store.stream(object, range, tag.clone()).map_err(ReadError::from).boxed()
+            }
             Source::File(file) => file.clone().stream(range),
         }
     }
@@ -74,6 +80,9 @@ pub(super) fn kind(target: &Target) -> Kind {
             layout::Kind::Index(_) => Kind::Index,
             layout::Kind::Pack(_) => Kind::Pack,
             layout::Kind::Version(_) => Kind::Version,
+            layout::Kind::Media(path) if media_type::is_playlist(path.as_str()) => Kind::Playlist,
+            layout::Kind::Media(_) => Kind::Media,
+            layout::Kind::Entries(..) => Kind::Entries,
             layout::Kind::Sidecar(_) => Kind::Other,
         },
     }
@@ -118,9 +127,11 @@ pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, 
                 media_type: media_type::PACK,
                 digest: None,
                 bytes,
-                source: Source::Object(store.clone(), object),
+                source: Source::Object(store.clone(), object, None),
             })
         }
+        layout::Kind::Media(path) => find_media(store, &content, &path).await,
+        layout::Kind::Entries(rendition, number) => find_entries(store, &content, rendition, number).await,
         layout::Kind::Version(version) => find_version(store, &content, &version).await,
         layout::Kind::Sidecar(_) => Err(Refusal::NotFound),
     }
@@ -160,6 +171,42 @@ async fn find_gzip_page(files: &Files, content: &ContentName, page: PageId) -> R
         read => read?,
     };
     Ok(in_memory(Kind::Page, bytes, FOREVER, media_type::PAGE_GZIP))
+}
+
+async fn find_media(store: &Store, content: &ContentName, path: &RelPath) -> Result<Content, Refusal> {
+    let object = origin_path::media(content, path);
+    let media_type = media_type::of_path(path.as_str());
+    if media_type::is_playlist(path.as_str()) {
+        return small(store, Kind::Playlist, object, PLAYLIST_BYTES_MAX, SECOND, media_type).await;
+    }
+    let State { bytes, tag } = store.state(&object).await?;
+    // A packager that begins anew may use a name again, so the tag is that of the file and not of its name.
+    let etag = Hash::of(tag.as_ref().unwrap_or(&object).as_bytes());
+    Ok(Content {
+        kind: Kind::Media,
+        etag: format!("\"{}\"", &etag.to_string()[..32]),
+        cache_control: HOUR,
+        media_type,
+        digest: None,
+        bytes,
+        source: Source::Object(store.clone(), object, tag),
+    })
+}
+
+async fn find_entries(
+    store: &Store,
+    content: &ContentName,
+    rendition: Hash,
+    number: u64,
+) -> Result<Content, Refusal> {
+    let object = layout::entry_page(content, rendition, number);
+    let bytes = match store.read(&object, ENTRY_PAGE_BYTES_MAX as u64).await {
+        // The segment may well be on its way.
+        Err(error) if error.is_not_found() => return Err(Refusal::NotYet),
+        read => read?,
+    };
+    let life = if stream::is_full_page(&bytes) { HOUR } else { SECOND };
+    Ok(in_memory(Kind::Entries, bytes, life, media_type::ENTRIES))
 }
 
 async fn find_version(store: &Store, content: &ContentName, version: &Name) -> Result<Content, Refusal> {

@@ -15,11 +15,14 @@ pub(super) enum Kind {
     Pack,
     File,
     Version,
+    Media,
+    Playlist,
+    Entries,
     /// Refused, or nothing that exists.
     Other,
 }
 
-const KINDS: usize = 9;
+const KINDS: usize = 12;
 
 /// Requests and bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,6 +61,15 @@ pub struct Counters {
     /// Documents that name the root of a version.
     #[serde(default)]
     pub version: KindCount,
+    /// Files of streams: segments, initialisations, keys.
+    #[serde(default)]
+    pub media: KindCount,
+    /// Playlists of streams.
+    #[serde(default)]
+    pub playlist: KindCount,
+    /// Pages of entries of streams.
+    #[serde(default)]
+    pub entries: KindCount,
     /// Refused requests.
     pub other: KindCount,
 }
@@ -106,6 +118,9 @@ impl Tally {
             pack: count(Kind::Pack),
             file: count(Kind::File),
             version: count(Kind::Version),
+            media: count(Kind::Media),
+            playlist: count(Kind::Playlist),
+            entries: count(Kind::Entries),
             other: count(Kind::Other),
         }
     }

@@ -10,25 +10,37 @@ pub(super) const PAGE_GZIP: &str = "application/vnd.freshet.page+gzip";
 pub(super) const VERSION: &str = "text/plain; charset=utf-8";
 pub(super) const INDEX: &str = "application/vnd.freshet.index";
 pub(super) const PACK: &str = "application/vnd.freshet.pack";
+pub(super) const ENTRIES: &str = "application/vnd.freshet.entries";
+const HLS_PLAYLIST: &str = "application/vnd.apple.mpegurl";
+const DASH_PLAYLIST: &str = "application/dash+xml";
 const OTHER: &str = "application/octet-stream";
+
+/// Whether a file of a stream is a list of what there is to play, which changes as the stream goes on.
+pub(super) fn is_playlist(path: &str) -> bool {
+    matches!(of_path(path), HLS_PLAYLIST | DASH_PLAYLIST)
+}
 
 /// By the ending of a file's name.
 pub(super) fn of_path(path: &str) -> &'static str {
     let name = path.rsplit('/').next().unwrap_or_default();
     let Some((_, ending)) = name.rsplit_once('.') else { return OTHER };
     match ending.to_ascii_lowercase().as_str() {
+        "aac" => "audio/aac",
+        "ac3" => "audio/ac3",
+        "cmfa" => "audio/mp4",
+        "cmfv" => "video/mp4",
         "css" => "text/css; charset=utf-8",
         "gif" => "image/gif",
         "htm" | "html" => "text/html; charset=utf-8",
         "jpg" | "jpeg" => "image/jpeg",
         "js" | "mjs" => "text/javascript; charset=utf-8",
         "json" => "application/json",
-        "m3u8" => "application/vnd.apple.mpegurl",
+        "m3u" | "m3u8" => HLS_PLAYLIST,
         "m4a" => "audio/mp4",
         "m4s" => "video/iso.segment",
         "mp3" => "audio/mpeg",
         "mp4" | "m4v" => "video/mp4",
-        "mpd" => "application/dash+xml",
+        "mpd" => DASH_PLAYLIST,
         "ogg" => "audio/ogg",
         "png" => "image/png",
         "svg" => "image/svg+xml",
@@ -53,6 +65,9 @@ mod tests {
         check("video/seg_1.M4S", "video/iso.segment");
         check("a.b/c", OTHER);
         check("game.pak", OTHER);
+        check("live/a.m3u8", "application/vnd.apple.mpegurl");
+        check("live/0.ts", "video/mp2t");
+        assert!(is_playlist("a.M3U8") && is_playlist("a.mpd") && !is_playlist("a.ts"));
         check("a/index.html", "text/html; charset=utf-8");
     }
 }

@@ -213,7 +213,8 @@ impl Service {
         self.tally.request(target.as_ref().map_or(Kind::Other, content::kind));
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let content = content::find(&self.files, target?).await?;
-        let pacer = self.pacer.clone().filter(|_| matches!(content.kind, Kind::Pack | Kind::File));
+        let pacer =
+            self.pacer.clone().filter(|_| matches!(content.kind, Kind::Pack | Kind::File | Kind::Media));
         let sending = Sending { tally: self.tally.clone(), place, pacer };
         respond::respond(content, &request.method, &request.headers, sending)
     }

@@ -12,6 +12,8 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     NotFound,
+    /// Not here, and perhaps in a moment.
+    NotYet,
     BadRequest(String),
     Method,
     UrlTooLong,
@@ -26,7 +28,7 @@ pub(super) enum Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NotYet => StatusCode::NOT_FOUND,
             Self::BadRequest(_) | Self::Range(RangeError::Malformed, _) => StatusCode::BAD_REQUEST,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::UrlTooLong => StatusCode::URI_TOO_LONG,
@@ -41,7 +43,7 @@ impl Refusal {
     /// The body of the answer: one sentence and the end of its line.
     pub(super) fn sentence(&self) -> String {
         let sentence = match self {
-            Self::NotFound => "There is nothing of this name here.".to_owned(),
+            Self::NotFound | Self::NotYet => "There is nothing of this name here.".to_owned(),
             Self::BadRequest(reason) => format!("Bad request: {reason}."),
             Self::Method => "Only GET, HEAD and OPTIONS are answered here.".to_owned(),
             Self::UrlTooLong => format!("The URL is longer than {URL_BYTES_MAX} bytes."),
@@ -63,8 +65,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status(), self.sentence()).into_response();
         let headers = response.headers_mut();
-        // A CDN in front must not remember that something was missing.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // A CDN in front must not remember that something was missing; it may keep a crowd away for a second.
+        let memory = if matches!(self, Self::NotYet) { "public, max-age=1" } else { "no-store" };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(memory));
         match self {
             Self::Method => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));

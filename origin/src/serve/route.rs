@@ -22,7 +22,10 @@ pub(super) enum Target {
 pub(super) fn parse(path: &str) -> Result<Target, Refusal> {
     let decoded = percent_decode_str(path.trim_start_matches('/')).decode_utf8();
     let path = decoded.map_err(|_| Refusal::BadRequest("the path is not UTF-8 when decoded".to_owned()))?;
-    if let Some((content, rest)) = path.split_once("/files/") {
+    // Files of a stream may have any name, so this is a file of a release only where the name of a content precedes it.
+    if let Some((content, rest)) = path.split_once("/files/")
+        && let Ok(content) = content.parse()
+    {
         return parse_file(content, rest);
     }
     match layout::parse(&path) {
@@ -32,9 +35,8 @@ pub(super) fn parse(path: &str) -> Result<Target, Refusal> {
     }
 }
 
-fn parse_file(content: &str, rest: &str) -> Result<Target, Refusal> {
+fn parse_file(content: ContentName, rest: &str) -> Result<Target, Refusal> {
     let (version, path) = rest.split_once('/').ok_or(Refusal::NotFound)?;
-    let content = content.parse().map_err(|_| Refusal::NotFound)?;
     let version = version.parse().map_err(|_| Refusal::NotFound)?;
     let path = path.parse().map_err(|error| Refusal::BadRequest(format!("the file's path {error}")))?;
     Ok(Target::File(content, version, path))
@@ -60,6 +62,16 @@ mod tests {
         check("/game/demo/files/1.2/data/a%20b", Ok("game/demo 1.2 data/a b"));
         check("/game/demo/files/1.2/%ED%95%9C", Ok("game/demo 1.2 한"));
         check("/game/demo/files/1.2/files/x", Ok("game/demo 1.2 files/x"));
+        let rendition = freshet_protocol::Hash::of(b"a.m3u8");
+        let entries = format!("game/demo Entries({rendition:?}, 7)");
+        check(&format!("/game/demo/entries/{rendition}/7"), Ok(&entries));
+        check("/game/demo/media/720/a%20b.ts", Ok("game/demo Media(\"720/a b.ts\")"));
+        check("/game/demo/media/files/1/x", Ok("game/demo Media(\"files/1/x\")"));
+        check("/game/demo/media/a/files/x", Ok("game/demo Media(\"a/files/x\")"));
+        check("/game/demo/files/1.2/media/x", Ok("game/demo 1.2 media/x"));
+        check("/game/demo/media/../keys", Err(Refusal::NotFound));
+        check("/game/demo/media/%2e%2e/keys", Err(Refusal::NotFound));
+        check("/game/demo/media/", Err(Refusal::NotFound));
         check("/", Err(Refusal::NotFound));
         check("/game/demo", Err(Refusal::NotFound));
         check("/game/demo/files/1.2", Err(Refusal::NotFound));

@@ -47,8 +47,8 @@ pub enum StoreError {
         /// The prefix listed.
         prefix: String,
     },
-    /// Another publish or gc holds the content.
-    #[error("another publish or gc works on {content} in store {store}; wait until it has ended")]
+    /// Another publish, ingest or gc holds the content.
+    #[error("another publish, ingest or gc works on {content} in store {store}; wait until it has ended")]
     Busy {
         /// The store.
         store: String,

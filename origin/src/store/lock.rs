@@ -9,6 +9,8 @@ use super::{Store, StoreError};
 
 /// Name of the lock file within a content's folder.
 const LOCK_FILE: &str = "publish.lock";
+/// The same for streams: gc, which lets streams be, need not wait for one that goes on for weeks.
+const STREAM_LOCK_FILE: &str = "stream.lock";
 
 /// Held while one program writes a content.
 #[derive(Debug)]
@@ -17,8 +19,17 @@ pub(crate) struct ContentLock {
 }
 
 impl ContentLock {
-    /// Takes the lock, or says who is in the way.
+    /// Takes the lock of a content's releases, or says who is in the way.
     pub(crate) fn take(store: &Store, content: &ContentName) -> Result<Self, StoreError> {
+        Self::take_file(store, content, LOCK_FILE)
+    }
+
+    /// Takes the lock of a content as a stream, or says who is in the way.
+    pub(crate) fn take_stream(store: &Store, content: &ContentName) -> Result<Self, StoreError> {
+        Self::take_file(store, content, STREAM_LOCK_FILE)
+    }
+
+    fn take_file(store: &Store, content: &ContentName, name: &str) -> Result<Self, StoreError> {
         let Some(folder) = store.folder() else { return Ok(Self { _file: None }) };
         let folder = folder.join(content.as_str());
         let fail = |error: std::io::Error| StoreError::Io {
@@ -28,7 +39,7 @@ impl ContentLock {
             source: error.into(),
         };
         std::fs::create_dir_all(&folder).map_err(fail)?;
-        let file = File::options().create(true).append(true).open(folder.join(LOCK_FILE)).map_err(fail)?;
+        let file = File::options().create(true).append(true).open(folder.join(name)).map_err(fail)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: Some(file) }),
             Err(TryLockError::WouldBlock) => {
@@ -50,6 +61,7 @@ mod tests {
         let content = "game/demo".parse().expect("name");
         let held = ContentLock::take(&store, &content).expect("free");
         assert!(matches!(ContentLock::take(&store, &content), Err(StoreError::Busy { .. })));
+        ContentLock::take_stream(&store, &content).expect("streams have their own");
         ContentLock::take(&store, &"game/other".parse().expect("name")).expect("another content");
         drop(held);
         ContentLock::take(&store, &content).expect("free again");

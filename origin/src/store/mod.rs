@@ -36,6 +36,14 @@ pub(crate) struct Object {
     pub(crate) modified: u64,
 }
 
+/// An object as it is now.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) bytes: u64,
+    /// Tells this state from others, where the store can.
+    pub(crate) tag: Option<String>,
+}
+
 /// Which state of an object was read; a swap succeeds only on that state.
 #[derive(Debug, Clone)]
 pub(crate) struct Revision(UpdateVersion);
@@ -105,40 +113,65 @@ impl Store {
 
     /// Size of an object, in bytes.
     pub(crate) async fn size(&self, path: &str) -> Result<u64, StoreError> {
-        let meta = self.objects.head(&self.path(path)?).await;
-        meta.map(|meta| meta.size).map_err(|error| self.error("read", path, error))
+        Ok(self.state(path).await?.bytes)
     }
 
-    /// Streams `range` of an object, never holding more than a piece of it.
+    /// What is to be known of an object before it is read.
+    pub(crate) async fn state(&self, path: &str) -> Result<State, StoreError> {
+        let meta = self.objects.head(&self.path(path)?).await;
+        let meta = meta.map_err(|error| self.error("read", path, error))?;
+        Ok(State { bytes: meta.size, tag: meta.e_tag })
+    }
+
+    /// Streams `range` of an object, never holding more than a piece of it. With the `tag` of one state of it, an object
+    /// that is replaced meanwhile ends the stream with an error: what was read is never a mixture.
     pub(crate) fn stream(
         &self,
         path: &str,
         range: Range<u64>,
+        tag: Option<String>,
     ) -> BoxStream<'static, Result<Bytes, StoreError>> {
         let (store, path) = (self.clone(), path.to_owned());
         if self.folder.is_none() {
-            return stream::once(async move { store.stream_remote(path, range).await }).try_flatten().boxed();
+            return stream::once(async move { store.stream_remote(path, range, tag).await })
+                .try_flatten()
+                .boxed();
         }
         stream::try_unfold(range, move |rest| {
-            let (store, path) = (store.clone(), path.clone());
+            let (store, path, tag) = (store.clone(), path.clone(), tag.clone());
             async move {
                 if rest.is_empty() {
                     return Ok(None);
                 }
                 let end = rest.end.min(rest.start + PIECE_BYTES);
-                let piece = store.read_range(&path, rest.start..end).await?;
+                let piece = store.read_piece(&path, rest.start..end, tag).await?;
                 Ok(Some((piece, end..rest.end)))
             }
         })
         .boxed()
     }
 
+    async fn read_piece(
+        &self,
+        path: &str,
+        range: Range<u64>,
+        tag: Option<String>,
+    ) -> Result<Bytes, StoreError> {
+        let wanted = range.end - range.start;
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(range))).with_if_match(tag);
+        let fail = |error| self.error("read", path, error);
+        let found = self.objects.get_opts(&self.path(path)?, options).await.map_err(fail)?;
+        let bytes = found.bytes().await.map_err(fail)?;
+        if bytes.len() as u64 == wanted { Ok(bytes) } else { Err(self.short(path)) }
+    }
+
     async fn stream_remote(
         self,
         path: String,
         range: Range<u64>,
+        tag: Option<String>,
     ) -> Result<BoxStream<'static, Result<Bytes, StoreError>>, StoreError> {
-        let options = GetOptions::new().with_range(Some(GetRange::Bounded(range)));
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(range))).with_if_match(tag);
         let found = self.objects.get_opts(&self.path(&path)?, options).await;
         let found = found.map_err(|error| self.error("read", &path, error))?;
         Ok(found.into_stream().map_err(move |error| self.error("read", &path, error)).boxed())
@@ -184,10 +217,8 @@ impl Store {
     }
 
     /// Starts the upload of a large object, which appears when it is finished.
-    pub(crate) async fn upload(&self, path: &str) -> Result<Upload, StoreError> {
-        let parts = self.objects.put_multipart(&self.path(path)?).await;
-        let parts = parts.map_err(|error| self.error("write", path, error))?;
-        Ok(Upload::new(self.clone(), path.to_owned(), parts))
+    pub(crate) fn upload(&self, path: &str) -> Upload {
+        Upload::new(self.clone(), path.to_owned())
     }
 
     /// All objects under `prefix`, or in the store where it is empty, ordered by name.

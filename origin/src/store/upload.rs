@@ -1,7 +1,7 @@
-//! A large object on its way into the store, in parts.
+//! A large object on its way into the store, in parts. One that turns out to be small is written in one piece.
 
 use bytes::Bytes;
-use object_store::{MultipartUpload, WriteMultipart};
+use object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
 
 use super::{Store, StoreError};
 
@@ -14,31 +14,60 @@ const PARTS_MAX: usize = 2;
 pub(crate) struct Upload {
     store: Store,
     path: String,
-    parts: WriteMultipart,
+    /// What came so far, up to one part.
+    first: Vec<Bytes>,
+    first_bytes: usize,
+    /// Set once there is more than one part.
+    parts: Option<WriteMultipart>,
 }
 
 impl Upload {
-    pub(super) fn new(store: Store, path: String, parts: Box<dyn MultipartUpload>) -> Self {
-        Self { store, path, parts: WriteMultipart::new_with_chunk_size(parts, PART_BYTES) }
+    pub(super) fn new(store: Store, path: String) -> Self {
+        Self { store, path, first: Vec::new(), first_bytes: 0, parts: None }
     }
 
     /// Appends bytes, waiting while too many parts are on their way.
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
-        let room = self.parts.wait_for_capacity(PARTS_MAX).await;
+        let parts = match &mut self.parts {
+            Some(parts) => parts,
+            None if self.first_bytes + bytes.len() <= PART_BYTES => {
+                self.first_bytes += bytes.len();
+                self.first.push(bytes);
+                return Ok(());
+            }
+            none => {
+                let path = self.store.path(&self.path)?;
+                let started = self.store.objects.put_multipart(&path).await;
+                let started = started.map_err(|error| self.store.error("write", &self.path, error))?;
+                let parts = none.insert(WriteMultipart::new_with_chunk_size(started, PART_BYTES));
+                self.first.drain(..).for_each(|bytes| parts.put(bytes));
+                parts
+            }
+        };
+        let room = parts.wait_for_capacity(PARTS_MAX).await;
         room.map_err(|error| self.store.error("write", &self.path, error))?;
-        self.parts.put(bytes);
+        parts.put(bytes);
         Ok(())
     }
 
     /// Makes the object appear.
     pub(crate) async fn finish(self) -> Result<(), StoreError> {
-        let Self { store, path, parts } = self;
-        parts.finish().await.map(drop).map_err(|error| store.error("write", &path, error))
+        let Self { store, path, first, parts, .. } = self;
+        let finished = match parts {
+            Some(parts) => parts.finish().await.map(drop),
+            None => {
+                let whole: PutPayload = first.into_iter().collect();
+                store.objects.put(&store.path(&path)?, whole).await.map(drop)
+            }
+        };
+        finished.map_err(|error| store.error("write", &path, error))
     }
 
     /// Gives up and frees what the store holds of it.
     pub(crate) async fn abort(self) {
-        // The caller is about to report what went wrong first; a store that cannot abort either says nothing new.
-        self.parts.abort().await.ok();
+        if let Some(parts) = self.parts {
+            // The caller is about to report what went wrong first; a store that cannot abort either says nothing new.
+            parts.abort().await.ok();
+        }
     }
 }

@@ -8,4 +8,5 @@ mod program;
 mod publishing;
 mod resume;
 mod serving;
+mod stream;
 mod tls;

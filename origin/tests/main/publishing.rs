@@ -197,7 +197,7 @@ async fn a_second_publisher_waits_its_turn() {
     let (first, second) = tokio::join!(fixture.publish("1.0"), fixture.publish("1.0"));
     let busy = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert_eq!(busy.len(), 1, "{busy:?}");
-    assert!(busy[0].to_string().contains("another publish or gc works on game/demo"), "{}", busy[0]);
+    assert!(busy[0].to_string().contains("another publish, ingest or gc works on game/demo"), "{}", busy[0]);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Reads everything that a store holds and checks it: each chunk, page and root against its hash, each index against
-//! what the packs hold, and, with the tenant's key, each signature.
+//! what the packs hold, each segment of a stream against its entry, and, with the tenant's key, each signature.
+
+mod stream;
 
 use std::collections::BTreeMap;
 
@@ -7,7 +9,7 @@ use freshet_protocol::{
     ChunkRef, ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND, PackId, PackIndex, Page,
     PageId, PageRef, Pointer, PublicKey, ROOT_KIND, Role, Root, RootId, envelope_bytes_max, origin_path,
 };
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{StreamExt, iter};
 use serde::Serialize;
 
 use crate::inventory::{self, Inventory};
@@ -44,6 +46,10 @@ pub struct Scrubbed {
     pub chunks: u64,
     /// Plain bytes of those.
     pub bytes: u64,
+    /// Pages of entries of streams checked.
+    pub entry_pages: u32,
+    /// Segments of streams checked: those whose media is in the store.
+    pub segments: u64,
     /// Damages in all.
     pub damage_count: u64,
     /// The first thousand of them.
@@ -60,6 +66,7 @@ pub async fn scrub(store: &Store, tenant_key: Option<PublicKey>) -> Result<Scrub
         let mut scrub = Scrub { store, content, inventory, found: &mut scrubbed, packs: BTreeMap::new() };
         scrub.packs().await;
         scrub.releases().await;
+        scrub.stream().await;
         if let Some(key) = tenant_key {
             scrub.signatures(key).await;
         }
@@ -120,8 +127,7 @@ impl Scrub<'_> {
             return self.found.note(object, "is missing, though its list of chunks is there");
         }
         let (store, object) = (self.store, object.as_str());
-        let mut checks =
-            stream::iter(runs(chunks)).map(|run| check_run(store, object, run)).buffered(RUNS_AT_ONCE);
+        let mut checks = iter(runs(chunks)).map(|run| check_run(store, object, run)).buffered(RUNS_AT_ONCE);
         while let Some(damages) = checks.next().await {
             damages.into_iter().for_each(|reason| self.found.note(object.to_owned(), reason));
         }
