@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use freshet_protocol::{Frame, KeyId, Locality, PeerId, RefuseReason, Request, VerifiedChunk};
+use freshet_protocol::{Frame, KeyId, Locality, PeerId, RefuseReason, Request, Transport, VerifiedChunk};
 use freshet_swarm::{LinkId, RequestId};
 
 use super::link::LinkHandle;
@@ -116,6 +116,8 @@ pub struct PeerInfo {
     pub peer: PeerId,
     /// The pairing that the link answers, where it answers one.
     pub pair: Option<u64>,
+    /// Over which transport it is linked.
+    pub transport: Transport,
     /// Where its datagrams come from.
     pub address: SocketAddr,
     /// Round-trip time when the link came up.

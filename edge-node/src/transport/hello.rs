@@ -7,11 +7,12 @@ use freshet_protocol::{
     Decoded, Frame, Hello, KeyId, LinkBinding, PEER_VERSION, PublicKey, Side, Ticket, TicketError,
     proof_message,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::AsyncRead;
 
 use super::frames::{FrameReadError, FrameReader};
 use super::limits::HELLO_TIME;
 use super::printable::printable;
+use super::wire::{Gone, Sending};
 use crate::identity::Identity;
 use crate::random::random_bytes;
 
@@ -28,7 +29,7 @@ pub(super) enum HelloError {
     #[error("hello: {0}")]
     Read(#[from] FrameReadError),
     #[error("hello: {0}")]
-    Write(#[from] std::io::Error),
+    Write(#[from] Gone),
     #[error("hello: another frame came instead of {0}")]
     Unexpected(&'static str),
     #[error("the other side speaks versions {min} to {max}, this one {PEER_VERSION}")]
@@ -90,7 +91,7 @@ pub(super) async fn introduce<R, W>(
 ) -> Result<Met, HelloError>
 where
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    W: Sending,
 {
     tokio::time::timeout(HELLO_TIME, exchange(own, admit, reader, writer))
         .await
@@ -105,7 +106,7 @@ async fn exchange<R, W>(
 ) -> Result<Met, HelloError>
 where
     R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
+    W: Sending,
 {
     let own_hello = Hello {
         version_min: PEER_VERSION,
@@ -156,10 +157,8 @@ fn other(side: Side) -> Side {
     }
 }
 
-async fn write_frame(writer: &mut (impl AsyncWrite + Unpin), frame: &Frame) -> Result<(), HelloError> {
-    writer.write_all(&frame.encode()).await?;
-    writer.flush().await?;
-    Ok(())
+async fn write_frame(writer: &mut impl Sending, frame: &Frame) -> Result<(), HelloError> {
+    Ok(writer.write(frame.encode().into()).await?)
 }
 
 async fn next_frame<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result<Frame, HelloError> {

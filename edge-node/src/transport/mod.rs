@@ -5,17 +5,23 @@
 
 mod admission;
 mod answer;
+mod ask;
+mod control;
 mod event;
 mod frames;
 mod hello;
 mod limits;
 mod link;
+mod link_task;
+mod meet;
 mod meter;
 mod printable;
 mod quic;
 mod seats;
+mod serve;
 mod switchboard;
 pub(crate) mod tls;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

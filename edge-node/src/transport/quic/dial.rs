@@ -3,16 +3,17 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use freshet_protocol::{Candidate, KeyId, Transport};
+use freshet_protocol::{Candidate, KeyId, Side, Transport};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connecting, Connection};
 use tokio::time::Instant;
 
-use super::link::Opened;
-use super::{Quic, describe, meet};
+use super::{Quic, QuicWire, describe, ends};
 use crate::transport::event::TransportEvent;
 use crate::transport::limits::{CANDIDATE_STAGGER, CONNECT_TIME};
+use crate::transport::link_task::Opened;
+use crate::transport::meet::Meant;
 use crate::transport::seats::Pairing;
 use crate::transport::tls::SERVER_NAME;
 
@@ -43,7 +44,7 @@ async fn meet_any(
     pairing: Pairing,
     candidates: Vec<Candidate>,
     key: KeyId,
-) -> Result<Opened, String> {
+) -> Result<Opened<QuicWire>, String> {
     let is_quic = |candidate: &Candidate| candidate.transport == Transport::Quic;
     let addresses = candidates.into_iter().filter(is_quic).map(|candidate| candidate.address).collect();
     let mut race = Race { waiting: addresses, running: FuturesUnordered::new(), next_at: Instant::now() };
@@ -51,10 +52,16 @@ async fn meet_any(
     let mut reason = "the peer has no address for QUIC".to_owned();
     loop {
         match tokio::time::timeout_at(deadline, race.next(quic)).await {
-            Ok(Some(Ok(connection))) => match meet::as_dialer(&quic.board, connection, key, pairing).await {
-                Ok(link) => return Ok(link),
-                Err(error) => reason = error,
-            },
+            Ok(Some(Ok(connection))) => {
+                let met = match ends(&quic.board, connection, Side::Dialer) {
+                    Ok(ends) => ends.meet(&quic.board, Some(Meant { key, pairing })).await,
+                    Err(error) => Err(error),
+                };
+                match met {
+                    Ok(link) => return Ok(link),
+                    Err(error) => reason = error,
+                }
+            }
             Ok(Some(Err(error))) => reason = error,
             Ok(None) => return Err(reason),
             Err(_) => return Err(format!("the peer does not answer within {} s", CONNECT_TIME.as_secs())),

@@ -1,38 +1,29 @@
 //! The QUIC transport: one endpoint on one UDP socket, through which peers are dialed and accepted.
 
-mod ask;
 mod connection_ids;
-mod control;
 mod dial;
 mod gather;
-mod link;
-mod meet;
-mod serve;
 mod settings;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use freshet_protocol::{Candidate, KeyId, PEER_ALPN};
-use quinn::{ConnectionError, Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime, VarInt};
+use freshet_protocol::{Candidate, KeyId, PEER_ALPN, Side};
+use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::limits::{CONNECT_TIME, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX};
-use super::printable::printable;
+use super::meet::Ends;
 use super::seats::Pairing;
 use super::switchboard::Switchboard;
+use super::wire::{CloseCode, Wire};
 use super::{QuicSettings, TransportError, tls};
 use socket::GatheringSocket;
-
-/// Codes with which connections are closed (PROTOCOL.md 7). The reason beside them is for people.
-const CODE_BYE: VarInt = VarInt::from_u32(0);
-const CODE_REFUSED: VarInt = VarInt::from_u32(1);
-const CODE_MISBEHAVED: VarInt = VarInt::from_u32(2);
-/// Code with which a stream is reset or stopped: its blob is no longer wanted, or no longer to be had.
-const CODE_CANCELLED: VarInt = VarInt::from_u32(0);
+use wire::{QuicWire, describe};
 
 /// The endpoint. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -78,7 +69,7 @@ impl Quic {
 
     /// Closes what is still open, and waits until the peers have been told.
     pub(super) async fn close(&self) {
-        self.endpoint.close(CODE_BYE, b"closed");
+        self.endpoint.close(CloseCode::Bye.number().into(), b"closed");
         self.endpoint.wait_idle().await;
     }
 
@@ -113,7 +104,10 @@ fn new_endpoint(
 async fn accept_one(board: Arc<Switchboard>, incoming: Incoming, permit: OwnedSemaphorePermit) {
     let address = incoming.remote_address();
     let met = match handshake(incoming).await {
-        Ok(connection) => meet::as_acceptor(&board, connection).await,
+        Ok(connection) => match ends(&board, connection, Side::Acceptor) {
+            Ok(ends) => ends.meet(&board, None).await,
+            Err(reason) => Err(reason),
+        },
         Err(reason) => Err(reason),
     };
     drop(permit);
@@ -135,18 +129,16 @@ async fn handshake(incoming: Incoming) -> Result<quinn::Connection, String> {
     }
 }
 
-/// Why a connection is gone, for people.
-fn describe(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::ApplicationClosed(close) => {
-            let reason = printable(&String::from_utf8_lossy(&close.reason));
-            if close.error_code == CODE_BYE {
-                format!("the peer closed: {reason}")
-            } else {
-                format!("the peer refused: {reason}")
-            }
+/// The ends of a `freshet/1` connection, on which both sides show certificates.
+fn ends(board: &Switchboard, connection: quinn::Connection, side: Side) -> Result<Ends<QuicWire>, String> {
+    let theirs = tls::peer_certificate(&connection);
+    let wire = QuicWire::new(connection);
+    match theirs {
+        Some(theirs) => Ok(Ends { wire, side, own: board.identity.certificate().hash(), theirs }),
+        None => {
+            let reason = "a freshet/1 peer shows a certificate";
+            wire.close(CloseCode::Refused, reason);
+            Err(reason.to_owned())
         }
-        ConnectionError::TimedOut => "the peer does not answer".to_owned(),
-        other => printable(&other.to_string()),
     }
 }

@@ -3,21 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use freshet_protocol::limits::DATA_BYTES_MAX;
 use freshet_protocol::{Data, Decoded, Encoding, Frame, RefuseReason, Request};
-use quinn::{Connection, RecvStream, SendStream, WriteError};
 use tokio::sync::oneshot;
 
-use super::CODE_CANCELLED;
-use super::link::StreamEnd;
-use crate::transport::event::TransportEvent;
-use crate::transport::frames::{FrameReadError, FrameReader};
-use crate::transport::limits::REQUEST_TIME;
-use crate::transport::link::{LinkState, Reply};
-use crate::transport::switchboard::Switchboard;
+use super::event::TransportEvent;
+use super::frames::{FrameReadError, FrameReader};
+use super::limits::REQUEST_TIME;
+use super::link::{LinkState, Reply};
+use super::link_task::StreamEnd;
+use super::switchboard::Switchboard;
+use super::wire::{Gone, Receiving, Sending, Wire};
 
 /// Reads the one Request on a fresh stream.
-pub(super) async fn read_request(send: SendStream, recv: RecvStream) -> StreamEnd {
+pub(super) async fn read_request<S: Sending>(send: S, recv: impl Receiving) -> StreamEnd<S> {
     let mut reader = FrameReader::new(recv);
     match tokio::time::timeout(REQUEST_TIME, only_frame(&mut reader)).await {
         Ok(Ok(Some(Frame::Request(asked)))) => StreamEnd::Asked { asked, send },
@@ -29,7 +27,7 @@ pub(super) async fn read_request(send: SendStream, recv: RecvStream) -> StreamEn
 }
 
 /// The frame of a stream that holds one beside optional ones, which together are no more than a few.
-async fn only_frame(reader: &mut FrameReader<RecvStream>) -> Result<Option<Frame>, FrameReadError> {
+async fn only_frame(reader: &mut FrameReader<impl Receiving>) -> Result<Option<Frame>, FrameReadError> {
     const SKIPPED_FRAMES_MAX: usize = 16;
     let mut only = None;
     for _ in 0..SKIPPED_FRAMES_MAX {
@@ -47,28 +45,28 @@ async fn only_frame(reader: &mut FrameReader<RecvStream>) -> Result<Option<Frame
 }
 
 /// All that an answer needs.
-pub(super) struct ServeTask {
+pub(super) struct ServeTask<W: Wire> {
     pub(super) board: Arc<Switchboard>,
-    pub(super) connection: Connection,
+    pub(super) wire: W,
     pub(super) state: Arc<LinkState>,
     pub(super) asked: Request,
-    pub(super) send: SendStream,
+    pub(super) send: W::Sending,
     /// What the job says.
     pub(super) reply: oneshot::Receiver<Reply>,
     /// Payload bytes taken by the connection; none before the job has said to serve.
     pub(super) sent: Option<u32>,
 }
 
-impl ServeTask {
+impl<W: Wire> ServeTask<W> {
     /// Waits for the job's word and carries it out; tells the job how that ended.
-    pub(super) async fn run(mut self) -> StreamEnd {
+    pub(super) async fn run(mut self) -> StreamEnd<W::Sending> {
         let state = Arc::clone(&self.state);
         let (link, request) = (state.link(), self.asked.request);
         tokio::select! {
             biased;
             _ = state.closing() => {
                 // What is still queued would keep the last frame of the link waiting.
-                let _ = self.send.reset(CODE_CANCELLED);
+                self.send.reset();
             }
             () = self.answer() => {}
         }
@@ -80,18 +78,19 @@ impl ServeTask {
     }
 
     async fn answer(&mut self) {
-        let taken_back = self.send.stopped();
-        tokio::select! {
+        let reply = tokio::select! {
             biased;
-            reply = &mut self.reply => match reply {
-                Ok(Reply::Serve(bytes)) => self.serve(bytes).await,
-                Ok(Reply::Refuse(reason)) => self.refuse(reason).await,
-                // The link ends.
-                Err(_) => {}
-            },
-            _ = taken_back => {
+            reply = &mut self.reply => Some(reply),
+            () = self.send.stopped() => None,
+        };
+        match reply {
+            Some(Ok(Reply::Serve(bytes))) => self.serve(bytes).await,
+            Some(Ok(Reply::Refuse(reason))) => self.refuse(reason).await,
+            // The link ends.
+            Some(Err(_)) => {}
+            None => {
                 // When the whole link is gone, LinkDown says so.
-                if self.connection.close_reason().is_none() {
+                if self.wire.close_reason().is_none() {
                     let (link, request) = (self.state.link(), self.asked.request);
                     let _ = self.board.tell(TransportEvent::AskCancelled { link, request }).await;
                 }
@@ -102,22 +101,18 @@ impl ServeTask {
     async fn serve(&mut self, bytes: Bytes) {
         if self.write(bytes).await.is_ok() && self.send.finish().is_ok() {
             // Until all is acknowledged, or the peer wants no more: only then is the place free for the next.
-            let _ = self.send.stopped().await;
+            self.send.stopped().await;
         }
     }
 
     /// Writes the answer in Data frames.
-    async fn write(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
+    async fn write(&mut self, mut bytes: Bytes) -> Result<(), Gone> {
         let (request, total) = (self.asked.request, bytes.len() as u32);
         let sent = self.sent.insert(0);
         loop {
-            let payload = bytes.split_to(bytes.len().min(DATA_BYTES_MAX));
+            let payload = bytes.split_to(bytes.len().min(W::Sending::DATA_BYTES_MAX));
             let data = Data { request, encoding: Encoding::Identity, total, payload };
-            self.send.write_chunk(data.head().into()).await?;
-            let mut pieces = [data.payload];
-            while !pieces[0].is_empty() {
-                *sent += self.send.write_chunks(&mut pieces).await?.bytes as u32;
-            }
+            self.send.write_data(data, sent).await?;
             if bytes.is_empty() {
                 return Ok(());
             }
@@ -126,10 +121,10 @@ impl ServeTask {
 
     async fn refuse(&mut self, reason: RefuseReason) {
         let refuse = Frame::Refuse { request: self.asked.request, reason };
-        let written = self.send.write_chunk(refuse.encode().into()).await;
+        let written = self.send.write(refuse.encode().into()).await;
         if written.is_err() || self.send.finish().is_err() {
             // It was taken back meanwhile.
-            let _ = self.send.reset(CODE_CANCELLED);
+            self.send.reset();
         }
     }
 }

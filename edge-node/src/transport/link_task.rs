@@ -7,46 +7,44 @@ use std::time::{Duration, Instant};
 use freshet_protocol::limits::LINK_REQUESTS_MAX;
 use freshet_protocol::{Decoded, Frame, RIGHT_RECEIVE, RIGHT_SEND, RefuseReason, Request};
 use freshet_swarm::{LinkId, RequestId};
-use quinn::{Connection, RecvStream, SendStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::PeerInfo;
 use super::ask::AskTask;
 use super::control::ControlWriter;
-use super::meet::REASON_BYTES_MAX;
+use super::event::{Answer, TransportEvent};
+use super::frames::{FrameReadError, FrameReader, ReadFrame};
+use super::limits::{BYE_TIME, CONTROL_FRAMES_S};
+use super::link::{Ask, Command, LinkState, Reply};
+use super::meter::ControlMeter;
+use super::printable::printable;
 use super::serve::{ServeTask, read_request};
-use super::{CODE_BYE, CODE_MISBEHAVED, describe};
-use crate::transport::PeerInfo;
-use crate::transport::event::{Answer, TransportEvent};
-use crate::transport::frames::{FrameReadError, FrameReader, ReadFrame};
-use crate::transport::limits::{BYE_TIME, CONTROL_FRAMES_S};
-use crate::transport::link::{Ask, Command, LinkState, Reply};
-use crate::transport::meter::ControlMeter;
-use crate::transport::printable::{cut, printable};
-use crate::transport::switchboard::{Seated, Switchboard};
+use super::switchboard::{Seated, Switchboard};
+use super::wire::{CloseCode, Wire};
 
 /// How often the round-trip time is taken from the connection.
 const MEASURE_TIME: Duration = Duration::from_secs(1);
 
 /// A link whose Hello is done.
-pub(super) struct Opened {
+pub(super) struct Opened<W: Wire> {
     pub(super) board: Arc<Switchboard>,
-    pub(super) connection: Connection,
+    pub(super) wire: W,
     pub(super) seated: Seated,
     pub(super) peer: PeerInfo,
     /// What the peer's ticket allows.
     pub(super) rights: u64,
-    pub(super) send: SendStream,
-    pub(super) reader: FrameReader<RecvStream>,
+    pub(super) send: W::Sending,
+    pub(super) reader: FrameReader<W::Receiving>,
 }
 
 /// How a task of a stream ended.
-pub(super) enum StreamEnd {
+pub(super) enum StreamEnd<S> {
     /// A request came in; its answer goes onto the stream.
     Asked {
         asked: Request,
-        send: SendStream,
+        send: S,
     },
     AskEnded(RequestId),
     ServeEnded(u64),
@@ -69,32 +67,32 @@ enum LinkEnd {
     Lost(String),
 }
 
-struct QuicLink {
+struct LinkTask<W: Wire> {
     board: Arc<Switchboard>,
-    connection: Connection,
+    wire: W,
     link: LinkId,
     rights: u64,
     state: Arc<LinkState>,
     commands: mpsc::Receiver<Command>,
-    control: FrameReader<RecvStream>,
+    control: FrameReader<W::Receiving>,
     meter: ControlMeter,
     /// Own requests that wait for their end.
     asks: BTreeMap<RequestId, CancellationToken>,
     /// The peer's requests that wait for the job's word; none once it has been given.
     asked: BTreeMap<u64, Option<oneshot::Sender<Reply>>>,
-    tasks: JoinSet<StreamEnd>,
+    tasks: JoinSet<StreamEnd<W::Sending>>,
     bye: oneshot::Sender<String>,
 }
 
-impl Opened {
+impl<W: Wire> Opened<W> {
     /// Runs the link to its end.
     pub(super) async fn run(self) {
-        let Self { board, connection, seated, peer, rights, send, reader } = self;
+        let Self { board, wire, seated, peer, rights, send, reader } = self;
         let (key, link) = (peer.key, seated.handle.link());
         let state = Arc::clone(&seated.mailbox.state);
         let (bye, bye_out) = oneshot::channel();
         let writer = ControlWriter {
-            stream: send,
+            sending: send,
             frames: seated.mailbox.frames,
             state: Arc::clone(&state),
             bye: bye_out,
@@ -108,9 +106,9 @@ impl Opened {
         });
         // A job that is gone is seen by the link's task.
         let _ = board.tell(TransportEvent::LinkUp { link, handle: seated.handle, peer }).await;
-        let running = QuicLink {
+        let running = LinkTask {
             board: Arc::clone(&board),
-            connection,
+            wire,
             link,
             rights,
             state,
@@ -128,7 +126,7 @@ impl Opened {
     }
 }
 
-impl QuicLink {
+impl<W: Wire> LinkTask<W> {
     async fn run(mut self) -> String {
         let end = self.drive().await;
         self.end(end).await
@@ -148,16 +146,16 @@ impl QuicLink {
                     Ok(())
                 }
                 frame = self.control.next() => self.take_control(frame).await,
-                stream = self.connection.accept_bi() => match stream {
+                halves = self.wire.accept() => match halves {
                     Ok((send, recv)) => {
                         self.tasks.spawn(read_request(send, recv));
                         Ok(())
                     }
-                    Err(error) => Err(LinkEnd::Lost(describe(&error))),
+                    Err(reason) => Err(LinkEnd::Lost(reason)),
                 },
                 Some(end) = self.tasks.join_next() => self.stream_ended(end).await,
                 _ = measure.tick() => {
-                    self.state.measured(self.connection.rtt());
+                    self.state.measured(self.wire.rtt());
                     Ok(())
                 }
             };
@@ -199,8 +197,8 @@ impl QuicLink {
         }
         let cancelled = CancellationToken::new();
         self.asks.insert(ask.request, cancelled.clone());
-        let (board, connection) = (Arc::clone(&self.board), self.connection.clone());
-        self.tasks.spawn(AskTask { board, connection, link: self.link, ask, cancelled }.run());
+        let (board, wire) = (Arc::clone(&self.board), self.wire.clone());
+        self.tasks.spawn(AskTask { board, wire, link: self.link, ask, cancelled }.run());
     }
 
     async fn take_control(
@@ -214,10 +212,8 @@ impl QuicLink {
                 return Err(LinkEnd::Lost("the peer ended the control stream".to_owned()));
             }
             Err(FrameReadError::Io(error)) => {
-                let closed = self.connection.close_reason();
-                return Err(LinkEnd::Lost(
-                    closed.map_or_else(|| printable(&error.to_string()), |e| describe(&e)),
-                ));
+                let closed = self.wire.close_reason();
+                return Err(LinkEnd::Lost(closed.unwrap_or_else(|| printable(&error.to_string()))));
             }
         };
         if !self.meter.charge(Instant::now(), frame.bytes) {
@@ -253,7 +249,10 @@ impl QuicLink {
         bye.map_or(Ok(()), |reason| Err(LinkEnd::Bye(reason)))
     }
 
-    async fn stream_ended(&mut self, end: Result<StreamEnd, tokio::task::JoinError>) -> Result<(), LinkEnd> {
+    async fn stream_ended(
+        &mut self,
+        end: Result<StreamEnd<W::Sending>, tokio::task::JoinError>,
+    ) -> Result<(), LinkEnd> {
         match end {
             Ok(StreamEnd::Asked { asked, send }) => return self.asked(asked, send).await,
             Ok(StreamEnd::AskEnded(request)) => drop(self.asks.remove(&request)),
@@ -266,7 +265,7 @@ impl QuicLink {
         Ok(())
     }
 
-    async fn asked(&mut self, asked: Request, send: SendStream) -> Result<(), LinkEnd> {
+    async fn asked(&mut self, asked: Request, send: W::Sending) -> Result<(), LinkEnd> {
         let request = asked.request;
         if self.asked.contains_key(&request) {
             return Err(LinkEnd::Misbehaved(format!("request number {request} is in use")));
@@ -279,37 +278,36 @@ impl QuicLink {
             self.asked.insert(request, Some(waiting));
             let _ = self.board.tell(TransportEvent::Asked { link: self.link, asked }).await;
         }
-        let (board, connection, state) =
-            (Arc::clone(&self.board), self.connection.clone(), Arc::clone(&self.state));
-        self.tasks.spawn(ServeTask { board, connection, state, asked, send, reply, sent: None }.run());
+        let (board, wire, state) = (Arc::clone(&self.board), self.wire.clone(), Arc::clone(&self.state));
+        self.tasks.spawn(ServeTask { board, wire, state, asked, send, reply, sent: None }.run());
         Ok(())
     }
 
     /// Closes the connection, waits for the tasks of all streams to tell their ends, and says why the link is down.
     async fn end(self, end: LinkEnd) -> String {
         // Without its other end the writer of the control stream ends as well.
-        let Self { connection, bye, mut tasks, .. } = self;
+        let Self { wire, bye, mut tasks, .. } = self;
         let reason = match end {
             LinkEnd::Closing(reason) => {
                 // The peer answers Bye by closing; one that does not is closed without.
                 let _ = bye.send(reason.clone());
-                let _ = tokio::time::timeout(BYE_TIME, connection.closed()).await;
-                connection.close(CODE_BYE, cut(&reason, REASON_BYTES_MAX).as_bytes());
+                let _ = tokio::time::timeout(BYE_TIME, wire.closed()).await;
+                wire.close(CloseCode::Bye, &reason);
                 reason
             }
             LinkEnd::Bye(reason) => {
                 drop(bye);
-                connection.close(CODE_BYE, b"bye");
+                wire.close(CloseCode::Bye, "bye");
                 format!("the peer closed: {reason}")
             }
             LinkEnd::Misbehaved(why) => {
                 drop(bye);
-                connection.close(CODE_MISBEHAVED, cut(&why, REASON_BYTES_MAX).as_bytes());
+                wire.close(CloseCode::Misbehaved, &why);
                 format!("the peer misbehaved: {why}")
             }
             LinkEnd::Lost(reason) => {
                 drop(bye);
-                connection.close(CODE_BYE, b"");
+                wire.close(CloseCode::Bye, "");
                 reason
             }
         };

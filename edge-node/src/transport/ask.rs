@@ -4,36 +4,35 @@ use std::sync::Arc;
 
 use freshet_protocol::{Frame, Request};
 use freshet_swarm::LinkId;
-use quinn::{Connection, RecvStream, SendStream};
 use tokio::io::AsyncReadExt;
 use tokio_util::sync::CancellationToken;
 
-use super::CODE_CANCELLED;
-use super::link::StreamEnd;
-use crate::transport::answer::{Incoming, Received};
-use crate::transport::event::{Answer, TransportEvent};
-use crate::transport::limits::REQUEST_TIME;
-use crate::transport::link::Ask;
-use crate::transport::switchboard::Switchboard;
+use super::answer::{Incoming, Received};
+use super::event::{Answer, TransportEvent};
+use super::limits::REQUEST_TIME;
+use super::link::Ask;
+use super::link_task::StreamEnd;
+use super::switchboard::Switchboard;
+use super::wire::{Receiving, Sending, Wire};
 
 /// All that a request needs.
-pub(super) struct AskTask {
+pub(super) struct AskTask<W> {
     pub(super) board: Arc<Switchboard>,
-    pub(super) connection: Connection,
+    pub(super) wire: W,
     pub(super) link: LinkId,
     pub(super) ask: Ask,
     pub(super) cancelled: CancellationToken,
 }
 
-impl AskTask {
+impl<W: Wire> AskTask<W> {
     /// Asks, and tells the job the answer unless it is cancelled.
-    pub(super) async fn run(self) -> StreamEnd {
+    pub(super) async fn run(self) -> StreamEnd<W::Sending> {
         let request = self.ask.request;
         let cancelled = self.cancelled.clone();
         let opened = tokio::select! {
             biased;
             () = cancelled.cancelled() => return StreamEnd::AskEnded(request),
-            opened = self.connection.open_bi() => opened,
+            opened = self.wire.open(request.0) => opened,
         };
         let Ok((mut send, mut recv)) = opened else {
             self.answer(Answer::Failed { bytes: 0 }).await;
@@ -42,20 +41,19 @@ impl AskTask {
         tokio::select! {
             biased;
             () = cancelled.cancelled() => {
-                // Both fail only for a stream that is closed already.
-                let _ = send.reset(CODE_CANCELLED);
-                let _ = recv.stop(CODE_CANCELLED);
+                send.reset();
+                recv.stop();
                 StreamEnd::AskEnded(request)
             }
             end = self.exchange(&mut send, &mut recv) => end,
         }
     }
 
-    async fn exchange(&self, send: &mut SendStream, recv: &mut RecvStream) -> StreamEnd {
+    async fn exchange(&self, send: &mut W::Sending, recv: &mut W::Receiving) -> StreamEnd<W::Sending> {
         let request = self.ask.request;
         let Ask { kind, hash, .. } = self.ask;
         let frame = Frame::Request(Request { request: request.0, kind, hash, offset: 0, encodings: 0 });
-        let written = send.write_chunk(frame.encode().into()).await;
+        let written = send.write(frame.encode().into()).await;
         if written.is_err() || send.finish().is_err() {
             self.answer(Answer::Failed { bytes: 0 }).await;
             return StreamEnd::AskEnded(request);
@@ -85,7 +83,7 @@ impl AskTask {
 
 /// Whether the stream ends without further bytes. Its end comes with the last byte, so this waits for an unkind peer
 /// only; but a stream dropped before its end is seen would tell a kind one that its answer was not wanted.
-async fn ends(recv: &mut RecvStream) -> bool {
+async fn ends(recv: &mut impl Receiving) -> bool {
     match tokio::time::timeout(REQUEST_TIME, recv.read_u8()).await {
         Ok(Ok(_)) => false,
         Ok(Err(_)) | Err(_) => true,
