@@ -58,7 +58,7 @@ struct Peer {
 
 impl Peer {
     async fn start(tracker: &SigningKey) -> Result<Self> {
-        let identity = Arc::new(Identity::generate()?);
+        let identity = Arc::new(Identity::generate());
         let (transport, events) =
             Transport::bind(TransportConfig::new(loopback(), Arc::clone(&identity))).await?;
         let issued = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();

@@ -1,4 +1,4 @@
-//! Who this node is: its signing key, which tickets and links are bound to, and the certificate of this run.
+//! Who this node is: its signing key, which tickets and links are bound to.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,7 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use freshet_protocol::{KeyId, PublicKey, SigningKey};
 
 use crate::random::random_bytes;
-use crate::transport::tls::{CertificateError, SessionCertificate};
 
 /// File of the seed within a state folder.
 const SEED_FILE: &str = "identity.seed";
@@ -30,33 +29,23 @@ pub enum IdentityError {
     /// The seed file holds something else.
     #[error("{} is not a seed (43 characters of base64url); remove it to start with a new identity", .0.display())]
     Seed(PathBuf),
-    /// No certificate could be made.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
 }
 
-/// A node's signing key and the certificate it shows in this run.
+/// A node's signing key.
 #[derive(Debug)]
 pub struct Identity {
     key: SigningKey,
-    certificate: SessionCertificate,
 }
 
 impl Identity {
     /// A new identity that ends with the process.
-    ///
-    /// # Errors
-    /// [`IdentityError::Certificate`].
-    pub fn generate() -> Result<Self, IdentityError> {
+    pub fn generate() -> Self {
         Self::from_seed(&random_bytes())
     }
 
-    /// The identity of a seed, with a fresh certificate.
-    ///
-    /// # Errors
-    /// [`IdentityError::Certificate`].
-    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, IdentityError> {
-        Ok(Self { key: SigningKey::from_seed(seed), certificate: SessionCertificate::generate()? })
+    /// The identity of a seed.
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        Self { key: SigningKey::from_seed(seed) }
     }
 
     /// The identity kept in `state_dir`, made at the first call; `identity.seed` there is readable by its owner only.
@@ -74,7 +63,7 @@ impl Identity {
             }
             Err(source) => return Err(IdentityError::Io { action: "read", path, source }),
         };
-        Self::from_seed(&seed)
+        Ok(Self::from_seed(&seed))
     }
 
     /// The public key.
@@ -90,10 +79,6 @@ impl Identity {
     /// Signs `message` with the node's key.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message)
-    }
-
-    pub(crate) fn certificate(&self) -> &SessionCertificate {
-        &self.certificate
     }
 }
 
@@ -150,7 +135,7 @@ mod tests {
             let mode = folder.path().join(SEED_FILE).metadata().expect("there").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        assert_ne!(Identity::generate().expect("made").key(), first.key());
+        assert_ne!(Identity::generate().key(), first.key());
     }
 
     #[test]

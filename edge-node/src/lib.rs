@@ -21,7 +21,7 @@ pub use freshet_swarm::{Goal, Policy};
 pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
 pub use node::{GetError, GetOptions, ReleaseUrl, get};
-pub use report::{Report, Sources};
+pub use report::{Report, Sources, Traffic};
 pub use tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, TrackerHandle, Welcome};
 pub use transport::{
     Answer, CertificateError, Congestion, LINKS_MAX, LinkHandle, PeerInfo, QuicSettings, Transport,

@@ -32,6 +32,8 @@ pub struct Report {
     pub corrupt_bytes: u64,
     /// Payload bytes handed to peers.
     pub sent_bytes: u64,
+    /// Payload bytes from and to peers, by the transport of their links: `quic`, `web-transport`, `web-rtc`.
+    pub peer_bytes_by_transport: BTreeMap<&'static str, Traffic>,
     /// Time since the process started, in milliseconds.
     pub time_ms: u64,
     /// Time from the first fetch of a chunk to the last, in milliseconds.
@@ -44,6 +46,15 @@ pub struct Report {
     pub peers_banned: Vec<String>,
     /// Where foreign files that were in the way have been moved.
     pub moved_aside: Vec<PathBuf>,
+}
+
+/// Payload bytes over one transport.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Traffic {
+    /// Verified chunks that came.
+    pub received: u64,
+    /// What was handed to peers.
+    pub sent: u64,
 }
 
 /// Verified bytes by source.

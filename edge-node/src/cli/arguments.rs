@@ -82,9 +82,13 @@ pub(crate) struct Get {
     /// UDP address to accept links at; port 0 picks one.
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
     listen: SocketAddr,
-    /// Address at which peers reach this node, where it is another than the tracker sees; may be repeated.
+    /// Address at which peers reach this node, where it is another than the tracker sees; may be repeated, the first
+    /// three count.
     #[arg(long, value_name = "ADDR:PORT")]
     advertise: Vec<SocketAddr>,
+    /// Do not let browsers link over WebTransport. With --share they may, on the same port as other nodes.
+    #[arg(long)]
+    no_web_transport: bool,
     /// Folder for the node's identity; by default there is a new one each time.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -152,6 +156,7 @@ impl Get {
         };
         options.listen = self.listen;
         options.advertise = self.advertise.clone();
+        options.web_transport = !self.no_web_transport;
         options.state_dir = self.state_dir.clone();
         Ok(options)
     }

@@ -18,9 +18,9 @@ const EVENTS_MAX: usize = 64;
 
 /// Logs go to stderr; a filter that cannot be read is said and not followed.
 pub(crate) fn start_logging(filter: &str) {
-    let parsed = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|error| {
+    let parsed = tracing_subscriber::EnvFilter::try_new(quiet_peers(filter)).unwrap_or_else(|error| {
         eprintln!("freshet-node: --log {filter:?} is not understood ({error}); logging warnings");
-        tracing_subscriber::EnvFilter::new("warn")
+        tracing_subscriber::EnvFilter::new(quiet_peers("warn"))
     });
     let is_terminal = std::io::stderr().is_terminal();
     tracing_subscriber::fmt()
@@ -28,6 +28,12 @@ pub(crate) fn start_logging(filter: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(is_terminal)
         .init();
+}
+
+/// A filter in which no peer can fill the log: this library warns of each odd stream of a peer. Who wants to see that
+/// names the library.
+fn quiet_peers(filter: &str) -> String {
+    format!("web_transport_quinn=error,{filter}")
 }
 
 /// Does what the command line asks for.

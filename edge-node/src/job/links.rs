@@ -15,7 +15,8 @@ impl Job {
     pub(super) fn link_event(&mut self, event: TransportEvent) {
         match event {
             TransportEvent::LinkUp { link, handle, peer } => {
-                tracing::debug!(peer = %peer.peer, address = %peer.address, agent = %peer.agent, "link up");
+                let transport = peer.transport_name();
+                tracing::debug!(peer = %peer.peer, transport, address = %peer.address, agent = %peer.agent, "link up");
                 if self.config.policy.sharing {
                     self.documents.frames().into_iter().for_each(|frame| handle.send(frame));
                 }
@@ -28,7 +29,7 @@ impl Job {
                     self.tell(Input::Progress { request, bytes });
                 }
             }
-            TransportEvent::Answer { request, answer, .. } => self.answer(request, answer),
+            TransportEvent::Answer { link, request, answer } => self.answer(link, request, answer),
             TransportEvent::Asked { link, asked } => self.asked(link, asked),
             TransportEvent::AskCancelled { link, request } => {
                 self.peers.answered(link, request);
@@ -37,6 +38,9 @@ impl Job {
                 }
             }
             TransportEvent::Sent { link, request, bytes } => {
+                if let Some(traffic) = self.peers.traffic(link) {
+                    traffic.sent += u64::from(bytes);
+                }
                 if self.documents_sent.remove(&(link, request)) {
                     self.progress.document_bytes_sent += u64::from(bytes);
                 } else {
@@ -93,13 +97,16 @@ impl Job {
         }
     }
 
-    fn answer(&mut self, request: RequestId, answer: Answer) {
+    fn answer(&mut self, link: LinkId, request: RequestId, answer: Answer) {
         // An answer to what was cancelled meanwhile is of no interest to the core.
         if self.peers.take_request(request).is_none() {
             return;
         }
         let end = match answer {
             Answer::Verified(chunk) => {
+                if let Some(traffic) = self.peers.traffic(link) {
+                    traffic.received += chunk.bytes().len() as u64;
+                }
                 let position = self.content.files.release.positions_of(chunk.id()).first().copied();
                 self.keep(chunk);
                 self.tell(Input::RequestEnded { request, end: RequestEnd::Verified });

@@ -7,6 +7,7 @@ use freshet_protocol::limits::{HAVE_RANGES_MAX, LINK_REQUESTS_MAX};
 use freshet_protocol::{Frame, KeyId, RefuseReason, Request, RootId, ranges_within, wire_ranges};
 use freshet_swarm::{Input, LinkId, RequestId};
 
+use crate::report::Traffic;
 use crate::transport::{LinkHandle, PeerInfo};
 
 /// The number by which this node names its release on all links.
@@ -36,6 +37,8 @@ pub(super) struct Peers {
     requests: BTreeMap<RequestId, LinkId>,
     pub(super) banned: Vec<KeyId>,
     pub(super) links_total: u64,
+    /// Payload by the name of the transport.
+    pub(super) traffic: BTreeMap<&'static str, Traffic>,
 }
 
 /// A peer that broke the protocol, in words for it and for the log.
@@ -44,7 +47,14 @@ pub(super) struct Misbehaved(pub(super) &'static str);
 
 impl Peers {
     pub(super) fn new(own: OwnRelease) -> Self {
-        Self { own, links: BTreeMap::new(), requests: BTreeMap::new(), banned: Vec::new(), links_total: 0 }
+        Self {
+            own,
+            links: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            banned: Vec::new(),
+            links_total: 0,
+            traffic: BTreeMap::new(),
+        }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -111,6 +121,12 @@ impl Peers {
         let entry = self.links.get(&link)?;
         self.requests.insert(request, link);
         Some(&entry.handle)
+    }
+
+    /// What went over the transport of a link so far.
+    pub(super) fn traffic(&mut self, link: LinkId) -> Option<&mut Traffic> {
+        let name = self.links.get(&link)?.peer.transport_name();
+        Some(self.traffic.entry(name).or_default())
     }
 
     /// Forgets an own request; names its link while both were known.

@@ -1,5 +1,6 @@
 //! What the job tells its owner while it runs and when it ends.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use freshet_protocol::KeyId;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use crate::event::Event;
 use crate::job::Job;
 use crate::release::Release;
-use crate::report::{Report, Sources};
+use crate::report::{Report, Sources, Traffic};
 use crate::store::Local;
 
 pub(super) struct Progress {
@@ -34,6 +35,7 @@ pub(crate) struct JobReport {
     installed: Option<Instant>,
     moved_aside: Vec<PathBuf>,
     banned: Vec<KeyId>,
+    traffic: BTreeMap<&'static str, Traffic>,
     links: u64,
 }
 
@@ -103,6 +105,7 @@ impl Job {
             installed: self.progress.installed,
             moved_aside: self.progress.moved_aside.clone(),
             banned: self.peers.banned.clone(),
+            traffic: self.peers.traffic.clone(),
             links: self.peers.links_total,
         }
     }
@@ -122,6 +125,7 @@ impl JobReport {
         report.waste_bytes = self.totals.waste_bytes;
         report.corrupt_bytes = self.totals.corrupt_bytes;
         report.sent_bytes = self.totals.sent_bytes + self.document_bytes_sent;
+        report.peer_bytes_by_transport = self.traffic;
         report.download_ms = self.download.as_millis() as u64;
         report.installed = self.installed.is_some();
         report.installed_ms =

@@ -27,7 +27,7 @@ impl Job {
             links: self.peers.count(),
         };
         if let Some(network) = &mut self.network {
-            network.announcer.announce(&standing, self.content.held());
+            network.announce(&standing, self.content.held());
         }
     }
 }

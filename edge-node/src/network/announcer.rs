@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use freshet_protocol::limits::{ADDRESSES_MAX, SHARDS_PER_MESSAGE_MAX};
 use freshet_protocol::{
-    Announce, Base64, Candidate, ClientMessage, ContentName, HaveSummary, PairOutcome, PublicKey, RootId,
-    ServerMessage, ShardMap, Transport,
+    Announce, Base64, Candidate, ClientMessage, ContentName, Hash, HaveSummary, PairOutcome, PublicKey,
+    RootId, ServerMessage, ShardMap, Transport,
 };
 use tokio::time::Instant;
 
@@ -31,6 +31,32 @@ pub(crate) struct Standing {
     pub(crate) links: usize,
 }
 
+/// How this node can be reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OwnReach<'a> {
+    /// The port of the socket.
+    pub(super) port: u16,
+    /// Addresses that the tracker may not see.
+    pub(super) advertise: &'a [SocketAddr],
+    /// Whether browsers may dial over WebTransport.
+    pub(super) web_transport: bool,
+}
+
+impl OwnReach<'_> {
+    /// Each address once for each transport that answers there, as many as one announce holds.
+    fn candidates(&self) -> Vec<Candidate> {
+        let transports: &[Transport] =
+            if self.web_transport { &[Transport::Quic, Transport::WebTransport] } else { &[Transport::Quic] };
+        // The tracker puts the address that it sees in the place of the unspecified one.
+        let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port));
+        let addresses = self.advertise.iter().copied().chain([own]);
+        addresses
+            .take(ADDRESSES_MAX / transports.len())
+            .flat_map(|address| transports.iter().map(move |&transport| Candidate { transport, address }))
+            .collect()
+    }
+}
+
 /// Speaks to the tracker about one content.
 pub(crate) struct Announcer {
     tracker: TrackerHandle,
@@ -47,14 +73,10 @@ impl Announcer {
     pub(super) fn new(
         tracker: TrackerHandle,
         content: ContentName,
-        advertise: &[SocketAddr],
-        port: u16,
+        reach: &OwnReach<'_>,
         tracker_keys: Vec<PublicKey>,
     ) -> Self {
-        // The tracker puts the address that it sees in the place of the unspecified one.
-        let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        let addresses = advertise.iter().copied().chain([own]).take(ADDRESSES_MAX);
-        let candidates = addresses.map(|address| Candidate { transport: Transport::Quic, address }).collect();
+        let candidates = reach.candidates();
         Self { tracker, content, candidates, tracker_keys, is_up: false, every: ANNOUNCE_EVERY, due: None }
     }
 
@@ -87,7 +109,7 @@ impl Announcer {
     }
 
     /// Announces, and sets the time of the next, spread by a tenth so that a swarm does not speak in unison.
-    pub(crate) fn announce(&mut self, standing: &Standing, held: &Positions) {
+    pub(super) fn announce(&mut self, standing: &Standing, held: &Positions, certificates: Vec<Hash>) {
         let missing = LINKS_WANTED.saturating_sub(standing.links);
         let wanted = if standing.left_bytes > 0 { missing } else { 0 };
         self.tracker.send(ClientMessage::Announce(Announce {
@@ -100,7 +122,7 @@ impl Announcer {
             links: u8::try_from(standing.links).unwrap_or(u8::MAX),
             links_wanted: wanted as u8,
             candidates: self.candidates.clone(),
-            certificates: Vec::new(),
+            certificates,
         }));
         let [random] = random_bytes();
         let spread = self.every / 10 * u32::from(random) / 256;
@@ -159,6 +181,22 @@ fn have_summary(held: &Positions, chunks: u32) -> HaveSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_announce_holds_each_transport_of_an_address_or_none() {
+        let check = |advertised: usize, web_transport: bool, quic: usize, web: usize| {
+            let advertise = vec![SocketAddr::from(([127, 0, 0, 1], 9)); advertised];
+            let candidates = OwnReach { port: 7, advertise: &advertise, web_transport }.candidates();
+            let count = |wanted| candidates.iter().filter(|c| c.transport == wanted).count();
+            assert_eq!((count(Transport::Quic), count(Transport::WebTransport)), (quic, web), "{advertised}");
+            assert!(candidates.len() <= ADDRESSES_MAX);
+        };
+        check(0, false, 1, 0);
+        check(0, true, 1, 1);
+        check(2, true, 3, 3);
+        check(9, true, 4, 4);
+        check(9, false, 8, 0);
+    }
 
     #[test]
     fn summaries() {

@@ -239,7 +239,7 @@ impl School<'_> {
             sharing: self.learning.sharing,
             links: self.network.link_count(),
         };
-        self.network.announcer.announce(&standing, &Positions::new(0));
+        self.network.announce(&standing, &Positions::new(0));
     }
 
     fn transport_event(&mut self, event: TransportEvent) {

@@ -15,8 +15,11 @@ use tokio::sync::mpsc;
 
 use crate::identity::{Identity, IdentityError};
 use crate::node::GetError;
+use crate::store::Positions;
 use crate::tracker_client::{TrackerClient, TrackerConfig, TrackerEvent};
 use crate::transport::{Transport, TransportConfig, TransportError, TransportEvent};
+
+use announcer::OwnReach;
 
 pub(crate) use announcer::{Announcer, Standing};
 pub(crate) use documents::Documents;
@@ -27,6 +30,8 @@ pub(crate) struct NetworkConfig<'a> {
     pub(crate) content: &'a ContentName,
     pub(crate) listen: SocketAddr,
     pub(crate) advertise: &'a [SocketAddr],
+    /// Whether browsers may dial over WebTransport.
+    pub(crate) web_transport: bool,
     pub(crate) state_dir: Option<&'a Path>,
     /// Trackers to try, at least one.
     pub(crate) trackers: Vec<String>,
@@ -54,23 +59,28 @@ impl Network {
     /// When the port is taken or the identity cannot be kept.
     pub(crate) async fn open(config: NetworkConfig<'_>) -> Result<Self, GetError> {
         let identity = match config.state_dir {
-            None => Identity::generate(),
+            None => Ok(Identity::generate()),
             Some(folder) => {
                 std::fs::create_dir_all(folder).map_err(|error| GetError::io(folder, &error))?;
                 Identity::load_or_create(folder)
             }
         };
         let identity = Arc::new(identity.map_err(identity_error)?);
-        let bound = Transport::bind(TransportConfig::new(config.listen, Arc::clone(&identity))).await;
+        let mut transport_config = TransportConfig::new(config.listen, Arc::clone(&identity));
+        transport_config.quic.web_transport = config.web_transport;
+        let bound = Transport::bind(transport_config).await;
         let (transport, transport_events) = bound.map_err(transport_error)?;
         transport.set_swarm(SwarmId::of_content(config.content));
         transport.trust_trackers(config.tracker_keys.clone());
         let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
         let (handle, tracker_events) =
             TrackerClient::start(TrackerConfig { urls: config.trackers, identity, agent });
-        let port = transport.local_address().port();
-        let announcer =
-            Announcer::new(handle, config.content.clone(), config.advertise, port, config.tracker_keys);
+        let reach = OwnReach {
+            port: transport.local_address().port(),
+            advertise: config.advertise,
+            web_transport: config.web_transport,
+        };
+        let announcer = Announcer::new(handle, config.content.clone(), &reach, config.tracker_keys);
         Ok(Self {
             transport,
             transport_events,
@@ -88,6 +98,11 @@ impl Network {
 
     pub(crate) fn is_tracker_up(&self) -> bool {
         self.is_tracker_up
+    }
+
+    /// Announces this node's place in the swarm.
+    pub(crate) fn announce(&mut self, standing: &Standing, held: &Positions) {
+        self.announcer.announce(standing, held, self.transport.certificates());
     }
 
     /// Follows what the tracker says; what the core should know of it, if anything.
@@ -178,7 +193,7 @@ impl Network {
 fn identity_error(error: IdentityError) -> GetError {
     match &error {
         IdentityError::Io { path, source, .. } => GetError::io(path, source),
-        IdentityError::Seed(_) | IdentityError::Certificate(_) => GetError::Other(error.to_string()),
+        IdentityError::Seed(_) => GetError::Other(error.to_string()),
     }
 }
 

@@ -178,6 +178,7 @@ async fn join(
         content: content_of(&options.url.target),
         listen: options.listen,
         advertise: &options.advertise,
+        web_transport: options.web_transport && options.policy.sharing,
         state_dir: options.state_dir.as_deref(),
         trackers,
         tracker_keys,

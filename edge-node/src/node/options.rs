@@ -30,6 +30,8 @@ pub struct GetOptions {
     pub listen: SocketAddr,
     /// Addresses at which peers reach this node, where the tracker sees another one.
     pub advertise: Vec<SocketAddr>,
+    /// Whether browsers may link over WebTransport, where this node shares.
+    pub web_transport: bool,
     /// Folder that keeps the node's identity; none: a new one each time.
     pub state_dir: Option<PathBuf>,
     /// A job that gets nothing from anyone for this long ends.
@@ -52,6 +54,7 @@ impl GetOptions {
             seed_for: SeedFor::Time(Duration::ZERO),
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             advertise: Vec::new(),
+            web_transport: true,
             state_dir: None,
             give_up_after: Duration::from_secs(30),
         })

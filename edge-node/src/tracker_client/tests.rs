@@ -27,7 +27,7 @@ struct Peer {
 
 impl Peer {
     fn start(seed: u8, urls: &[&str]) -> Self {
-        let identity = Arc::new(Identity::from_seed(&[seed; 32]).expect("identity"));
+        let identity = Arc::new(Identity::from_seed(&[seed; 32]));
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
         let config = TrackerConfig { urls, identity: Arc::clone(&identity), agent: "test".to_owned() };
         let (handle, events) = TrackerClient::start(config);
@@ -96,7 +96,7 @@ async fn a_real_tracker_gives_tickets_and_pairs() {
 
     fetcher.announce(1000);
     for (peer, other) in [(&mut seed, 2), (&mut fetcher, 1)] {
-        let other = Identity::from_seed(&[other; 32]).expect("identity").key_id();
+        let other = Identity::from_seed(&[other; 32]).key_id();
         loop {
             match peer.next().await {
                 TrackerEvent::Message(ServerMessage::Pair { key, .. }) => break assert_eq!(key, other),
@@ -289,7 +289,7 @@ async fn a_silent_server_is_not_waited_for() {
     let url = format!("ws://{}/", listener.local_addr().expect("bound"));
     let config = TrackerConfig {
         urls: vec![url],
-        identity: Arc::new(Identity::from_seed(&[1; 32]).expect("identity")),
+        identity: Arc::new(Identity::from_seed(&[1; 32])),
         agent: "test".to_owned(),
     };
     let (_handle, mut events) = TrackerClient::start(config);

@@ -127,3 +127,15 @@ pub struct PeerInfo {
     /// Program and version, in its own words.
     pub agent: String,
 }
+
+impl PeerInfo {
+    /// The transport's name in reports and logs.
+    pub fn transport_name(&self) -> &'static str {
+        match self.transport {
+            Transport::Quic => "quic",
+            Transport::WebTransport => "web-transport",
+            Transport::WebRtc => "web-rtc",
+            Transport::Unknown => "unknown",
+        }
+    }
+}

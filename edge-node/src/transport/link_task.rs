@@ -271,12 +271,23 @@ impl<W: Wire> LinkTask<W> {
             return Err(LinkEnd::Misbehaved(format!("request number {request} is in use")));
         }
         let (waiting, reply) = oneshot::channel();
-        if self.rights & RIGHT_RECEIVE == 0 {
-            let _ = waiting.send(Reply::Refuse(RefuseReason::NotSharing));
-            self.asked.insert(request, None);
+        let refusal = if self.rights & RIGHT_RECEIVE == 0 {
+            Some(RefuseReason::NotSharing)
+        } else if self.asked.len() >= LINK_REQUESTS_MAX {
+            Some(RefuseReason::Busy)
         } else {
-            self.asked.insert(request, Some(waiting));
-            let _ = self.board.tell(TransportEvent::Asked { link: self.link, asked }).await;
+            None
+        };
+        match refusal {
+            Some(reason) => {
+                // The receiver is here.
+                let _ = waiting.send(Reply::Refuse(reason));
+                self.asked.insert(request, None);
+            }
+            None => {
+                self.asked.insert(request, Some(waiting));
+                let _ = self.board.tell(TransportEvent::Asked { link: self.link, asked }).await;
+            }
         }
         let (board, wire, state) = (Arc::clone(&self.board), self.wire.clone(), Arc::clone(&self.state));
         self.tasks.spawn(ServeTask { board, wire, state, asked, send, reply, sent: None }.run());
@@ -311,6 +322,8 @@ impl<W: Wire> LinkTask<W> {
                 reason
             }
         };
+        // What is said last goes out before this link counts as gone.
+        let _ = tokio::time::timeout(BYE_TIME, wire.closed()).await;
         while tasks.join_next().await.is_some() {}
         reason
     }

@@ -6,6 +6,7 @@
 mod admission;
 mod answer;
 mod ask;
+mod certificates;
 mod control;
 mod event;
 mod frames;
@@ -20,20 +21,21 @@ mod quic;
 mod seats;
 mod serve;
 mod switchboard;
-pub(crate) mod tls;
+mod tls;
+mod web_transport;
 mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use freshet_protocol::{Candidate, KeyId, Locality, PublicKey, SwarmId};
+use freshet_protocol::{Candidate, Hash, KeyId, Locality, PublicKey, SwarmId};
 use tokio::sync::mpsc;
 
+pub use certificates::CertificateError;
 pub use event::{Answer, PeerInfo, TransportEvent};
 pub use limits::LINKS_MAX;
 pub use link::LinkHandle;
-pub use tls::CertificateError;
 
 use crate::identity::Identity;
 use limits::{CLOSE_TIME, EVENTS_MAX};
@@ -59,11 +61,13 @@ pub struct QuicSettings {
     /// Whether the kernel cuts batches into datagrams (GSO). Off costs three quarters of the rate; only for drivers
     /// that lose such batches.
     pub segmentation_offload: bool,
+    /// Whether browsers may dial over WebTransport, on the same port.
+    pub web_transport: bool,
 }
 
 impl Default for QuicSettings {
     fn default() -> Self {
-        Self { congestion: Congestion::default(), segmentation_offload: true }
+        Self { congestion: Congestion::default(), segmentation_offload: true, web_transport: true }
     }
 }
 
@@ -140,6 +144,18 @@ impl Transport {
     /// Where the socket is bound.
     pub fn local_address(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// Hashes of the certificates under which browsers find this node over WebTransport: the one in use and the next.
+    /// None where it does not speak WebTransport.
+    pub fn certificates(&self) -> Vec<Hash> {
+        self.quic.certificates()
+    }
+
+    /// Shows the certificate that is due at `now`.
+    #[cfg(test)]
+    fn turn_certificates(&self, now: std::time::SystemTime) {
+        self.quic.turn_certificates(now);
     }
 
     /// Dials the owner of `key`. Leads to one `LinkUp` with this pair number, or one `DialFailed`.

@@ -1,71 +1,33 @@
-//! Session certificates and the TLS configurations of the one QUIC endpoint.
+//! The TLS configurations of the one QUIC endpoint.
 //!
 //! TLS only proves that each side holds the key of the certificate it shows; who that is, Hello and Proof say, which
 //! sign both certificates' hashes. So any certificate passes here.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use freshet_protocol::{Hash, PEER_ALPN};
 use quinn::crypto::rustls::{HandshakeData, QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, SignatureScheme};
 
+use super::certificates::{CertificateError, SessionCertificate};
+
 /// The name that dialers send. One for all peers, so it tells nothing.
 pub(super) const SERVER_NAME: &str = "freshet";
-/// Browsers refuse more than 14 days, counted from the back-dated start.
-const LIFETIME: Duration = Duration::from_secs(13 * 24 * 60 * 60);
-/// Clocks of players differ.
-const BACKDATED: Duration = Duration::from_secs(12 * 60 * 60);
 /// Longest certificate taken from a peer, in bytes; a session certificate has about 350.
 const CERTIFICATE_BYTES_MAX: usize = 2048;
 /// The one scheme in which peers sign handshakes.
 const SCHEME: SignatureScheme = SignatureScheme::ECDSA_NISTP256_SHA256;
 
-/// Why no certificate or TLS configuration could be made.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot make a session certificate: {0}")]
-pub struct CertificateError(String);
-
-/// A self-signed certificate of this run, its key and its hash.
-#[derive(Debug)]
-pub(crate) struct SessionCertificate {
-    der: CertificateDer<'static>,
-    key: PrivatePkcs8KeyDer<'static>,
-    hash: Hash,
-}
-
-impl SessionCertificate {
-    /// A new one.
-    pub(crate) fn generate() -> Result<Self, CertificateError> {
-        let text = |error: rcgen::Error| CertificateError(error.to_string());
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(text)?;
-        let mut params = rcgen::CertificateParams::new(vec![SERVER_NAME.to_owned()]).map_err(text)?;
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        let start = SystemTime::now() - BACKDATED;
-        params.not_before = start.into();
-        params.not_after = (start + LIFETIME).into();
-        let der = params.self_signed(&key).map_err(text)?.der().clone();
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        Ok(Self { hash: Hash::of(&der), der, key })
-    }
-
-    /// The hash that Proof signs.
-    pub(crate) fn hash(&self) -> Hash {
-        self.hash
-    }
-
-    fn chain(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
-        (vec![self.der.clone()], PrivateKeyDer::Pkcs8(self.key.clone_key()))
-    }
-}
-
 /// What the listening side shows and asks for. Certificates of dialers are optional here, since browsers have none;
 /// `freshet/1` demands one after the handshake.
-pub(super) fn server_crypto(certificate: &SessionCertificate) -> Result<QuicServerConfig, CertificateError> {
+pub(super) fn server_crypto(
+    certificate: &SessionCertificate,
+    alpns: &[&[u8]],
+) -> Result<QuicServerConfig, CertificateError> {
     let text = |error: Error| CertificateError(error.to_string());
     let (chain, key) = certificate.chain();
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
@@ -74,7 +36,7 @@ pub(super) fn server_crypto(certificate: &SessionCertificate) -> Result<QuicServ
         .with_client_cert_verifier(Arc::new(AnyCertificate { provider: provider() }))
         .with_single_cert(chain, key)
         .map_err(text)?;
-    tls.alpn_protocols = vec![PEER_ALPN.to_vec()];
+    tls.alpn_protocols = alpns.iter().map(|alpn| alpn.to_vec()).collect();
     // A resumed session shows the certificates of the first one, which Proof would no longer match.
     tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     tls.send_tls13_tickets = 0;

@@ -26,7 +26,7 @@ pub(crate) struct Pretence {
 
 /// Joins a swarm; returns its key once the tracker has let it in.
 pub(crate) async fn join(tracker: String, pretence: Pretence) -> KeyId {
-    let identity = Arc::new(Identity::generate().expect("made"));
+    let identity = Arc::new(Identity::generate());
     let key = identity.key_id();
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let bound = Transport::bind(TransportConfig::new(listen, Arc::clone(&identity))).await;

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::pin::Pin;
 
-use freshet_protocol::{Candidate, KeyId, Side, Transport};
+use freshet_protocol::{Candidate, Hash, KeyId, Side, Transport};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use quinn::{Connecting, Connection};
+use quinn::{Connection, ConnectionError};
 use tokio::time::Instant;
 
 use super::{Quic, QuicWire, describe, ends};
@@ -52,8 +53,8 @@ async fn meet_any(
     let mut reason = "the peer has no address for QUIC".to_owned();
     loop {
         match tokio::time::timeout_at(deadline, race.next(quic)).await {
-            Ok(Some(Ok(connection))) => {
-                let met = match ends(&quic.board, connection, Side::Dialer) {
+            Ok(Some(Ok((connection, own)))) => {
+                let met = match ends(connection, Side::Dialer, own) {
                     Ok(ends) => ends.meet(&quic.board, Some(Meant { key, pairing })).await,
                     Err(error) => Err(error),
                 };
@@ -69,15 +70,18 @@ async fn meet_any(
     }
 }
 
+/// A handshake under way, and the hash of the certificate that it shows.
+type Dialing = Pin<Box<dyn Future<Output = Result<(Connection, Hash), ConnectionError>> + Send>>;
+
 struct Race {
     waiting: VecDeque<SocketAddr>,
-    running: FuturesUnordered<Connecting>,
+    running: FuturesUnordered<Dialing>,
     next_at: Instant,
 }
 
 impl Race {
     /// The next handshake that ends, well or not; none when there is no address left.
-    async fn next(&mut self, quic: &Quic) -> Option<Result<Connection, String>> {
+    async fn next(&mut self, quic: &Quic) -> Option<Result<(Connection, Hash), String>> {
         loop {
             if self.waiting.is_empty() && self.running.is_empty() {
                 return None;
@@ -97,11 +101,12 @@ impl Race {
 
     fn start_next(&mut self, quic: &Quic) -> Result<(), String> {
         let Some(address) = self.waiting.pop_front() else { return Ok(()) };
+        let showing = quic.shown.now();
         let connecting = quic
             .endpoint
-            .connect_with(quic.client.clone(), address, SERVER_NAME)
+            .connect_with(showing.client.clone(), address, SERVER_NAME)
             .map_err(|error| format!("{address}: {error}"))?;
-        self.running.push(connecting);
+        self.running.push(Box::pin(async move { Ok((connecting.await?, showing.hash)) }));
         self.next_at = Instant::now() + CANDIDATE_STAGGER;
         Ok(())
     }

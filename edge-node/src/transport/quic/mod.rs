@@ -4,15 +4,17 @@ mod connection_ids;
 mod dial;
 mod gather;
 mod settings;
+mod shown;
 mod socket;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use freshet_protocol::{Candidate, KeyId, PEER_ALPN, Side};
+use freshet_protocol::{Candidate, Hash, KeyId, PEER_ALPN, Side};
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -21,15 +23,19 @@ use super::meet::Ends;
 use super::seats::Pairing;
 use super::switchboard::Switchboard;
 use super::wire::{CloseCode, Wire};
-use super::{QuicSettings, TransportError, tls};
+use super::{QuicSettings, TransportError, tls, web_transport};
+use shown::Shown;
 use socket::GatheringSocket;
 use wire::{QuicWire, describe};
+
+/// How often it is looked whether the next certificate is due. By the calendar, since a machine may have slept.
+const TURN_TIME: Duration = Duration::from_secs(10 * 60);
 
 /// The endpoint. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Quic {
     endpoint: Endpoint,
-    client: quinn::ClientConfig,
+    shown: Arc<Shown>,
     board: Arc<Switchboard>,
 }
 
@@ -40,19 +46,13 @@ impl Quic {
         settings: QuicSettings,
         board: Arc<Switchboard>,
     ) -> Result<Self, TransportError> {
-        let connection = settings::connection(settings);
-        let certificate = board.identity.certificate();
-        let mut server = ServerConfig::with_crypto(Arc::new(tls::server_crypto(certificate)?));
-        server
-            .transport_config(Arc::clone(&connection))
-            .max_incoming(settings::INCOMING_MAX)
-            .incoming_buffer_size(settings::INCOMING_BYTES_MAX);
-        let mut client = quinn::ClientConfig::new(Arc::new(tls::client_crypto(certificate)?));
-        client.transport_config(connection);
+        let shown = Arc::new(Shown::new(settings)?);
+        // Connections are accepted with what is shown by then; of this one only the bounds before that count.
+        let server = shown.now().server.as_ref().clone();
         let endpoint = settings::socket(listen)
             .and_then(|socket| new_endpoint(settings::endpoint(), server, socket))
             .map_err(|source| TransportError::Bind { address: listen, source })?;
-        let quic = Self { endpoint, client, board };
+        let quic = Self { endpoint, shown, board };
         tokio::spawn(quic.clone().accept());
         Ok(quic)
     }
@@ -67,6 +67,18 @@ impl Quic {
         self.board.tasks.spawn(dial::dial(self.clone(), pairing, candidates, key));
     }
 
+    /// Hashes by which browsers know this endpoint.
+    pub(super) fn certificates(&self) -> Vec<Hash> {
+        self.shown.browsers_hashes()
+    }
+
+    /// Shows the certificate that is due at `now`.
+    pub(super) fn turn_certificates(&self, now: SystemTime) {
+        if let Err(error) = self.shown.turn(now) {
+            tracing::warn!(%error, "the certificate stays the old one");
+        }
+    }
+
     /// Closes what is still open, and waits until the peers have been told.
     pub(super) async fn close(&self) {
         self.endpoint.close(CloseCode::Bye.number().into(), b"closed");
@@ -75,7 +87,16 @@ impl Quic {
 
     async fn accept(self) {
         let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
-        while let Some(incoming) = self.endpoint.accept().await {
+        let mut turn = tokio::time::interval(TURN_TIME);
+        loop {
+            let incoming = tokio::select! {
+                incoming = self.endpoint.accept() => incoming,
+                _ = turn.tick() => {
+                    self.turn_certificates(SystemTime::now());
+                    continue;
+                }
+            };
+            let Some(incoming) = incoming else { return };
             let Ok(permit) = Arc::clone(&handshakes).try_acquire_owned() else {
                 incoming.refuse();
                 continue;
@@ -86,8 +107,37 @@ impl Quic {
                 let _ = incoming.retry();
                 continue;
             }
-            self.board.tasks.spawn(accept_one(Arc::clone(&self.board), incoming, permit));
+            self.board.tasks.spawn(self.clone().accept_one(incoming, permit));
         }
+    }
+
+    /// Takes a connection up to its link, and stays as the link's task.
+    async fn accept_one(self, incoming: Incoming, permit: OwnedSemaphorePermit) {
+        let address = incoming.remote_address();
+        if let Err(reason) = self.accept_link(incoming, permit).await {
+            tracing::debug!(%address, reason, "connection refused");
+        }
+    }
+
+    async fn accept_link(&self, incoming: Incoming, permit: OwnedSemaphorePermit) -> Result<(), String> {
+        let showing = self.shown.now();
+        let connection = handshake(incoming, Arc::clone(&showing.server)).await?;
+        match tls::alpn(&connection).as_deref() {
+            Some(PEER_ALPN) => {
+                let link = ends(connection, Side::Acceptor, showing.hash)?.meet(&self.board, None).await?;
+                drop(permit);
+                link.run().await;
+            }
+            Some(web_transport::ALPN) => {
+                settings::allow_web_transport(&connection);
+                let link =
+                    web_transport::accept(connection, showing.hash).await?.meet(&self.board, None).await?;
+                drop(permit);
+                link.run().await;
+            }
+            _ => return Err("another protocol".to_owned()),
+        }
+        Ok(())
     }
 }
 
@@ -100,41 +150,20 @@ fn new_endpoint(
     Endpoint::new_with_abstract_socket(config, Some(server), socket, Arc::new(TokioRuntime))
 }
 
-/// Takes a connection up to its link, which then is a task of its own.
-async fn accept_one(board: Arc<Switchboard>, incoming: Incoming, permit: OwnedSemaphorePermit) {
-    let address = incoming.remote_address();
-    let met = match handshake(incoming).await {
-        Ok(connection) => match ends(&board, connection, Side::Acceptor) {
-            Ok(ends) => ends.meet(&board, None).await,
-            Err(reason) => Err(reason),
-        },
-        Err(reason) => Err(reason),
-    };
-    drop(permit);
-    match met {
-        Ok(link) => link.run().await,
-        Err(reason) => tracing::debug!(%address, reason, "connection refused"),
-    }
-}
-
-async fn handshake(incoming: Incoming) -> Result<quinn::Connection, String> {
-    let connecting = incoming.accept().map_err(|error| describe(&error))?;
-    let connection = tokio::time::timeout(CONNECT_TIME, connecting)
+async fn handshake(incoming: Incoming, server: Arc<ServerConfig>) -> Result<quinn::Connection, String> {
+    let connecting = incoming.accept_with(server).map_err(|error| describe(&error))?;
+    tokio::time::timeout(CONNECT_TIME, connecting)
         .await
         .map_err(|_| "the handshake took too long".to_owned())?
-        .map_err(|error| describe(&error))?;
-    match tls::alpn(&connection).as_deref() {
-        Some(PEER_ALPN) => Ok(connection),
-        _ => Err("another protocol".to_owned()),
-    }
+        .map_err(|error| describe(&error))
 }
 
 /// The ends of a `freshet/1` connection, on which both sides show certificates.
-fn ends(board: &Switchboard, connection: quinn::Connection, side: Side) -> Result<Ends<QuicWire>, String> {
+fn ends(connection: quinn::Connection, side: Side, own: Hash) -> Result<Ends<QuicWire>, String> {
     let theirs = tls::peer_certificate(&connection);
     let wire = QuicWire::new(connection);
     match theirs {
-        Some(theirs) => Ok(Ends { wire, side, own: board.identity.certificate().hash(), theirs }),
+        Some(theirs) => Ok(Ends { wire, side, own, theirs }),
         None => {
             let reason = "a freshet/1 peer shows a certificate";
             wire.close(CloseCode::Refused, reason);

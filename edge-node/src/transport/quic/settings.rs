@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use freshet_protocol::limits::LINK_REQUESTS_MAX;
 use quinn::congestion::{BbrConfig, CubicConfig};
-use quinn::{AckFrequencyConfig, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, Connection, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::connection_ids::ConnectionIds;
@@ -24,6 +26,10 @@ const LINK_WINDOW_BYTES: u32 = 8 << 20;
 const SEND_WINDOW_BYTES: u64 = 8 << 20;
 /// Streams a peer may have open: its requests, and the control stream.
 const STREAMS_MAX: u32 = LINK_REQUESTS_MAX as u32 + 1;
+/// Streams in one direction that a dialer may open: HTTP/3, which WebTransport runs on, has three and some for the future.
+const UNI_STREAMS_MAX: u32 = 8;
+/// HTTP/3 with WebTransport must take datagrams. Nobody sends any here; what comes beyond this is dropped.
+const DATAGRAM_BYTES_MAX: usize = 4 << 10;
 /// Largest UDP payload probed for: Ethernet less IPv4 and UDP heads. Over IPv6 the probes end at 1452.
 const MTU_MAX: u16 = 1472;
 /// Bytes under way on a new link before the first acknowledgement: 32 packets, as Google's QUIC has it, not the 10 of RFC
@@ -54,8 +60,29 @@ pub(super) fn endpoint() -> EndpointConfig {
     config
 }
 
-/// Settings of each connection.
-pub(super) fn connection(settings: QuicSettings) -> Arc<TransportConfig> {
+/// Settings of each connection that this node dials.
+pub(super) fn dialed(settings: QuicSettings) -> Arc<TransportConfig> {
+    Arc::new(connection(settings))
+}
+
+/// Settings of each connection that comes in, whose protocol is not known before its handshake.
+pub(super) fn accepted(settings: QuicSettings) -> Arc<TransportConfig> {
+    let mut config = connection(settings);
+    if settings.web_transport {
+        config
+            .max_concurrent_uni_streams(UNI_STREAMS_MAX.into())
+            .datagram_receive_buffer_size(Some(DATAGRAM_BYTES_MAX));
+    }
+    Arc::new(config)
+}
+
+/// Makes room for the stream that a WebTransport session takes beside those of its link. A limit that grows by less
+/// than an eighth is not told to the peer.
+pub(super) fn allow_web_transport(connection: &Connection) {
+    connection.set_max_concurrent_bi_streams((STREAMS_MAX + STREAMS_MAX / 4).into());
+}
+
+fn connection(settings: QuicSettings) -> TransportConfig {
     let mut config = TransportConfig::default();
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(MTU_MAX);
@@ -86,7 +113,7 @@ pub(super) fn connection(settings: QuicSettings) -> Arc<TransportConfig> {
             config.congestion_controller_factory(Arc::new(bbr))
         }
     };
-    Arc::new(config)
+    config
 }
 
 /// The one UDP socket of the node.

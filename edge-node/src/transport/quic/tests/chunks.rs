@@ -73,7 +73,7 @@ async fn blobs_are_exchanged_and_verified() {
 async fn every_setting_carries_chunks() {
     for congestion in [Congestion::Cubic, Congestion::Bbr] {
         for segmentation_offload in [true, false] {
-            let settings = QuicSettings { congestion, segmentation_offload };
+            let settings = QuicSettings { congestion, segmentation_offload, ..QuicSettings::default() };
             let mut near = Node::configured(1, |config| config.quic = settings).await;
             let mut far = Node::configured(2, |config| config.quic = settings).await;
             near.dial(1, &far);

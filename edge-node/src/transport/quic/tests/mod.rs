@@ -4,5 +4,5 @@ mod bounds;
 mod chunks;
 mod hello;
 mod links;
-mod node;
-mod raw;
+pub(in crate::transport) mod node;
+pub(in crate::transport) mod raw;

@@ -17,46 +17,49 @@ use crate::transport::{LinkHandle, PeerInfo, Transport, TransportConfig, Transpo
 /// More than any of these tests should take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) fn tracker() -> SigningKey {
+pub(in crate::transport) fn tracker() -> SigningKey {
     SigningKey::from_seed(&[100; 32])
 }
 
-pub(super) fn swarm() -> SwarmId {
+pub(in crate::transport) fn swarm() -> SwarmId {
     SwarmId::of(b"the swarm of these tests")
 }
 
-pub(super) fn unix_s() -> u64 {
+pub(in crate::transport) fn unix_s() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
 /// A good ticket for `key`, to be bent by tests.
-pub(super) fn ticket(key: KeyId) -> Ticket {
+pub(in crate::transport) fn ticket(key: KeyId) -> Ticket {
     let peer = PeerId::try_from(7).expect("small");
     let (issued, rights) = (unix_s(), RIGHT_RECEIVE | RIGHT_SEND);
     Ticket { peer, key, issued, expires: issued + 600, rights, swarms: vec![swarm()] }
 }
 
-pub(super) fn identity(seed: u8) -> Arc<Identity> {
-    Arc::new(Identity::from_seed(&[seed; 32]).expect("identity"))
+pub(in crate::transport) fn identity(seed: u8) -> Arc<Identity> {
+    Arc::new(Identity::from_seed(&[seed; 32]))
 }
 
 /// Waits, but not for ever.
-pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
+pub(in crate::transport) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, what).await.expect("comes in time")
 }
 
-pub(super) struct Node {
-    pub(super) transport: Transport,
-    pub(super) events: mpsc::Receiver<TransportEvent>,
-    pub(super) key: KeyId,
+pub(in crate::transport) struct Node {
+    pub(in crate::transport) transport: Transport,
+    pub(in crate::transport) events: mpsc::Receiver<TransportEvent>,
+    pub(in crate::transport) key: KeyId,
 }
 
 impl Node {
-    pub(super) async fn start(seed: u8) -> Self {
+    pub(in crate::transport) async fn start(seed: u8) -> Self {
         Self::configured(seed, |_| {}).await
     }
 
-    pub(super) async fn configured(seed: u8, configure: impl FnOnce(&mut TransportConfig)) -> Self {
+    pub(in crate::transport) async fn configured(
+        seed: u8,
+        configure: impl FnOnce(&mut TransportConfig),
+    ) -> Self {
         let identity = identity(seed);
         let key = identity.key_id();
         let mut config = TransportConfig::new("127.0.0.1:0".parse().expect("address"), identity);
@@ -68,37 +71,37 @@ impl Node {
         Self { transport, events, key }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(in crate::transport) fn address(&self) -> SocketAddr {
         self.transport.local_address()
     }
 
-    pub(super) fn candidates(&self) -> Vec<Candidate> {
+    pub(in crate::transport) fn candidates(&self) -> Vec<Candidate> {
         vec![Candidate { transport: Way::Quic, address: self.address() }]
     }
 
-    pub(super) fn dial(&self, pair: u64, other: &Self) {
+    pub(in crate::transport) fn dial(&self, pair: u64, other: &Self) {
         self.transport.dial(pair, other.candidates(), other.key, Locality::SameAddress);
     }
 
-    pub(super) async fn next(&mut self) -> TransportEvent {
+    pub(in crate::transport) async fn next(&mut self) -> TransportEvent {
         soon(self.events.recv()).await.expect("the transport runs")
     }
 
-    pub(super) async fn link_up(&mut self) -> (LinkHandle, PeerInfo) {
+    pub(in crate::transport) async fn link_up(&mut self) -> (LinkHandle, PeerInfo) {
         match self.next().await {
             TransportEvent::LinkUp { handle, peer, .. } => (handle, peer),
             other => panic!("instead of LinkUp: {other:?}"),
         }
     }
 
-    pub(super) async fn link_down(&mut self) -> (LinkId, String) {
+    pub(in crate::transport) async fn link_down(&mut self) -> (LinkId, String) {
         match self.next().await {
             TransportEvent::LinkDown { link, reason } => (link, reason),
             other => panic!("instead of LinkDown: {other:?}"),
         }
     }
 
-    pub(super) async fn dial_failed(&mut self) -> (u64, String) {
+    pub(in crate::transport) async fn dial_failed(&mut self) -> (u64, String) {
         match self.next().await {
             TransportEvent::DialFailed { pair, reason } => (pair, reason),
             other => panic!("instead of DialFailed: {other:?}"),
@@ -107,15 +110,15 @@ impl Node {
 }
 
 /// Two nodes and their handles on one link.
-pub(super) struct Linked {
-    pub(super) near: Node,
-    pub(super) far: Node,
-    pub(super) to_far: LinkHandle,
-    pub(super) to_near: LinkHandle,
+pub(in crate::transport) struct Linked {
+    pub(in crate::transport) near: Node,
+    pub(in crate::transport) far: Node,
+    pub(in crate::transport) to_far: LinkHandle,
+    pub(in crate::transport) to_near: LinkHandle,
 }
 
 impl Linked {
-    pub(super) async fn start() -> Self {
+    pub(in crate::transport) async fn start() -> Self {
         let (mut near, mut far) = (Node::start(1).await, Node::start(2).await);
         near.dial(1, &far);
         let ((to_far, _), (to_near, _)) = (near.link_up().await, far.link_up().await);

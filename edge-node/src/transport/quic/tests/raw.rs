@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use freshet_protocol::{
-    BlobKind, Decoded, Frame, Hash, Hello, LinkBinding, PEER_VERSION, PublicKey, Request, Side, Ticket,
-    proof_message,
+    BlobKind, Decoded, Frame, Hash, Hello, LinkBinding, PEER_ALPN, PEER_VERSION, PublicKey, Request, Side,
+    Ticket, proof_message,
 };
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream, ServerConfig};
 
 use super::node::{Node, identity, soon, ticket, tracker};
 use crate::identity::Identity;
 use crate::random::random_bytes;
+use crate::transport::certificates::SessionCertificate;
 use crate::transport::frames::FrameReader;
 use crate::transport::hello::{Admit, Introduction, NotAdmitted, introduce};
 use crate::transport::quic::settings;
@@ -19,7 +21,7 @@ use crate::transport::tls::{self, SERVER_NAME};
 use crate::transport::{LinkHandle, QuicSettings};
 
 /// Lets anyone in whom the tests' tracker knows.
-struct AdmitAny;
+pub(in crate::transport) struct AdmitAny;
 
 impl Admit for AdmitAny {
     fn admit(&self, _: &PublicKey, ticket: &[u8]) -> Result<Ticket, NotAdmitted> {
@@ -29,6 +31,7 @@ impl Admit for AdmitAny {
 
 pub(super) struct Raw {
     pub(super) identity: Arc<Identity>,
+    certificate: Hash,
     pub(super) endpoint: Endpoint,
 }
 
@@ -50,26 +53,26 @@ impl Raw {
     /// One that has room for `window_bytes` unread bytes.
     pub(super) fn with_window(seed: u8, window_bytes: u32) -> Self {
         let identity = identity(seed);
+        let certificate = SessionCertificate::generate(SystemTime::now()).expect("certificate");
         let mut transport = quinn::TransportConfig::default();
         transport.receive_window(window_bytes.into());
         let transport = Arc::new(transport);
         let mut server =
-            ServerConfig::with_crypto(Arc::new(tls::server_crypto(identity.certificate()).expect("TLS")));
+            ServerConfig::with_crypto(Arc::new(tls::server_crypto(&certificate, &[PEER_ALPN]).expect("TLS")));
         server.transport_config(Arc::clone(&transport));
-        let mut client =
-            quinn::ClientConfig::new(Arc::new(tls::client_crypto(identity.certificate()).expect("TLS")));
+        let mut client = quinn::ClientConfig::new(Arc::new(tls::client_crypto(&certificate).expect("TLS")));
         client.transport_config(transport);
         let socket = settings::socket("127.0.0.1:0".parse().expect("address")).expect("socket");
         let mut endpoint =
             crate::transport::quic::new_endpoint(settings::endpoint(), server, socket).expect("endpoint");
         endpoint.set_default_client_config(client);
-        Self { identity, endpoint }
+        Self { identity, certificate: certificate.hash(), endpoint }
     }
 
     /// Dials without a certificate.
     pub(super) fn without_certificate(self) -> Self {
         let mut client = quinn::ClientConfig::new(Arc::new(tls::anonymous_client_crypto().expect("TLS")));
-        client.transport_config(settings::connection(QuicSettings::default()));
+        client.transport_config(settings::dialed(QuicSettings::default()));
         let mut endpoint = self.endpoint.clone();
         endpoint.set_default_client_config(client);
         Self { endpoint, ..self }
@@ -101,7 +104,7 @@ impl Raw {
     }
 
     pub(super) fn binding(&self, side: Side, connection: &Connection) -> LinkBinding {
-        let own = self.identity.certificate().hash();
+        let own = self.certificate;
         let theirs = tls::peer_certificate(connection).expect("nodes show certificates");
         match side {
             Side::Dialer => LinkBinding { dialer: own, acceptor: theirs },
