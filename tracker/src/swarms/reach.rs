@@ -45,7 +45,8 @@ pub(super) enum Dialer {
 impl Reach {
     /// Keeps what a client may say about itself: every transport it names, but only addresses with a port at the
     /// address `seen` by the tracker, so that no client can make others dial a third party. The unspecified address
-    /// stands for the one seen. A client that names nothing is a node that can only dial, over QUIC.
+    /// stands for the one seen. WebRTC is kept with port 0: not to be dialed, but from there. A client that names nothing
+    /// is a node that can only dial, over QUIC.
     pub(super) fn sanitised(seen: IpAddr, announced: &[Candidate], certificates: &[Hash]) -> Self {
         let seen = seen.to_canonical();
         let mut transports = announced
@@ -61,8 +62,10 @@ impl Reach {
                 ip => ip,
             };
             let is_own = ip == seen || (seen.is_loopback() && ip.is_loopback());
-            let kept = Candidate { address: SocketAddr::new(ip, candidate.address.port()), ..*candidate };
-            let is_usable = kept.address.port() != 0 && transports.contains(kept.transport);
+            let is_signalled = candidate.transport == Transport::WebRtc;
+            let port = if is_signalled { 0 } else { candidate.address.port() };
+            let kept = Candidate { address: SocketAddr::new(ip, port), ..*candidate };
+            let is_usable = (is_signalled || port != 0) && transports.contains(kept.transport);
             if is_own && is_usable && !candidates.contains(&kept) {
                 candidates.push(kept);
             }
@@ -73,7 +76,9 @@ impl Reach {
     /// Who can dial whom; `None` where the two cannot link. WebRTC finds its addresses by signalling alone.
     pub(super) fn route(&self, other: &Self) -> Option<Dialer> {
         let common = Transports(self.transports.0 & other.transports.0);
-        let is_dialable = |side: &Self| side.candidates.iter().any(|c| common.contains(c.transport));
+        let is_dialable = |side: &Self| {
+            side.candidates.iter().any(|c| c.address.port() != 0 && common.contains(c.transport))
+        };
         match (is_dialable(self), is_dialable(other)) {
             (true, true) => Some(Dialer::Either),
             (false, true) => Some(Dialer::First),
@@ -89,7 +94,7 @@ impl Reach {
         if is_needed { self.certificates.clone() } else { Vec::new() }
     }
 
-    /// The addresses that `other` can use.
+    /// The addresses that `other` can use, and the one that a data channel with it comes from.
     pub(super) fn candidates_for(&self, other: &Self) -> Vec<Candidate> {
         self.candidates.iter().filter(|c| other.transports.contains(c.transport)).copied().collect()
     }
@@ -148,6 +153,39 @@ mod tests {
         check(&[(WebRtc, "0.0.0.0:0")], &[(WebRtc, "0.0.0.0:0")], Some(Dialer::Either));
         check(&[(WebTransport, "0.0.0.0:0")], &[(Quic, OWN), (WebTransport, OWN)], Some(Dialer::First));
         check(&[(Unknown, OWN)], &[(Unknown, OWN)], None);
+    }
+
+    #[test]
+    fn where_a_data_channel_comes_from() {
+        let check = |announced: &str, expected: &[&str]| {
+            let page = reach("203.0.113.1", &[(Transport::WebRtc, announced)]);
+            let found: Vec<_> = page.candidates_for(&page).iter().map(|c| c.address.to_string()).collect();
+            assert_eq!(found, expected, "{announced}");
+        };
+        check("0.0.0.0:0", &["203.0.113.1:0"]);
+        check("0.0.0.0:99", &["203.0.113.1:0"]);
+        check("203.0.113.1:0", &["203.0.113.1:0"]);
+        check("203.0.113.2:0", &[]);
+    }
+
+    #[test]
+    fn nodes_dial_each_other_over_quic_whatever_else_they_speak() {
+        const OWN: &str = "203.0.113.1:7";
+        use Transport::{Quic, WebRtc, WebTransport};
+        let all = |address| {
+            reach("203.0.113.1", &[(Quic, address), (WebTransport, address), (WebRtc, "0.0.0.0:0")])
+        };
+        let check = |first: &Reach, second: &Reach, expected, quic_there: bool| {
+            assert_eq!(first.route(second), Some(expected));
+            let has_quic = second.candidates_for(first).iter().any(|c| c.transport == Quic);
+            assert_eq!(has_quic, quic_there);
+        };
+        let (open, hidden) = (all(OWN), all("192.168.0.1:7"));
+        check(&open, &open, Dialer::Either, true);
+        check(&hidden, &open, Dialer::First, true);
+        check(&open, &hidden, Dialer::Second, false);
+        // Only here a data channel is the way.
+        check(&hidden, &hidden, Dialer::Either, false);
     }
 
     #[test]
