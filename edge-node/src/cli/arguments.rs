@@ -89,6 +89,10 @@ pub(crate) struct Get {
     /// Do not let browsers link over WebTransport. With --share they may, on the same port as other nodes.
     #[arg(long)]
     no_web_transport: bool,
+    /// Make no WebRTC data channels. With --share they are made with browsers that cannot dial this node, and with
+    /// nodes where neither can dial the other.
+    #[arg(long)]
+    no_web_rtc: bool,
     /// Folder for the node's identity; by default there is a new one each time.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
@@ -157,6 +161,7 @@ impl Get {
         options.listen = self.listen;
         options.advertise = self.advertise.clone();
         options.web_transport = !self.no_web_transport;
+        options.web_rtc = !self.no_web_rtc;
         options.state_dir = self.state_dir.clone();
         Ok(options)
     }

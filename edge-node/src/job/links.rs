@@ -54,7 +54,8 @@ impl Job {
                     self.tell(Input::LinkDown { link });
                 }
             }
-            TransportEvent::DialFailed { .. } => {}
+            // The network has seen to these.
+            TransportEvent::DialFailed { .. } | TransportEvent::Signal { .. } => {}
         }
     }
 

@@ -40,6 +40,8 @@ pub(super) struct OwnReach<'a> {
     pub(super) advertise: &'a [SocketAddr],
     /// Whether browsers may dial over WebTransport.
     pub(super) web_transport: bool,
+    /// Whether data channels can be made with this node.
+    pub(super) web_rtc: bool,
 }
 
 impl OwnReach<'_> {
@@ -47,12 +49,17 @@ impl OwnReach<'_> {
     fn candidates(&self) -> Vec<Candidate> {
         let transports: &[Transport] =
             if self.web_transport { &[Transport::Quic, Transport::WebTransport] } else { &[Transport::Quic] };
+        // Nobody dials a data channel by its address: it is made by signals.
+        let unspecified = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let channel =
+            self.web_rtc.then_some(Candidate { transport: Transport::WebRtc, address: unspecified });
         // The tracker puts the address that it sees in the place of the unspecified one.
         let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port));
         let addresses = self.advertise.iter().copied().chain([own]);
         addresses
-            .take(ADDRESSES_MAX / transports.len())
+            .take((ADDRESSES_MAX - usize::from(self.web_rtc)) / transports.len())
             .flat_map(|address| transports.iter().map(move |&transport| Candidate { transport, address }))
+            .chain(channel)
             .collect()
     }
 }
@@ -145,6 +152,11 @@ impl Announcer {
         self.tracker.send(ClientMessage::Paired { pair, outcome });
     }
 
+    /// Says something to the other side of a pairing.
+    pub(crate) fn signal(&self, pair: u64, data: String) {
+        self.tracker.send(ClientMessage::Signal { pair, data });
+    }
+
     /// Whether a message is about this content.
     pub(crate) fn is_ours(&self, message: &ServerMessage) -> bool {
         match message {
@@ -184,18 +196,21 @@ mod tests {
 
     #[test]
     fn an_announce_holds_each_transport_of_an_address_or_none() {
-        let check = |advertised: usize, web_transport: bool, quic: usize, web: usize| {
+        let check = |advertised: usize, web_transport: bool, web_rtc: bool, expected: [usize; 3]| {
             let advertise = vec![SocketAddr::from(([127, 0, 0, 1], 9)); advertised];
-            let candidates = OwnReach { port: 7, advertise: &advertise, web_transport }.candidates();
+            let candidates = OwnReach { port: 7, advertise: &advertise, web_transport, web_rtc }.candidates();
             let count = |wanted| candidates.iter().filter(|c| c.transport == wanted).count();
-            assert_eq!((count(Transport::Quic), count(Transport::WebTransport)), (quic, web), "{advertised}");
+            let found = [Transport::Quic, Transport::WebTransport, Transport::WebRtc].map(count);
+            assert_eq!(found, expected, "{advertised}");
             assert!(candidates.len() <= ADDRESSES_MAX);
         };
-        check(0, false, 1, 0);
-        check(0, true, 1, 1);
-        check(2, true, 3, 3);
-        check(9, true, 4, 4);
-        check(9, false, 8, 0);
+        check(0, false, false, [1, 0, 0]);
+        check(0, true, true, [1, 1, 1]);
+        check(2, true, true, [3, 3, 1]);
+        check(9, true, true, [3, 3, 1]);
+        check(9, true, false, [4, 4, 0]);
+        check(9, false, true, [7, 0, 1]);
+        check(9, false, false, [8, 0, 0]);
     }
 
     #[test]

@@ -276,7 +276,7 @@ impl School<'_> {
                 self.judge(link, taken.is_ok());
                 return;
             }
-            TransportEvent::Progress { .. } => return,
+            TransportEvent::Progress { .. } | TransportEvent::Signal { .. } => return,
             TransportEvent::Frame { .. }
             | TransportEvent::Asked { .. }
             | TransportEvent::AskCancelled { .. }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use crate::identity::{Identity, IdentityError};
 use crate::node::GetError;
 use crate::store::Positions;
-use crate::tracker_client::{TrackerClient, TrackerConfig, TrackerEvent};
+use crate::tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, Welcome};
 use crate::transport::{Transport, TransportConfig, TransportError, TransportEvent};
 
 use announcer::OwnReach;
@@ -32,6 +32,8 @@ pub(crate) struct NetworkConfig<'a> {
     pub(crate) advertise: &'a [SocketAddr],
     /// Whether browsers may dial over WebTransport.
     pub(crate) web_transport: bool,
+    /// Whether to make data channels.
+    pub(crate) web_rtc: bool,
     pub(crate) state_dir: Option<&'a Path>,
     /// Trackers to try, at least one.
     pub(crate) trackers: Vec<String>,
@@ -68,6 +70,7 @@ impl Network {
         let identity = Arc::new(identity.map_err(identity_error)?);
         let mut transport_config = TransportConfig::new(config.listen, Arc::clone(&identity));
         transport_config.quic.web_transport = config.web_transport;
+        transport_config.web_rtc = config.web_rtc;
         let bound = Transport::bind(transport_config).await;
         let (transport, transport_events) = bound.map_err(transport_error)?;
         transport.set_swarm(SwarmId::of_content(config.content));
@@ -79,6 +82,7 @@ impl Network {
             port: transport.local_address().port(),
             advertise: config.advertise,
             web_transport: config.web_transport,
+            web_rtc: config.web_rtc,
         };
         let announcer = Announcer::new(handle, config.content.clone(), &reach, config.tracker_keys);
         Ok(Self {
@@ -110,6 +114,7 @@ impl Network {
         match event {
             TrackerEvent::Up { welcome } => {
                 self.is_tracker_up = true;
+                self.transport.set_stun_servers(&stun_servers(&welcome));
                 let trusted = self.announcer.up(welcome.tracker_key, welcome.announce_ms);
                 self.transport.trust_trackers(trusted);
                 self.transport.set_grace(false);
@@ -135,19 +140,21 @@ impl Network {
             ServerMessage::Pair { pair, key, candidates, dial: true, locality, .. } => {
                 self.transport.dial(pair, candidates, key, locality);
             }
-            ServerMessage::Pair { pair, key, locality, .. } => self.transport.expect(pair, key, locality),
+            ServerMessage::Pair { pair, key, candidates, locality, .. } => {
+                self.transport.expect(pair, &candidates, key, locality);
+            }
+            ServerMessage::Signal { pair, data } => self.transport.signal(pair, &data),
             ServerMessage::Shards { granted, active_jobs, origin_budget_bytes_s, .. } => {
                 return Some(Input::Shards { granted, active_jobs, origin_budget_bytes_s });
             }
             ServerMessage::Error { code, message } => {
                 tracing::warn!(%code, %message, "the tracker refused a message");
             }
-            // The tracker's client has dealt with the opening and with drains; nothing here speaks by signals or takes part in streams.
+            // The tracker's client has dealt with the opening and with drains; nothing here takes part in streams.
             ServerMessage::Challenge { .. }
             | ServerMessage::Welcome { .. }
             | ServerMessage::Drain { .. }
             | ServerMessage::Entry { .. }
-            | ServerMessage::Signal { .. }
             | ServerMessage::Unknown => {}
         }
         None
@@ -174,6 +181,7 @@ impl Network {
                 self.announcer.paired(*pair, PairOutcome::Failed);
                 self.announcer.changed();
             }
+            TransportEvent::Signal { pair, data } => self.announcer.signal(*pair, data.clone()),
             TransportEvent::Frame { .. }
             | TransportEvent::Progress { .. }
             | TransportEvent::Answer { .. }
@@ -188,6 +196,22 @@ impl Network {
         self.announcer.leave();
         self.transport.close().await;
     }
+}
+
+/// The tracker's STUN service: one port of it, since the second one only tells kinds of NAT apart.
+fn stun_servers(welcome: &Welcome) -> Vec<String> {
+    let host = host_of(&welcome.url);
+    let port = welcome.stun_ports.first();
+    host.zip(port).map(|(host, port)| format!("{host}:{port}")).into_iter().collect()
+}
+
+/// The host in a tracker's address, an IPv6 address with its brackets.
+fn host_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let end = if host.starts_with('[') { host.find(']')? + 1 } else { host.find(':').unwrap_or(host.len()) };
+    Some(&host[..end]).filter(|host| !host.is_empty())
 }
 
 fn identity_error(error: IdentityError) -> GetError {
@@ -208,5 +232,22 @@ fn transport_error(error: TransportError) -> GetError {
         TransportError::Bind { .. } | TransportError::Certificate(_) | TransportError::Agent(_) => {
             GetError::Other(error.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_trackers() {
+        let check = |url: &str, expected: Option<&str>| assert_eq!(host_of(url), expected, "{url}");
+        check("ws://127.0.0.1:7000", Some("127.0.0.1"));
+        check("wss://tracker.example/socket?x=a:b", Some("tracker.example"));
+        check("wss://[2001:db8::1]:7000/", Some("[2001:db8::1]"));
+        check("ws://user@host:1", Some("host"));
+        check("ws://", None);
+        check("ws://[::1", None);
+        check("host:1", None);
     }
 }

@@ -179,6 +179,7 @@ async fn join(
         listen: options.listen,
         advertise: &options.advertise,
         web_transport: options.web_transport && options.policy.sharing,
+        web_rtc: options.web_rtc && options.policy.sharing,
         state_dir: options.state_dir.as_deref(),
         trackers,
         tracker_keys,

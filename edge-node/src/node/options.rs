@@ -32,6 +32,8 @@ pub struct GetOptions {
     pub advertise: Vec<SocketAddr>,
     /// Whether browsers may link over WebTransport, where this node shares.
     pub web_transport: bool,
+    /// Whether to make data channels with browsers, and with nodes that cannot be dialed, where this node shares.
+    pub web_rtc: bool,
     /// Folder that keeps the node's identity; none: a new one each time.
     pub state_dir: Option<PathBuf>,
     /// A job that gets nothing from anyone for this long ends.
@@ -55,6 +57,7 @@ impl GetOptions {
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             advertise: Vec::new(),
             web_transport: true,
+            web_rtc: true,
             state_dir: None,
             give_up_after: Duration::from_secs(30),
         })

@@ -77,6 +77,13 @@ pub enum TransportEvent {
         /// Why, for people.
         reason: String,
     },
+    /// Something to be said to the other side of a pairing, through the tracker.
+    Signal {
+        /// The pairing.
+        pair: u64,
+        /// What, in the words of PROTOCOL.md 8.
+        data: String,
+    },
     /// A dial did not lead to a link.
     DialFailed {
         /// The number given to [`super::Transport::dial`].

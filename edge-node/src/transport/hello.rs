@@ -24,6 +24,8 @@ const SKIPPED_FRAMES_MAX: usize = 16;
 pub(super) enum HelloError {
     #[error("the other side did not finish its Hello in {} s", HELLO_TIME.as_secs())]
     TooSlow,
+    #[error("the peer refused: {0}")]
+    Refused(String),
     #[error("the other side left during Hello")]
     Left,
     #[error("hello: {0}")]
@@ -164,6 +166,8 @@ async fn write_frame(writer: &mut impl Sending, frame: &Frame) -> Result<(), Hel
 async fn next_frame<R: AsyncRead + Unpin>(reader: &mut FrameReader<R>) -> Result<Frame, HelloError> {
     for _ in 0..=SKIPPED_FRAMES_MAX {
         match reader.next().await?.ok_or(HelloError::Left)?.decoded {
+            // On a data channel a refusal has no other way to come.
+            Decoded::Frame(Frame::Bye { reason }) => return Err(HelloError::Refused(printable(&reason))),
             Decoded::Frame(frame) => return Ok(frame),
             Decoded::Skipped(_) => {}
         }

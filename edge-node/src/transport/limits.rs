@@ -39,6 +39,25 @@ pub(super) const BYE_TIME: Duration = Duration::from_millis(200);
 /// Time for [`super::Transport::close`].
 pub(super) const CLOSE_TIME: Duration = Duration::from_millis(500);
 
+/// Connections of WebRTC at once, with those that are being made; more are refused. Each has sockets of its own.
+pub(super) const CHANNELS_MAX: usize = 32;
+/// Time from the first signal of a connection of WebRTC to its open channel.
+pub(super) const CHANNEL_TIME: Duration = Duration::from_secs(15);
+/// How long a connection of WebRTC may be in doubt before it is lost; it is in doubt after 5 s of silence.
+pub(super) const DOUBT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Candidates taken from one peer.
+pub(super) const CANDIDATES_MAX: usize = 16;
+/// Signals of one peer that wait to be looked at; more are dropped.
+pub(super) const SIGNALS_MAX: usize = 32;
+/// Events of one connection of WebRTC that wait to be looked at; more are dropped.
+pub(super) const CHANNEL_EVENTS_MAX: usize = 64;
+/// Messages with control frames that wait for the link on a data channel; the peer is kept waiting by more.
+pub(super) const CONTROL_MESSAGES_MAX: usize = 64;
+/// Messages of one answer that wait to be looked at on a data channel; the peer is kept waiting by more.
+pub(super) const ANSWER_MESSAGES_MAX: usize = 16;
+/// Requests taken back whose answers may still come on a data channel; the oldest is forgotten first.
+pub(super) const TAKEN_BACK_MAX: usize = 1024;
+
 /// Connections that are still in their handshake or Hello; more are refused.
 pub(super) const HANDSHAKES_MAX: usize = 64;
 /// Handshakes beyond which a dialer must first prove its address (QUIC Retry), against spoofed floods.

@@ -22,7 +22,7 @@ use super::meter::ControlMeter;
 use super::printable::printable;
 use super::serve::{ServeTask, read_request};
 use super::switchboard::{Seated, Switchboard};
-use super::wire::{CloseCode, Wire};
+use super::wire::{CloseCode, LinkLost, Wire};
 
 /// How often the round-trip time is taken from the connection.
 const MEASURE_TIME: Duration = Duration::from_secs(1);
@@ -65,6 +65,15 @@ enum LinkEnd {
     Misbehaved(String),
     /// The connection is gone.
     Lost(String),
+}
+
+impl From<LinkLost> for LinkEnd {
+    fn from(lost: LinkLost) -> Self {
+        match lost {
+            LinkLost::Lost(reason) => Self::Lost(reason),
+            LinkLost::Misbehaved(why) => Self::Misbehaved(why),
+        }
+    }
 }
 
 struct LinkTask<W: Wire> {
@@ -151,7 +160,7 @@ impl<W: Wire> LinkTask<W> {
                         self.tasks.spawn(read_request(send, recv));
                         Ok(())
                     }
-                    Err(reason) => Err(LinkEnd::Lost(reason)),
+                    Err(lost) => Err(lost.into()),
                 },
                 Some(end) = self.tasks.join_next() => self.stream_ended(end).await,
                 _ = measure.tick() => {
@@ -163,6 +172,11 @@ impl<W: Wire> LinkTask<W> {
                 return end;
             }
         }
+    }
+
+    /// Why the connection is gone, or else what was seen of it.
+    fn lost(&self, seen: impl FnOnce() -> String) -> LinkEnd {
+        self.wire.close_reason().map_or_else(|| LinkEnd::Lost(seen()), LinkEnd::from)
     }
 
     async fn obey(&mut self, command: Command) {
@@ -209,11 +223,10 @@ impl<W: Wire> LinkTask<W> {
             Ok(Some(frame)) => frame,
             Err(FrameReadError::Frame(error)) => return Err(LinkEnd::Misbehaved(error.to_string())),
             Ok(None) | Err(FrameReadError::Truncated) => {
-                return Err(LinkEnd::Lost("the peer ended the control stream".to_owned()));
+                return Err(self.lost(|| "the peer ended the control stream".to_owned()));
             }
             Err(FrameReadError::Io(error)) => {
-                let closed = self.wire.close_reason();
-                return Err(LinkEnd::Lost(closed.unwrap_or_else(|| printable(&error.to_string()))));
+                return Err(self.lost(|| printable(&error.to_string())));
             }
         };
         if !self.meter.charge(Instant::now(), frame.bytes) {

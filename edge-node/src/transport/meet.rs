@@ -73,7 +73,7 @@ impl<W: Wire> Ends<W> {
             Err(error) => {
                 // Where the other side has closed, its word says more than the broken stream.
                 let theirs = self.wire.close_reason();
-                return Err(theirs.unwrap_or_else(|| refuse(&self.wire, &error.to_string())));
+                return Err(theirs.map_or_else(|| refuse(&self.wire, &error.to_string()), |e| e.to_string()));
             }
         };
         self.seat(board, met, meant.map(|meant| meant.pairing), (send, reader))

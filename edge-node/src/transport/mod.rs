@@ -8,6 +8,7 @@ mod answer;
 mod ask;
 mod certificates;
 mod control;
+mod dial;
 mod event;
 mod frames;
 mod hello;
@@ -22,6 +23,7 @@ mod seats;
 mod serve;
 mod switchboard;
 mod tls;
+mod web_rtc;
 mod web_transport;
 mod wire;
 
@@ -38,10 +40,12 @@ pub use limits::LINKS_MAX;
 pub use link::LinkHandle;
 
 use crate::identity::Identity;
+use dial::Dial;
 use limits::{CLOSE_TIME, EVENTS_MAX};
 use quic::Quic;
 use seats::Pairing;
 use switchboard::Switchboard;
+use web_rtc::WebRtc;
 
 /// How a link finds its rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,6 +84,8 @@ pub struct TransportConfig {
     pub identity: Arc<Identity>,
     /// Program and version as peers see it, at most 64 bytes.
     pub agent: String,
+    /// Whether to make data channels with browsers and with peers that cannot be dialed.
+    pub web_rtc: bool,
     /// Most links at once, dialed and accepted together.
     pub links_max: usize,
     /// The knobs of QUIC.
@@ -90,7 +96,7 @@ impl TransportConfig {
     /// Defaults for a node at `listen`.
     pub fn new(listen: SocketAddr, identity: Arc<Identity>) -> Self {
         let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { listen, identity, agent, links_max: LINKS_MAX, quic: QuicSettings::default() }
+        Self { listen, identity, agent, web_rtc: true, links_max: LINKS_MAX, quic: QuicSettings::default() }
     }
 }
 
@@ -119,6 +125,8 @@ pub enum TransportError {
 pub struct Transport {
     board: Arc<Switchboard>,
     quic: Quic,
+    /// None where this node does not speak WebRTC.
+    web_rtc: Option<WebRtc>,
     local_address: SocketAddr,
 }
 
@@ -138,7 +146,9 @@ impl Transport {
         let quic = Quic::bind(config.listen, config.quic, Arc::clone(&board))?;
         let local_address =
             quic.local_address().map_err(|source| TransportError::Bind { address: config.listen, source })?;
-        Ok((Self { board, quic, local_address }, events))
+        let listen = SocketAddr::new(local_address.ip(), 0);
+        let web_rtc = config.web_rtc.then(|| WebRtc::new(listen, Arc::clone(&board)));
+        Ok((Self { board, quic, web_rtc, local_address }, events))
     }
 
     /// Where the socket is bound.
@@ -160,13 +170,33 @@ impl Transport {
 
     /// Dials the owner of `key`. Leads to one `LinkUp` with this pair number, or one `DialFailed`.
     pub fn dial(&self, pair: u64, candidates: Vec<Candidate>, key: KeyId, locality: Locality) {
-        self.quic.dial(Pairing { pair, locality }, candidates, key);
+        let pairing = Pairing { pair, locality };
+        let (quic, web_rtc) = (self.quic.clone(), self.web_rtc.clone());
+        self.board.tasks.spawn(Dial { quic, web_rtc, pairing, candidates, key }.run());
     }
 
-    /// Remembers that the owner of `key` is going to dial, so that its link carries this pair number. Others may link
-    /// as well; a dial that never comes is forgotten in silence.
-    pub fn expect(&self, pair: u64, key: KeyId, locality: Locality) {
-        self.board.seats().expect(key, Pairing { pair, locality }, Instant::now());
+    /// Remembers that the owner of `key` is going to dial, so that its link carries this pair number, and that it may
+    /// offer a data channel. Others may link as well; a dial that never comes is forgotten in silence.
+    pub fn expect(&self, pair: u64, candidates: &[Candidate], key: KeyId, locality: Locality) {
+        let pairing = Pairing { pair, locality };
+        self.board.seats().expect(key, pairing, Instant::now());
+        if let Some(web_rtc) = &self.web_rtc {
+            web_rtc.expect(pairing, candidates, key);
+        }
+    }
+
+    /// What the other side of a pairing says through the tracker.
+    pub fn signal(&self, pair: u64, data: &str) {
+        if let Some(web_rtc) = &self.web_rtc {
+            web_rtc.signal(pair, data);
+        }
+    }
+
+    /// STUN servers, as `HOST:PORT`, that tell this node its address as others see it.
+    pub fn set_stun_servers(&self, servers: &[String]) {
+        if let Some(web_rtc) = &self.web_rtc {
+            web_rtc.set_stun(servers);
+        }
     }
 
     /// The ticket to show from now on, as it has just come from the tracker. Live links keep theirs.

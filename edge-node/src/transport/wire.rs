@@ -33,6 +33,17 @@ impl CloseCode {
 #[error("the other side takes no more")]
 pub(super) struct Gone;
 
+/// Why a connection is gone, for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LinkLost {
+    /// It broke, or one side closed it.
+    #[error("{0}")]
+    Lost(String),
+    /// The peer broke a rule that the transport itself watches over.
+    #[error("{0}")]
+    Misbehaved(String),
+}
+
 /// A connection of two peers. Cheap to clone.
 pub(super) trait Wire: Clone + Send + Sync + 'static {
     /// The half that is written.
@@ -50,7 +61,7 @@ pub(super) trait Wire: Clone + Send + Sync + 'static {
     fn open(&self, request: u64) -> impl Future<Output = Result<Halves<Self>, Gone>> + Send;
 
     /// The halves of the next request of the peer, or why there are no more. Safe to cancel.
-    fn accept(&self) -> impl Future<Output = Result<Halves<Self>, String>> + Send;
+    fn accept(&self) -> impl Future<Output = Result<Halves<Self>, LinkLost>> + Send;
 
     /// Closes it and tells the peer why; at once, whatever is still queued.
     fn close(&self, code: CloseCode, reason: &str);
@@ -58,8 +69,8 @@ pub(super) trait Wire: Clone + Send + Sync + 'static {
     /// Waits until it is gone on both sides, as far as that can be seen.
     fn closed(&self) -> impl Future<Output = ()> + Send;
 
-    /// Why it is gone, for people; none while it is up.
-    fn close_reason(&self) -> Option<String>;
+    /// Why it is gone; none while it is up.
+    fn close_reason(&self) -> Option<LinkLost>;
 
     /// Round-trip time as last measured.
     fn rtt(&self) -> Duration;

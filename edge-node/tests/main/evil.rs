@@ -80,7 +80,7 @@ fn follow(transport: &Transport, tracker: &TrackerHandle, pretence: &Pretence, e
             if dial {
                 transport.dial(pair, candidates, key, locality);
             } else {
-                transport.expect(pair, key, locality);
+                transport.expect(pair, &[], key, locality);
             }
         }
         TrackerEvent::Message(_) | TrackerEvent::Down { .. } => {}

@@ -11,46 +11,25 @@ use quinn::{Connection, ConnectionError};
 use tokio::time::Instant;
 
 use super::{Quic, QuicWire, describe, ends};
-use crate::transport::event::TransportEvent;
+use crate::transport::dial::NotReached;
 use crate::transport::limits::{CANDIDATE_STAGGER, CONNECT_TIME};
 use crate::transport::link_task::Opened;
 use crate::transport::meet::Meant;
 use crate::transport::seats::Pairing;
 use crate::transport::tls::SERVER_NAME;
 
-/// Dials, and stays as the link's task.
-pub(super) async fn dial(quic: Quic, pairing: Pairing, candidates: Vec<Candidate>, key: KeyId) {
-    let started = quic.board.seats().start_dial(key);
-    let met = match started {
-        Ok(()) => {
-            let met = meet_any(&quic, pairing, candidates, key).await;
-            quic.board.seats().end_dial(key);
-            met
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    match met {
-        Ok(link) => link.run().await,
-        Err(reason) => {
-            let failed = TransportEvent::DialFailed { pair: pairing.pair, reason };
-            // Without a job nobody waits for the outcome.
-            let _ = quic.board.tell(failed).await;
-        }
-    }
-}
-
 /// Tries one candidate after the other until one leads to the peer that is meant.
-async fn meet_any(
+pub(super) async fn reach(
     quic: &Quic,
     pairing: Pairing,
-    candidates: Vec<Candidate>,
+    candidates: &[Candidate],
     key: KeyId,
-) -> Result<Opened<QuicWire>, String> {
-    let is_quic = |candidate: &Candidate| candidate.transport == Transport::Quic;
-    let addresses = candidates.into_iter().filter(is_quic).map(|candidate| candidate.address).collect();
-    let mut race = Race { waiting: addresses, running: FuturesUnordered::new(), next_at: Instant::now() };
+) -> Result<Opened<QuicWire>, NotReached> {
+    let is_quic = |candidate: &&Candidate| candidate.transport == Transport::Quic;
+    let waiting = candidates.iter().filter(is_quic).map(|candidate| candidate.address).collect();
+    let mut race = Race { waiting, running: FuturesUnordered::new(), next_at: Instant::now() };
     let deadline = Instant::now() + CONNECT_TIME;
-    let mut reason = "the peer has no address for QUIC".to_owned();
+    let mut failed = NotReached::Silent("the peer has no address for QUIC".to_owned());
     loop {
         match tokio::time::timeout_at(deadline, race.next(quic)).await {
             Ok(Some(Ok((connection, own)))) => {
@@ -60,12 +39,15 @@ async fn meet_any(
                 };
                 match met {
                     Ok(link) => return Ok(link),
-                    Err(error) => reason = error,
+                    Err(reason) => failed = NotReached::Refused(reason),
                 }
             }
-            Ok(Some(Err(error))) => reason = error,
-            Ok(None) => return Err(reason),
-            Err(_) => return Err(format!("the peer does not answer within {} s", CONNECT_TIME.as_secs())),
+            Ok(Some(Err(reason))) => failed = NotReached::Silent(reason),
+            Ok(None) => return Err(failed),
+            Err(_) => {
+                let reason = format!("the peer does not answer within {} s", CONNECT_TIME.as_secs());
+                return Err(NotReached::Silent(reason));
+            }
         }
     }
 }

@@ -18,7 +18,9 @@ use freshet_protocol::{Candidate, Hash, KeyId, PEER_ALPN, Side};
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::dial::NotReached;
 use super::limits::{CONNECT_TIME, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX};
+use super::link_task::Opened;
 use super::meet::Ends;
 use super::seats::Pairing;
 use super::switchboard::Switchboard;
@@ -62,9 +64,18 @@ impl Quic {
         self.endpoint.local_addr()
     }
 
-    /// Dials a peer; the end comes as an event.
-    pub(super) fn dial(&self, pairing: Pairing, candidates: Vec<Candidate>, key: KeyId) {
-        self.board.tasks.spawn(dial::dial(self.clone(), pairing, candidates, key));
+    /// Dials a peer, and brings up a link.
+    pub(super) async fn reach(
+        &self,
+        pairing: Pairing,
+        candidates: &[Candidate],
+        key: KeyId,
+    ) -> Result<Opened<QuicWire>, NotReached> {
+        dial::reach(self, pairing, candidates, key).await
+    }
+
+    pub(super) fn board(&self) -> &Arc<Switchboard> {
+        &self.board
     }
 
     /// Hashes by which browsers know this endpoint.

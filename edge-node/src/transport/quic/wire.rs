@@ -9,7 +9,7 @@ use freshet_protocol::{Data, Side, Transport};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 
 use crate::transport::printable::{cut, printable};
-use crate::transport::wire::{CloseCode, Gone, Halves, Receiving, Sending, Wire};
+use crate::transport::wire::{CloseCode, Gone, Halves, LinkLost, Receiving, Sending, Wire};
 
 /// Longest reason sent with a close, in bytes.
 const REASON_BYTES_MAX: usize = 256;
@@ -20,7 +20,7 @@ const CONTROL_PRIORITY: i32 = 1;
 
 /// A `freshet/1` connection.
 #[derive(Debug, Clone)]
-pub(super) struct QuicWire {
+pub(in crate::transport) struct QuicWire {
     connection: Connection,
 }
 
@@ -48,8 +48,8 @@ impl Wire for QuicWire {
         self.connection.open_bi().await.map_err(|_| Gone)
     }
 
-    async fn accept(&self) -> Result<Halves<Self>, String> {
-        self.connection.accept_bi().await.map_err(|error| describe(&error))
+    async fn accept(&self) -> Result<Halves<Self>, LinkLost> {
+        self.connection.accept_bi().await.map_err(|error| LinkLost::Lost(describe(&error)))
     }
 
     fn close(&self, code: CloseCode, reason: &str) {
@@ -60,8 +60,8 @@ impl Wire for QuicWire {
         self.connection.closed().await;
     }
 
-    fn close_reason(&self) -> Option<String> {
-        self.connection.close_reason().map(|error| describe(&error))
+    fn close_reason(&self) -> Option<LinkLost> {
+        self.connection.close_reason().map(|error| LinkLost::Lost(describe(&error)))
     }
 
     fn rtt(&self) -> Duration {

@@ -9,7 +9,7 @@ use freshet_protocol::{Data, Side, Transport};
 use web_transport_quinn::{RecvStream, SendStream, Session, SessionError, WebTransportError};
 
 use crate::transport::printable::{cut, printable};
-use crate::transport::wire::{CloseCode, Gone, Halves, Receiving, Sending, Wire};
+use crate::transport::wire::{CloseCode, Gone, Halves, LinkLost, Receiving, Sending, Wire};
 
 /// Longest reason sent with a close, in bytes.
 const REASON_BYTES_MAX: usize = 256;
@@ -48,8 +48,8 @@ impl Wire for WebWire {
         self.session.open_bi().await.map_err(|_| Gone)
     }
 
-    async fn accept(&self) -> Result<Halves<Self>, String> {
-        self.session.accept_bi().await.map_err(|error| describe(&error))
+    async fn accept(&self) -> Result<Halves<Self>, LinkLost> {
+        self.session.accept_bi().await.map_err(|error| LinkLost::Lost(describe(&error)))
     }
 
     fn close(&self, code: CloseCode, reason: &str) {
@@ -60,8 +60,8 @@ impl Wire for WebWire {
         self.session.closed().await;
     }
 
-    fn close_reason(&self) -> Option<String> {
-        self.session.close_reason().map(|error| describe(&error))
+    fn close_reason(&self) -> Option<LinkLost> {
+        self.session.close_reason().map(|error| LinkLost::Lost(describe(&error)))
     }
 
     fn rtt(&self) -> Duration {

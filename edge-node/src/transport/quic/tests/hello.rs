@@ -112,17 +112,17 @@ async fn a_dialer_takes_nobody_but_whom_it_meant() {
 async fn a_dial_goes_on_to_the_address_that_answers() {
     let (mut node, mut other) = (Node::start(1).await, Node::start(2).await);
     let stranger = Node::start(3).await;
-    let webrtc = Candidate { transport: Way::WebRtc, ..other.candidates()[0] };
+    let web = Candidate { transport: Way::WebTransport, ..other.candidates()[0] };
     // Nobody, who is there in another way, somebody else, and the one that is meant.
     let nobody = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
     let silent = Candidate { transport: Way::Quic, address: nobody.local_addr().expect("bound") };
-    let candidates = [vec![silent, webrtc], stranger.candidates(), other.candidates()].concat();
+    let candidates = [vec![silent, web], stranger.candidates(), other.candidates()].concat();
     node.transport.dial(1, candidates, other.key, Locality::SameAs);
     let (_, peer) = node.link_up().await;
     assert_eq!((peer.key, peer.pair, peer.locality), (other.key, Some(1), Locality::SameAs));
     other.link_up().await;
 
-    node.transport.dial(2, vec![webrtc], stranger.key, Locality::Any);
+    node.transport.dial(2, vec![web], stranger.key, Locality::Any);
     assert_eq!(node.dial_failed().await, (2, "the peer has no address for QUIC".to_owned()));
 }
 

@@ -14,7 +14,7 @@ use crate::transport::{LinkHandle, TransportConfig, TransportEvent};
 #[tokio::test]
 async fn both_sides_learn_who_is_there() {
     let (mut near, mut far) = (Node::start(1).await, Node::start(2).await);
-    far.transport.expect(77, near.key, Locality::SameCountry);
+    far.transport.expect(77, &[], near.key, Locality::SameCountry);
     near.transport.dial(7, far.candidates(), far.key, Locality::SameAddress);
     let (handle, peer) = near.link_up().await;
     assert_eq!((peer.key, peer.pair, peer.locality), (far.key, Some(7), Locality::SameAddress));

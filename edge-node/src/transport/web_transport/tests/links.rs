@@ -36,7 +36,7 @@ async fn a_page_is_met_as_any_peer() {
     let mut node = Node::start(1).await;
     let page = Page::open(2);
     let key = page.identity.key_id();
-    node.transport.expect(77, key, Locality::SameCountry);
+    node.transport.expect(77, &[], key, Locality::SameCountry);
     let certificate = node.transport.certificates()[0];
     let session = page.connect(&node, certificate).await.expect("session");
     let mut link = page.introduce(session, certificate).await.expect("introduced");

@@ -1,0 +1,74 @@
+//! Dialing a peer over whichever transport leads to it: QUIC first, then a data channel.
+
+use freshet_protocol::{Candidate, KeyId, Transport};
+
+use super::event::TransportEvent;
+use super::quic::Quic;
+use super::seats::Pairing;
+use super::web_rtc::WebRtc;
+
+/// Why one way did not lead to a link.
+pub(super) enum NotReached {
+    /// Nobody answered there; another way may lead further.
+    Silent(String),
+    /// Somebody did, and it came to nothing.
+    Refused(String),
+}
+
+/// A dial under way.
+pub(super) struct Dial {
+    pub(super) quic: Quic,
+    /// None where this node does not speak WebRTC.
+    pub(super) web_rtc: Option<WebRtc>,
+    pub(super) pairing: Pairing,
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) key: KeyId,
+}
+
+impl Dial {
+    /// Dials, and stays as the link's task.
+    pub(super) async fn run(self) {
+        let board = self.quic.board();
+        let started = board.seats().start_dial(self.key);
+        let failed = match started {
+            Ok(()) => self.reach().await,
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = failed {
+            let failed = TransportEvent::DialFailed { pair: self.pairing.pair, reason };
+            // Without a job nobody waits for the outcome.
+            let _ = board.tell(failed).await;
+        }
+    }
+
+    /// Runs the link to its end; why there is none.
+    async fn reach(&self) -> Option<String> {
+        let Self { quic, web_rtc, pairing, candidates, key } = self;
+        let board = quic.board();
+        let reason = match quic.reach(*pairing, candidates, *key).await {
+            Ok(link) => {
+                board.seats().end_dial(*key);
+                link.run().await;
+                return None;
+            }
+            Err(NotReached::Refused(reason)) => {
+                board.seats().end_dial(*key);
+                return Some(reason);
+            }
+            Err(NotReached::Silent(reason)) => reason,
+        };
+        let speaks = candidates.iter().any(|candidate| candidate.transport == Transport::WebRtc);
+        let reached = match web_rtc.as_ref().filter(|_| speaks) {
+            Some(web_rtc) => web_rtc.reach(*pairing, candidates, *key).await,
+            None => Err(reason),
+        };
+        board.seats().end_dial(*key);
+        match reached {
+            Ok(link) => {
+                link.run().await;
+                None
+            }
+            Err(reason) => Some(reason),
+        }
+    }
+}
