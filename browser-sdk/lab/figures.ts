@@ -10,6 +10,7 @@ import { head, row } from "./table.ts";
 const RELAY = "relay";
 
 const USAGE = `npm run figures -- NAME...
+  --freshet             with the SDK in each player, a real origin and a real tracker (recordings)
   --plug FILE           a script that sets window.freshetLab in each page; without it, hls.js plays alone
   --origin-mbit N       the rate of the origin's line, shared by all
   --origin-ms N         its round trip
@@ -24,6 +25,7 @@ ${SCENES.map(({ name, about }) => `  ${name.padEnd(8)} ${about}`).join("\n")}
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    freshet: { type: "boolean", default: false },
     plug: { type: "string" },
     "origin-mbit": { type: "string" },
     "origin-ms": { type: "string" },
@@ -51,9 +53,10 @@ if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(ro
 process.exitCode = rows.some(({ done, players, wrong }) => done < players || wrong > 0) ? 1 : 0;
 
 function conditions(): Conditions {
-  const { plug, "origin-mbit": mbit, "origin-ms": latency_ms, "own-processes": own_processes, screenshots } = values;
+  const { plug, freshet, "origin-mbit": mbit, "origin-ms": latency_ms, "own-processes": own_processes, screenshots } = values;
   return {
     own_processes,
+    freshet,
     line: {
       ...(mbit === undefined ? {} : { rate_bytes_per_s: positive("--origin-mbit", mbit) * 125_000 }),
       ...(latency_ms === undefined ? {} : { latency_ms: positive("--origin-ms", latency_ms) }),

@@ -2,17 +2,21 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { withBrowsers, type BrowserOptions } from "./browser.ts";
 import { crowd, type CrowdReport, type Plan } from "./crowd.ts";
 import { Live } from "./live.ts";
 import { media } from "./media.ts";
 import { type Scene } from "./scenes.ts";
 import { StaticSite, type Line } from "./static_site.ts";
+import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
 export interface Conditions extends Pick<Plan, "page_script" | "screenshots">, BrowserOptions {
   /** The origin's line. */
   readonly line?: Line;
+  /** With the SDK in the players, a real origin and a real tracker. */
+  readonly freshet?: boolean;
 }
 
 export interface Measured {
@@ -42,23 +46,29 @@ export interface Spread {
   readonly max: number;
 }
 
+/** Paths of media on an origin without Freshet. */
+const PREFIX = "/media/";
+/** The SDK, as a page plugs it in. */
+const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 /** Segments that a live playlist shows before the first player comes. */
 const LIVE_SEGMENTS = 4;
 
 export async function measure(scene: Scene, conditions: Conditions): Promise<Measured> {
-  const stage = await stageFor(scene, conditions.line);
+  const { freshet = false, line = {} } = conditions;
+  const stage = await stageFor(scene, line, freshet);
   try {
-    const { page_script, screenshots } = conditions;
+    const { screenshots } = conditions;
+    const page_script = freshet ? SDK : conditions.page_script;
     const plan: Plan = {
       ...scene.plan,
-      media_url: `${stage.origin.url}/media/master.m3u8`,
+      media_url: `${stage.origin.url}${stage.prefix}master.m3u8`,
       ...(page_script === undefined ? {} : { page_script }),
       ...(screenshots === undefined ? {} : { screenshots }),
     };
     const before = await processorTimes();
     const report = await withBrowsers(conditions, (browsers) => crowd(plan, stage.origin, browsers));
     const after = await processorTimes();
-    const truth = new Truth(stage.folder, "/media/");
+    const truth = new Truth(stage.folder, stage.prefix);
     const wrong = await Promise.all(report.players.map(({ loads }) => truth.wrong(loads)));
     return {
       ...summary(scene.name, report),
@@ -72,18 +82,25 @@ export async function measure(scene: Scene, conditions: Conditions): Promise<Mea
 
 interface Stage {
   readonly folder: string;
+  /** Of the media's paths. */
+  readonly prefix: string;
   readonly origin: StaticSite;
   close(): Promise<void>;
 }
 
-async function stageFor({ media: what }: Scene, line: Line = {}): Promise<Stage> {
+async function stageFor({ media: what }: Scene, line: Line, freshet: boolean): Promise<Stage> {
+  const prefix = PREFIX;
   if ("seconds" in what) {
     const { folder } = await media(what);
-    const origin = await StaticSite.start({ folders: { "/media/": folder }, line });
-    return { folder, origin, close: () => origin.close() };
+    if (freshet) {
+      const swarm = await Swarm.start({ folder, line });
+      return { folder, prefix: Swarm.prefix, origin: swarm.site, close: () => swarm.close() };
+    }
+    const origin = await StaticSite.start({ folders: { [PREFIX]: folder }, line });
+    return { folder, prefix, origin, close: () => origin.close() };
   }
   const folder = await mkdtemp(join(tmpdir(), "freshet-lab-live-"));
-  const origin = await StaticSite.start({ folders: { "/media/": folder }, line });
+  const origin = await StaticSite.start({ folders: { [PREFIX]: folder }, line });
   const live = new Live({ ...what, to: folder });
   const close = async () => {
     await live.close();
@@ -94,7 +111,7 @@ async function stageFor({ media: what }: Scene, line: Line = {}): Promise<Stage>
     await close();
     throw error;
   });
-  return { folder, origin, close };
+  return { folder, prefix, origin, close };
 }
 
 function summary(scene: string, report: CrowdReport): Omit<Measured, "wrong" | "idle"> {
