@@ -2,9 +2,13 @@
 import { spawnSync } from "node:child_process";
 import { test } from "vitest";
 import { hasChromium } from "./browser.ts";
+import { programs } from "./servers.ts";
 
 /** A test with a browser. Where it cannot run it says so, which is a failure where `CI` is set. */
 export const browserTest = hasChromium() && hasFfmpeg() ? test : notRun("chromium and ffmpeg (scripts/setup.sh all)");
+
+/** A test with a browser, a real origin and a real tracker. */
+export const swarmTest = programs() === undefined ? notRun("cargo build -p freshet-origin -p freshet-tracker") : browserTest;
 
 function hasFfmpeg(): boolean {
   return spawnSync("ffmpeg", ["-version"]).status === 0;

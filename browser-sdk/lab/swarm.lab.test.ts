@@ -1,0 +1,91 @@
+/** The SDK in real players: a real origin, a real tracker, peers over WebRTC. */
+import { fileURLToPath } from "node:url";
+import { afterEach, expect } from "vitest";
+import { withBrowsers } from "./browser.ts";
+import { crowd, type CrowdReport, type Plan, type PlayerOutcome } from "./crowd.ts";
+import { media, type MediaSpec } from "./media.ts";
+import { swarmTest } from "./needs.ts";
+import { Swarm } from "./swarm.ts";
+import { Truth } from "./truth.ts";
+
+const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  for (let close = closing.pop(); close; close = closing.pop()) await close();
+});
+
+/** What the SDK says of itself at the end (`fixtures/freshet.ts`). */
+interface Told {
+  readonly stats: { readonly peer_bytes: number; readonly links: number; readonly origin_bytes: Readonly<Record<string, number>> };
+  readonly told: Readonly<Record<string, readonly unknown[]>>;
+}
+
+const toldBy = ({ plug }: PlayerOutcome): Told => plug as Told;
+
+interface Played {
+  readonly swarm: Swarm;
+  readonly report: CrowdReport;
+}
+
+/** Plays, and checks what holds always: everybody sees all of it, as it was published, without a hitch. */
+async function play(spec: MediaSpec, plan: Partial<Plan>, during?: (swarm: Swarm) => void): Promise<Played> {
+  const { folder } = await media(spec);
+  const swarm = await Swarm.start({ folder });
+  closing.push(() => swarm.close());
+  const whole = { players: 3, join_interval_s: 2, limit_s: 50, page_script: SDK, media_url: swarm.mediaUrl, ...plan };
+  const report = await withBrowsers({}, (browsers) => {
+    during?.(swarm);
+    return crowd(whole, swarm.site, browsers);
+  });
+  const truth = new Truth(folder, Swarm.prefix);
+  for (const player of report.players) {
+    expect(player).toMatchObject({ errors: [], problems: [], rebuffers: 0, end: "ended" });
+    expect(player.played_s).toBeGreaterThan(spec.seconds - 0.5);
+    expect(await truth.wrong(player.loads)).toEqual([]);
+  }
+  return { swarm, report };
+}
+
+const RECORDING: MediaSpec = { seconds: 20, container: "ts", renditions: 1 };
+
+swarmTest("three viewers of a recording take most of it from each other", async () => {
+  const { report } = await play(RECORDING, {});
+  expect(report.offload).toBeGreaterThan(0.4);
+  for (const player of report.players) expect(toldBy(player).stats.links).toBe(2);
+  const later = report.players.slice(1).map((player) => toldBy(player).stats.peer_bytes);
+  for (const bytes of later) expect(bytes).toBeGreaterThan(2_000_000);
+  // Fewer requests than a player makes without peers: 10 segments, 2 playlists.
+  for (const { origin } of report.players.slice(1)) {
+    expect(origin.segment.requests + origin.playlist.requests + origin.entry.requests).toBeLessThan(12);
+  }
+});
+
+/** Layouts that sites use, each played through by two viewers. */
+const FORMS: readonly MediaSpec[] = [
+  { seconds: 8, container: "fmp4", renditions: 1 },
+  { seconds: 8, container: "fmp4", renditions: 2, separate_audio: true },
+  { seconds: 8, container: "ts", renditions: 1, byte_ranges: true },
+  { seconds: 8, container: "ts", renditions: 1, encrypted: true },
+  { seconds: 8, container: "ts", renditions: 1, discontinuity: true },
+];
+
+for (const spec of FORMS) {
+  swarmTest(`two viewers of ${JSON.stringify(spec)}`, async () => {
+    const { report } = await play(spec, { players: 2, join_interval_s: 1.5 });
+    expect(report.offload).toBeGreaterThan(0.1);
+  });
+}
+
+swarmTest("nobody notices that the tracker is gone", async () => {
+  const { report } = await play(RECORDING, {}, (swarm) => {
+    const killed = new Promise((resolve) => setTimeout(resolve, 9_000)).then(() => swarm.killTracker());
+    closing.push(() => killed);
+  });
+  expect(report.offload).toBeGreaterThan(0.3);
+});
+
+swarmTest("without a tracker it is plain HTTP", async () => {
+  const { report } = await play({ ...RECORDING, seconds: 8 }, { players: 2 }, (swarm) => void swarm.killTracker());
+  expect(report.offload).toBeLessThan(0.01);
+});
