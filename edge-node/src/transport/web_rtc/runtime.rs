@@ -6,16 +6,17 @@
 
 use std::future::Future;
 use std::io::{self, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::io::Interest;
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle, RecvMeta, Runtime,
-    TokioRuntime, Transmit,
+    TokioRuntime, Transmit, UdpSockRef, UdpSocketState,
 };
 
 /// Socket buffers asked for, in bytes; systems cap them.
@@ -41,8 +42,9 @@ impl Runtime for ChannelRuntime {
         let _ = buffers.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = buffers.set_send_buffer_size(SOCKET_BUFFER_BYTES);
         socket.set_nonblocking(true)?;
+        let sending = batch_sending(socket.local_addr()?)?;
         let socket = tokio::net::UdpSocket::from_std(socket)?;
-        Ok(Arc::new(ChannelSocket { socket, is_paced: self.is_paced, burst: AtomicU32::new(0) }))
+        Ok(Arc::new(ChannelSocket { socket, sending, is_paced: self.is_paced, burst: AtomicU32::new(0) }))
     }
 
     fn wrap_tcp_listener(&self, _: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
@@ -76,13 +78,28 @@ impl Runtime for ChannelRuntime {
     }
 }
 
-/// A socket that takes and gives one datagram a call.
-#[derive(Debug)]
+/// What the system can send in one call. It is asked about another socket, since asking also lets the socket receive in
+/// batches.
+fn batch_sending(address: SocketAddr) -> io::Result<UdpSocketState> {
+    let unspecified: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let other = std::net::UdpSocket::bind((unspecified, 0))?;
+    UdpSocketState::new(UdpSockRef::from(&other))
+}
+
+/// A socket that sends in batches and takes one datagram a call.
 struct ChannelSocket {
     socket: tokio::net::UdpSocket,
+    sending: UdpSocketState,
     is_paced: bool,
     /// Datagrams received since the library last had its turn.
     burst: AtomicU32,
+}
+
+impl std::fmt::Debug for ChannelSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ChannelSocket").field(&self.socket).finish()
+    }
 }
 
 impl AsyncUdpSocket for ChannelSocket {
@@ -93,11 +110,18 @@ impl AsyncUdpSocket for ChannelSocket {
     fn poll_send(&self, context: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_send_ready(context))?;
-            match self.socket.try_send_to(transmit.contents, transmit.destination) {
+            let sent = self.socket.try_io(Interest::WRITABLE, || {
+                self.sending.try_send(UdpSockRef::from(&self.socket), transmit)
+            });
+            match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return Poll::Ready(sent),
+                sent => return Poll::Ready(sent.map(|()| transmit.contents.len())),
             }
         }
+    }
+
+    fn max_gso_segments(&self) -> usize {
+        self.sending.max_gso_segments()
     }
 
     fn poll_recv(
