@@ -83,7 +83,7 @@ pub(crate) struct Get {
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
     listen: SocketAddr,
     /// Address at which peers reach this node, where it is another than the tracker sees; may be repeated, the first
-    /// two count, or more where browsers are not let in.
+    /// three count, or more where browsers are not let in.
     #[arg(long, value_name = "ADDR:PORT")]
     advertise: Vec<SocketAddr>,
     /// Do not let browsers link over WebTransport. With --share they may, on the same port as other nodes.
