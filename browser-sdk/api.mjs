@@ -20,8 +20,8 @@ const fileOf = (specifier, from) => new URL(specifier.replace(/\.ts$/, ".d.ts"),
 function readTypes(url) {
   const text = readFileSync(url, "utf8").replaceAll(/\/\*[^]*?\*\//g, "");
   const lines = text.split("\n").filter((line) => line.trim() !== "");
-  // A statement begins in the first column; what follows of it is indented, or closes a bracket.
-  const statements = lines.join("\n").split(/\n(?=[^\s)\]}])/);
+  // A statement begins with one of these words in the first column; what comments stood in is not indented either.
+  const statements = lines.join("\n").split(/\n(?=(?:import|export|declare|interface|type|class|const|let|function)\b)/);
   const file = { url, declarations: new Map(), from: new Map() };
   for (const statement of statements) {
     const names = /^(?:import|export)(?: type)? \{([^}]*)\} from "(.+)";$/.exec(statement);

@@ -1,6 +1,7 @@
 /**
  * Writes the package to `dist/`: `freshet.js` for bundlers and `<script type="module">`, `freshet.min.js` for a plain
- * `<script>` (it defines `Freshet`), the parts that both load only when they need them, and the types.
+ * `<script>` (it defines `Freshet`), the parts that both load only when they need them, what runs in service workers, and
+ * the types.
  *
  * `node build.mjs ENTRY FOLDER` writes only the scripts, of another entry and to another folder.
  */
@@ -54,12 +55,20 @@ async function scripts(entry, folder) {
   });
 }
 
+/** `worker.js` is for a site's own worker; `freshet-worker.js` can be registered with and without `type: "module"`. */
+async function workers(folder) {
+  const common = { bundle: true, minify: true, target: "es2022", charset: "ascii", logLevel: "warning", outdir: folder };
+  await build({ ...common, entryPoints: { worker: here("src/worker/handle.ts") }, format: "esm" });
+  await build({ ...common, entryPoints: { "freshet-worker": here("src/worker/main.ts") }, format: "iife" });
+}
+
 const [entry, folder] = process.argv.slice(2);
 if (entry && folder) {
   await scripts(resolve(entry), resolve(folder));
 } else {
   rmSync(here("dist"), { recursive: true, force: true });
   await scripts(here("src/index.ts"), here("dist"));
+  await workers(here("dist"));
   const tsc = here("node_modules/typescript/bin/tsc");
   execFileSync(process.execPath, [tsc, "-p", here("tsconfig.build.json")], { stdio: "inherit" });
 }

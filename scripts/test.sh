@@ -51,8 +51,8 @@ stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-
 stage "unit, property, scenario and vector tests" \
     cargo test --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-listen -p freshet-tracker
 stage "browser SDK" sdk
-stage "browsers" browsers
 stage "programs (release)" cargo build --release --locked --workspace
+stage "browsers" browsers
 stage "end-to-end tests" \
     cargo test --release --locked --quiet -p freshet-origin -p freshet-edge-node -p freshet-loadtest
 

@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import { chromium, type Browser, type BrowserContext, type Page } from "playwright-core";
 
-const CHROMIUM = process.env["FRESHET_CHROMIUM"] ?? "/usr/bin/chromium";
+export const CHROMIUM = process.env["FRESHET_CHROMIUM"] ?? "/usr/bin/chromium";
 
 /** QUIC stays on, since WebTransport needs it. */
-const FLAGS = [
+export const FLAGS = [
   "--headless=new",
   "--no-sandbox",
   "--disable-gpu",

@@ -8,7 +8,10 @@ import { programs } from "./servers.ts";
 export const browserTest = hasChromium() && hasFfmpeg() ? test : notRun("chromium and ffmpeg (scripts/setup.sh all)");
 
 /** A test with a browser, a real origin and a real tracker. */
-export const swarmTest = programs() === undefined ? notRun("cargo build -p freshet-origin -p freshet-tracker") : browserTest;
+export const swarmTest =
+  programs() === undefined
+    ? notRun("freshet-origin and freshet-tracker in target/ or FRESHET_BIN_DIR (cargo build)")
+    : browserTest;
 
 function hasFfmpeg(): boolean {
   return spawnSync("ffmpeg", ["-version"]).status === 0;

@@ -24,13 +24,13 @@ export async function playerPages(): Promise<Readonly<Record<string, string | Ui
   };
 }
 
-/** One ES module of a script and all that it imports. */
-export async function bundle(path: string): Promise<Uint8Array> {
+/** One ES module, or one plain script, of a script and all that it imports. */
+export async function bundle(path: string, format: "esm" | "iife" = "esm"): Promise<Uint8Array> {
   const { outputFiles } = await build({
     entryPoints: [path],
     bundle: true,
     write: false,
-    format: "esm",
+    format,
     platform: "browser",
     target: "es2022",
     logLevel: "silent",

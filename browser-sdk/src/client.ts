@@ -7,10 +7,12 @@ import { textVersion } from "./consent/caps.ts";
 import { Emitter, type Listener } from "./events.ts";
 import { loaderOf, type Loader } from "./hls/loader.ts";
 import { Playhead } from "./hls/playhead.ts";
-import { parseContentName } from "./protocol/id.ts";
+import { parseContentName, type ContentName } from "./protocol/id.ts";
 import { parsePublicKey } from "./protocol/key.ts";
+import { addressOf, OWN, type Ask } from "./release/files.ts";
 import { ORIGIN_REASONS, type OriginReason } from "./swarm/output.ts";
-import { Swarms, type SwarmEvents } from "./swarms.ts";
+import { Swarms, type Swarm, type SwarmEvents } from "./swarms.ts";
+import { serve } from "./worker/page.ts";
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -94,6 +96,7 @@ export class Client {
   readonly #swarms: Swarms;
   readonly #events = new Emitter<ClientEvents>();
   readonly #passed: number[] = ORIGIN_REASONS.map(() => 0);
+  readonly #close = new AbortController();
   readonly #supportId = crypto.randomUUID();
   #troubles: string[] = [];
 
@@ -113,7 +116,9 @@ export class Client {
     this.#conditions = new Conditions(this.#consent, options.conditions);
     const place = { tracker, origin: this.#origin, tenantKey: parsePublicKey(tenantKey), token };
     const keptBytesMax = options.keptBytesMax ?? KEPT_BYTES_MAX;
-    this.#swarms = new Swarms(place, budget, keptBytesMax, this.#conditions, this.#events as unknown as Emitter<SwarmEvents>);
+    const events = this.#events as unknown as Emitter<SwarmEvents>;
+    const passed = (bytes: number): void => this.#count(bytes, "unlisted");
+    this.#swarms = new Swarms(place, budget, keptBytesMax, this.#conditions, events, passed);
     this.#consent.on("change", (state) => this.#events.emit("consent", state));
     this.#conditions.on("change", (verdict) => this.#events.emit("verdict", verdict));
     this.#events.on("trouble", (trouble) => {
@@ -156,12 +161,32 @@ export class Client {
       firstPlaylist: undefined,
       stream: async (firstPlaylist) => {
         const name = stream ?? this.#contentOf(firstPlaylist);
-        if (name === undefined) return undefined;
-        if (this.consent === "ask") void this.#consent.ask();
-        return this.#swarms.stream(parseContentName(name));
+        return name === undefined ? undefined : (await this.#swarm(parseContentName(name)))?.stream;
       },
-      passed: (bytes, reason) => void ((this.#passed[ORIGIN_REASONS.indexOf(reason)] as number) += bytes),
+      passed: (bytes, reason) => this.#count(bytes, reason),
     });
+  }
+
+  /**
+   * Fetches as `fetch` does. A published file (`ORIGIN/CONTENT/files/VERSION/PATH`, or `@CHANNEL` in place of the
+   * version) comes from the swarm, verified; everything else, and every doubt, over plain HTTP.
+   */
+  async fetch(url: string | URL, init: RequestInit = {}): Promise<Response> {
+    const { method = "GET", headers, signal } = init;
+    const at = new URL(url, location.href);
+    const range = new Headers(headers).get("Range");
+    const answer = method === "GET" ? await this.#answer(at, { range, signal }) : undefined;
+    if (answer !== undefined) return answer;
+    if (addressOf(this.#origin, at) !== undefined) at.hash = OWN;
+    return fetch(at, init);
+  }
+
+  /**
+   * Answers the service worker of this page, so that published files come from the swarm whatever asks for them: media
+   * elements, images, WebAssembly. The site registers the worker.
+   */
+  serve(workers: ServiceWorkerContainer = navigator.serviceWorker): void {
+    serve(workers, this.#origin, (url, ask) => this.#answer(url, ask), this.#close.signal);
   }
 
   /** Counts so far. */
@@ -201,10 +226,29 @@ export class Client {
 
   /** Leaves all swarms; players go on over plain HTTP. */
   close(): void {
+    this.#close.abort();
     this.#swarms.close();
     this.#conditions.close();
     this.#consent.close();
     this.#events.close();
+  }
+
+  #count(bytes: number, reason: OriginReason): void {
+    (this.#passed[ORIGIN_REASONS.indexOf(reason)] as number) += bytes;
+  }
+
+  /** A swarm, where peers may be asked now. Who has not answered yet is asked. */
+  async #swarm(content: ContentName): Promise<Swarm | undefined> {
+    if (this.consent === "ask") void this.#consent.ask();
+    return this.#swarms.join(content);
+  }
+
+  /** The answer to a request for a published file; `undefined` where plain HTTP has to give it. */
+  async #answer(url: URL, ask: Ask): Promise<Response | undefined> {
+    const address = addressOf(this.#origin, url);
+    const swarm = address && (await this.#swarm(address.content));
+    const answer = address && (await swarm?.files.answer(address, ask).catch(() => undefined));
+    return ask.signal?.aborted ? undefined : answer;
   }
 
   /** The content whose media lies at a URL of the origin. */

@@ -2,8 +2,9 @@
 import { nowS, nowUs } from "./clock.ts";
 import type { Identity } from "./identity.ts";
 import type { Frame } from "./protocol/frame.ts";
-import { swarmOfContent, type ContentName, type KeyId } from "./protocol/id.ts";
+import { swarmOfContent, type ContentName, type KeyId, type RootId } from "./protocol/id.ts";
 import type { PublicKey } from "./protocol/key.ts";
+import type { Root } from "./protocol/manifest/root.ts";
 import { checkTicket, openTicket, RIGHT_SEND } from "./protocol/ticket.ts";
 import type { Candidate, ServerMessage } from "./protocol/tracker.ts";
 import type { Link } from "./session/link.ts";
@@ -25,9 +26,17 @@ const OFFER_MS = 20_000;
 
 type Pair = Extract<ServerMessage, { readonly type: "pair" }>;
 
+/** A release, as the tracker pairs those who have it. */
+export interface Announced {
+  readonly id: RootId;
+  readonly root: Pick<Root, "chunks">;
+}
+
 /** A swarm that takes part. */
-interface Member {
+export interface Member {
   readonly session: Session;
+  /** The release that is fetched now; without one, who takes part is there for a stream. */
+  release: Announced | undefined;
   /** Keys of trackers that the tenant names; none where it names none. */
   readonly trackers: readonly PublicKey[];
   onEntry(entry: Uint8Array): void;
@@ -38,6 +47,16 @@ interface Pairing {
   readonly pair: Pair;
   dial: WebRtcDial | undefined;
   readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** What a network asks and tells its owner. */
+export interface NetworkSurroundings {
+  /** Whether this page hands out what it has. */
+  isSharing(): boolean;
+  /** There is a link more. */
+  linked(): void;
+  /** A link did not come about, or the tracker refused something. */
+  trouble(why: string): void;
 }
 
 export class Network {
@@ -52,21 +71,12 @@ export class Network {
   #ticketWaiters: (() => void)[] = [];
   #welcome: Welcome | undefined;
   #announcer: ReturnType<typeof setInterval> | undefined;
-  readonly #isSharing: () => boolean;
-  readonly #onLink: () => void;
+  readonly #surroundings: NetworkSurroundings;
 
-  /** `onLink` hears of each new link. */
-  constructor(
-    url: string,
-    identity: Identity,
-    token: string | undefined,
-    isSharing: () => boolean,
-    onLink: () => void,
-  ) {
+  constructor(url: string, identity: Identity, token: string | undefined, surroundings: NetworkSurroundings) {
     this.#identity = identity;
     this.#trackerHost = new URL(url).hostname;
-    this.#isSharing = isSharing;
-    this.#onLink = onLink;
+    this.#surroundings = surroundings;
     this.#tracker = new TrackerClient(url, identity, token, {
       welcome: (welcome) => this.#welcomed(welcome),
       message: (message) => this.#heard(message),
@@ -93,7 +103,7 @@ export class Network {
 
   /** Tells the tracker how things stand. */
   announce(): void {
-    for (const [content, { session }] of this.#members) void this.#announce(content, session);
+    for (const [content, member] of this.#members) void this.#announce(content, member);
   }
 
   /** A link is gone: its place is free. */
@@ -111,8 +121,8 @@ export class Network {
     this.#tracker.close();
   }
 
-  async #announce(content: ContentName, session: Session): Promise<void> {
-    const root = await swarmOfContent(content);
+  async #announce(content: ContentName, { session, release }: Member): Promise<void> {
+    const root = release?.id ?? (await swarmOfContent(content));
     const links = session.links.length;
     const address = "0.0.0.0:0";
     const candidates = [{ transport: "web-rtc", address }, { transport: "web-transport", address }] as const;
@@ -120,10 +130,10 @@ export class Network {
       type: "announce",
       content,
       root,
-      chunks: 0,
+      chunks: release?.root.chunks ?? 0,
       have: "none",
       left_bytes: 1,
-      sharing: this.#isSharing(),
+      sharing: this.#surroundings.isSharing(),
       links,
       links_wanted: Math.max(LINKS_WANTED - links, 0),
       candidates: candidates.filter(({ transport }) => isSupported(transport)) as unknown as Candidate[],
@@ -157,8 +167,10 @@ export class Network {
       case "welcome":
       case "shards":
       case "drain":
-      case "error":
       case "unknown":
+        break;
+      case "error":
+        this.#surroundings.trouble(`the tracker refuses: ${message.code}`);
     }
   }
 
@@ -166,7 +178,7 @@ export class Network {
     if (this.#banned.has(pair.key) || !this.#members.has(pair.content)) return this.#outcome(pair.pair, "failed");
     const timer = setTimeout(() => this.#drop(pair.pair, "failed"), OFFER_MS);
     this.#pairings.set(pair.pair, { pair, dial: undefined, timer });
-    if (pair.dial) this.#connect(pair).catch(() => this.#drop(pair.pair, "failed"));
+    if (pair.dial) this.#connect(pair).catch((error: unknown) => this.#failed(pair.pair, error));
   }
 
   /** The dialer's side: WebTransport where the other has an address for it, else WebRTC. */
@@ -199,7 +211,7 @@ export class Network {
     if (pairing === undefined) return;
     // Whoever waits builds its side when the other's offer comes.
     if (pairing.dial === undefined && !pairing.pair.dial) {
-      this.#dialWebRtc(pairing.pair).catch(() => this.#drop(number, "failed"));
+      this.#dialWebRtc(pairing.pair).catch((error: unknown) => this.#failed(number, error));
     }
     void pairing.dial?.heard(data);
   }
@@ -221,7 +233,7 @@ export class Network {
       clearTimeout(this.#pairings.get(pair.pair)?.timer);
       this.#outcome(pair.pair, "linked");
       frames.hand(link);
-      this.#onLink();
+      this.#surroundings.linked();
     } catch (error) {
       wire.close();
       throw error;
@@ -233,9 +245,14 @@ export class Network {
   async #admit(content: ContentName, { trackers }: Member, key: PublicKey, bytes: Uint8Array): Promise<void> {
     const own = this.#welcome === undefined ? [] : [this.#welcome.tracker_key];
     const ticket = await openTicket(bytes, trackers.length > 0 ? trackers : own);
-    if ((ticket.rights & RIGHT_SEND) === 0 && !this.#isSharing()) throw new Error("neither side may send");
+    if ((ticket.rights & RIGHT_SEND) === 0 && !this.#surroundings.isSharing()) throw new Error("neither side may send");
     const swarm = await swarmOfContent(content);
     await checkTicket(ticket, { key, swarm, now: nowS(), grace: this.#tracker.isUp ? 0 : GRACE_S });
+  }
+
+  #failed(number: number, error: unknown): void {
+    this.#surroundings.trouble(`no link: ${error instanceof Error ? error.message : String(error)}`);
+    this.#drop(number, "failed");
   }
 
   #drop(number: number, outcome: "failed" | "closed"): void {

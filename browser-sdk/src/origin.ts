@@ -15,6 +15,8 @@ export class OriginError extends Error {
   }
 }
 
+/** Status of an {@link OriginError} about an answer whose bytes are not those that were signed. */
+export const WRONG_BYTES = 200;
 /** Time without a byte after which an answer counts as broken off. */
 const IDLE_MS = 10_000;
 

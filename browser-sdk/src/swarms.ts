@@ -4,18 +4,22 @@ import { nowS } from "./clock.ts";
 import type { Conditions } from "./conditions.ts";
 import type { Emitter } from "./events.ts";
 import { createIdentity, provideEd25519, type Identity } from "./identity.ts";
-import { Network } from "./network.ts";
+import { Network, type Member } from "./network.ts";
 import { small } from "./origin.ts";
 import { envelopeBytesMax } from "./protocol/envelope.ts";
 import { prefix32, type ContentName } from "./protocol/id.ts";
 import type { PublicKey } from "./protocol/key.ts";
 import { KEY_DOCUMENT_KIND, keysFor, openKeyDocument } from "./protocol/key_document.ts";
+import { Files } from "./release/files.ts";
+import { Releases } from "./release/release.ts";
 import { Session } from "./session/session.ts";
 import { Entries } from "./stream/entries.ts";
 import { Stream } from "./stream/stream.ts";
 import type { Totals } from "./swarm/core.ts";
 import type { Policy } from "./swarm/policy.ts";
 
+/** When a content that could not be joined is tried again. */
+const AGAIN_MS = 30_000;
 /** Time between two looks at the budget. */
 const BUDGET_MS = 500;
 
@@ -38,9 +42,11 @@ export interface SwarmEvents {
   trouble: string;
 }
 
-interface Swarm {
+/** A content whose swarm was joined: what is asked for decides whether it is a stream or has releases. */
+export interface Swarm {
   readonly stream: Stream;
-  readonly trackers: readonly PublicKey[];
+  readonly files: Files;
+  readonly member: Member;
 }
 
 export class Swarms {
@@ -50,7 +56,8 @@ export class Swarms {
   readonly #conditions: Conditions;
   readonly #events: Emitter<SwarmEvents>;
   readonly #close = new AbortController();
-  readonly #joining = new Map<ContentName, Promise<Stream | undefined>>();
+  readonly #passed: (bytes: number) => void;
+  readonly #joining = new Map<ContentName, Promise<Swarm | undefined>>();
   readonly #swarms = new Map<ContentName, Swarm>();
   #identity: Promise<Identity> | undefined;
   #network: Network | undefined;
@@ -62,6 +69,7 @@ export class Swarms {
     keptBytesMax: number,
     conditions: Conditions,
     events: Emitter<SwarmEvents>,
+    passed: (bytes: number) => void,
   ) {
     provideEd25519();
     this.#place = place;
@@ -69,6 +77,7 @@ export class Swarms {
     this.#keptBytesMax = keptBytesMax;
     this.#conditions = conditions;
     this.#events = events;
+    this.#passed = passed;
     conditions.on("change", () => this.#changed());
   }
 
@@ -78,20 +87,21 @@ export class Swarms {
   }
 
   get sessions(): readonly Session[] {
-    return [...this.#swarms.values()].map(({ stream }) => stream.session);
+    return [...this.#swarms.values()].map(({ member }) => member.session);
   }
 
   totals(): readonly Totals[] {
     return this.sessions.map((session) => session.totals());
   }
 
-  /** The stream of this name; `undefined` while peers may not be used, or when it cannot be joined. */
-  async stream(content: ContentName): Promise<Stream | undefined> {
+  /** The swarm of a content; `undefined` while peers may not be used, or when it cannot be joined. */
+  async join(content: ContentName): Promise<Swarm | undefined> {
     if (!this.#conditions.verdict.p2p || this.#close.signal.aborted) return undefined;
     let joining = this.#joining.get(content);
     if (joining === undefined) {
       joining = this.#join(content).catch((error: unknown) => {
         this.#events.emit("trouble", String(error));
+        setTimeout(() => this.#joining.delete(content), AGAIN_MS);
         return undefined;
       });
       this.#joining.set(content, joining);
@@ -106,7 +116,7 @@ export class Swarms {
     this.#network?.close();
   }
 
-  async #join(content: ContentName): Promise<Stream> {
+  async #join(content: ContentName): Promise<Swarm> {
     const { signal } = this.#close;
     const base = `${this.#place.origin}${content}/`;
     this.#identity ??= createIdentity();
@@ -128,28 +138,31 @@ export class Swarms {
       moved: () => this.#moved(),
     });
     const stream = new Stream(content, session, new Entries(content, base, keysFor(keys, "stream", nowS()), signal));
-    this.#swarms.set(content, { stream, trackers: keysFor(keys, "tracker", nowS()) });
+    const onEntry = (entry: Uint8Array): void => void stream.entry(entry);
+    const member: Member = { session, trackers: keysFor(keys, "tracker", nowS()), onEntry, release: undefined };
+    const files = new Files(base, new Releases(content, base, keys, signal), session, {
+      opened: ({ id, root }) => {
+        const isNews = member.release?.id !== id;
+        member.release = { id, root };
+        if (isNews) this.#network?.announce();
+      },
+      passed: this.#passed,
+    });
+    const swarm = { stream, files, member };
+    this.#swarms.set(content, swarm);
     this.#connect(identity);
-    this.#enter(content);
-    return stream;
+    this.#network?.join(content, member);
+    return swarm;
   }
 
   /** Connects to the tracker, where that is not so yet and allowed. */
   #connect(identity: Identity): void {
     if (!this.#conditions.verdict.p2p || this.#network !== undefined || this.#close.signal.aborted) return;
     const { tracker, token } = this.#place;
-    const isSharing = (): boolean => this.#conditions.verdict.upload;
-    this.#network = new Network(tracker, identity, token, isSharing, () => this.#linksChanged());
-  }
-
-  #enter(content: ContentName): void {
-    const swarm = this.#swarms.get(content);
-    if (swarm === undefined) return;
-    const { stream, trackers } = swarm;
-    this.#network?.join(content, {
-      session: stream.session,
-      trackers,
-      onEntry: (entry) => void stream.entry(entry),
+    this.#network = new Network(tracker, identity, token, {
+      isSharing: () => this.#conditions.verdict.upload,
+      linked: () => this.#linksChanged(),
+      trouble: (why) => this.#events.emit("trouble", why),
     });
   }
 
@@ -163,7 +176,7 @@ export class Swarms {
     } else if (this.#swarms.size > 0 && this.#network === undefined) {
       void this.#identity?.then((identity) => {
         this.#connect(identity);
-        for (const content of this.#swarms.keys()) this.#enter(content);
+        for (const [content, { member }] of this.#swarms) this.#network?.join(content, member);
       });
     } else {
       this.#network?.announce();

@@ -3,7 +3,7 @@
  * that happens becomes an input; nothing else decides.
  */
 import { nowUs } from "../clock.ts";
-import { open, OriginError, read } from "../origin.ts";
+import { open, OriginError, read, WRONG_BYTES } from "../origin.ts";
 import { Mismatch, VerifiedChunk } from "../protocol/chunk.ts";
 import type { Request } from "../protocol/frame.ts";
 import { prefix32, type KeyId } from "../protocol/id.ts";
@@ -45,13 +45,16 @@ export interface Delivery {
 /** Somebody who reads a segment. */
 interface Reader {
   readonly segment: Segment;
+  readonly deadlineUs: number;
   /** Pieces that were handed on, from the first on. */
   handed: number;
   failures: number;
   readonly delivery: Delivery;
-  readonly resolve: () => void;
-  readonly reject: (reason: Error) => void;
+  resolve: () => void;
+  reject: (reason: Error) => void;
 }
+
+const NOBODY = { resolve: () => undefined, reject: () => undefined };
 
 export class Session implements LinkEvents {
   readonly #core: MediaCore;
@@ -62,7 +65,7 @@ export class Session implements LinkEvents {
   /** Links and positions of own requests. */
   readonly #requests = new Map<number, { readonly link: Link; readonly position: number }>();
   readonly #fetches = new Map<number, AbortController>();
-  readonly #readers = new Map<number, Reader>();
+  readonly #readers = new Set<Reader>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #policy: Policy;
   #isCarrying = false;
@@ -122,26 +125,40 @@ export class Session implements LinkEvents {
   }
 
   /**
-   * Reads a segment by a deadline: its pieces are delivered as they are verified. Rejects when the origin fails and
-   * nobody else has it, or when `signal` aborts.
+   * Reads a segment by a deadline: its pieces are delivered as they are verified. Several may read the same one. Rejects
+   * when the origin fails and nobody else has it, or when `signal` aborts.
    */
   async read(segment: Segment, deadlineUs: number, signal: AbortSignal, delivery: Delivery): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#isClosed) throw new Error("closed");
     segment.usedUs = nowUs();
-    const { number } = segment;
-    const done = new Promise<void>((resolve, reject) => {
-      this.#readers.get(number)?.reject(new Error("read anew"));
-      this.#readers.set(number, { segment, handed: 0, failures: 0, delivery, resolve, reject });
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-    });
+    const reader: Reader = { segment, deadlineUs, handed: 0, failures: 0, delivery, ...NOBODY };
+    const done = new Promise<void>((resolve, reject) => Object.assign(reader, { resolve, reject }));
+    this.#readers.add(reader);
+    // A signal may live for many segments: what waits for it is taken back below.
+    const onAbort = (): void => reader.reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort);
     this.#handOn(segment);
-    if (this.#readers.has(number)) this.#player({ player: "want", segment: number, deadline_us: deadlineUs });
+    this.#want(segment);
     try {
       await done;
     } finally {
-      if (this.#readers.get(number)?.segment === segment) this.#readers.delete(number);
-      this.#player({ player: "unwant", segment: number });
+      signal.removeEventListener("abort", onAbort);
+      this.#readers.delete(reader);
+      this.#want(segment);
       this.#dropExcess();
     }
+  }
+
+  /** Wants a segment for the reader who needs it first, or no longer. */
+  #want({ number }: Segment): void {
+    const deadlines = this.#readersOf(number).map(({ deadlineUs }) => deadlineUs);
+    if (deadlines.length === 0) this.#player({ player: "unwant", segment: number });
+    else this.#player({ player: "want", segment: number, deadline_us: Math.min(...deadlines) });
+  }
+
+  #readersOf(number: number): readonly Reader[] {
+    return [...this.#readers].filter(({ segment }) => segment.number === number);
   }
 
   /** A wire whose other side has proved its key. */
@@ -170,7 +187,7 @@ export class Session implements LinkEvents {
     clearTimeout(this.#timer);
     this.unlink("the page leaves");
     for (const abort of this.#fetches.values()) abort.abort();
-    for (const reader of this.#readers.values()) reader.reject(new Error("closed"));
+    for (const reader of this.#readers) reader.reject(new Error("closed"));
   }
 
   // What links say.
@@ -342,13 +359,13 @@ export class Session implements LinkEvents {
     const ended = (end: FetchEnd): void => {
       if (!this.#fetches.delete(fetch)) return;
       this.#input({ input: "origin-ended", fetch, end });
-      if (end !== "complete" && segment !== undefined) this.#failed(segment);
     };
     run.then(
       () => ended("complete"),
       (error: unknown) => {
-        const retry_after_us = error instanceof OriginError ? error.retryAfterUs : null;
-        ended({ failed: { retry_after_us } });
+        const failure = error instanceof OriginError ? error : new OriginError(0, null, String(error));
+        ended({ failed: { retry_after_us: failure.retryAfterUs } });
+        if (segment !== undefined && !abort.signal.aborted) this.#failed(segment, failure);
       },
     );
   }
@@ -372,7 +389,7 @@ export class Session implements LinkEvents {
       let rest = part;
       while (rest.length > 0) {
         // More than was asked for: the resource is not what was signed.
-        if (piece >= begin + count) throw new OriginError(200, null, "the answer is longer than it should be");
+        if (piece >= begin + count) throw new OriginError(WRONG_BYTES, null, "the answer is longer than it should be");
         const taken = rest.subarray(0, buffer.length - filled);
         buffer.set(taken, filled);
         filled += taken.length;
@@ -385,7 +402,7 @@ export class Session implements LinkEvents {
       }
     });
     await Promise.all(checks);
-    if (piece < begin + count) throw new OriginError(200, null, "the answer is shorter than it should be");
+    if (piece < begin + count) throw new OriginError(0, null, "the answer is shorter than it should be");
   }
 
   async #fetched(fetch: number, segment: Segment, piece: number, bytes: Uint8Array): Promise<void> {
@@ -394,15 +411,15 @@ export class Session implements LinkEvents {
     const position = segment.number * PIECES_MAX + piece;
     if (chunk !== undefined) this.#library.put(position, chunk);
     this.#input({ input: "origin-chunk", fetch, chunk: position, verified: chunk !== undefined });
-    if (chunk === undefined) this.#failed(segment);
+    if (chunk === undefined) this.#failed(segment, new OriginError(WRONG_BYTES, null, "the origin sends wrong bytes"));
     else this.#arrived(position);
   }
 
-  #failed({ number }: Segment): void {
-    const reader = this.#readers.get(number);
-    if (reader === undefined) return;
-    reader.failures += 1;
-    if (reader.failures >= FAILURES_MAX) reader.reject(new Error("the origin failed"));
+  #failed({ number }: Segment, failure: OriginError): void {
+    for (const reader of this.#readersOf(number)) {
+      reader.failures += 1;
+      if (reader.failures >= FAILURES_MAX) reader.reject(failure);
+    }
   }
 
   // To who reads.
@@ -410,24 +427,26 @@ export class Session implements LinkEvents {
   #arrived(position: number): void {
     const segment = this.#library.segment(Math.floor(position / PIECES_MAX));
     if (segment === undefined) return;
-    this.#readers.get(segment.number)?.delivery.came(segment.pieces[position % PIECES_MAX]?.bytes ?? 0);
+    const bytes = segment.pieces[position % PIECES_MAX]?.bytes ?? 0;
+    for (const { delivery } of this.#readersOf(segment.number)) delivery.came(bytes);
     this.#handOn(segment);
   }
 
   #handOn({ number, kept }: Segment): void {
-    const reader = this.#readers.get(number);
-    if (reader === undefined) return;
-    for (let bytes = kept[reader.handed]; bytes !== undefined; bytes = kept[reader.handed]) {
-      reader.handed += 1;
-      reader.delivery.piece(bytes);
+    for (const reader of this.#readersOf(number)) {
+      for (let bytes = kept[reader.handed]; bytes !== undefined; bytes = kept[reader.handed]) {
+        reader.handed += 1;
+        reader.delivery.piece(bytes);
+      }
+      if (reader.handed < kept.length) continue;
+      this.#readers.delete(reader);
+      reader.resolve();
     }
-    if (reader.handed < kept.length) return;
-    this.#readers.delete(number);
-    reader.resolve();
   }
 
   #dropExcess(): void {
-    for (const segment of this.#library.excess(new Set(this.#readers.keys()), SEGMENTS_MAX - 1)) {
+    const inUse = new Set([...this.#readers].map(({ segment }) => segment.number));
+    for (const segment of this.#library.excess(inUse, SEGMENTS_MAX - 1)) {
       this.#player({ player: "forget", segment: segment.number });
       this.#library.drop(segment);
     }

@@ -103,9 +103,18 @@ function putEntry(out: Writer, entry: Entry): number {
 }
 
 /** Reads a page that `expected` names, checking hash, size and chunk count. Throws {@link PageError}. */
-export async function openPage(expected: PageRef, bytes: Uint8Array): Promise<Page> {
+export function openPage(expected: PageRef, bytes: Uint8Array): Promise<Page> {
+  return openAs(expected, bytes, decodePage);
+}
+
+/** As {@link openPage}, for those who only compare paths with others and write none to a disk. */
+export function openComparedPage(expected: PageRef, bytes: Uint8Array): Promise<Page> {
+  return openAs(expected, bytes, (plain) => decodeAs(plain, COMPARED));
+}
+
+async function openAs(expected: PageRef, bytes: Uint8Array, decode: (bytes: Uint8Array) => Page): Promise<Page> {
   if (bytes.length !== expected.bytes) throw new PageError("mismatch", expected.id);
-  const page = decodePage((await verified(expected, bytes)).bytes);
+  const page = decode((await verified(expected, bytes)).bytes);
   if (chunksOf(page).length !== expected.chunks) {
     throw new PageError("inconsistent", "chunk count differs from the root's");
   }
@@ -124,22 +133,38 @@ async function verified(expected: PageRef, bytes: Uint8Array): Promise<VerifiedC
 /** Reads the plain bytes of a page. Throws {@link PageError}. */
 export function decodePage(bytes: Uint8Array): Page {
   try {
-    return readPage(bytes);
+    return decodeAs(bytes, { path: parsePath, target: checkLinkTarget });
   } catch (error) {
-    if (error instanceof WireError) throw new PageError(error.code, error.subject);
     if (error instanceof PathError) throw new PageError("path", error.code);
     throw error;
   }
 }
 
-function readPage(bytes: Uint8Array): Page {
+/** What is asked of paths and of where links lead. */
+interface PathRules {
+  path(text: string): RelPath;
+  target(link: RelPath, target: string): void;
+}
+
+const COMPARED: PathRules = { path: (text) => text as RelPath, target: () => undefined };
+
+function decodeAs(bytes: Uint8Array, rules: PathRules): Page {
+  try {
+    return readPage(bytes, rules);
+  } catch (error) {
+    if (error instanceof WireError) throw new PageError(error.code, error.subject);
+    throw error;
+  }
+}
+
+function readPage(bytes: Uint8Array, rules: PathRules): Page {
   if (bytes.length > PAGE_BYTES_MAX) throw new WireError("over-limit", "page size");
   const reader = new Reader(bytes);
   if (reader.varint() !== PAGE_VERSION) throw new WireError("invalid", "page version");
   const count = reader.varintMax(PAGE_ENTRIES_MAX, "number of entries");
   const entries: Entry[] = [];
   for (let at = 0; at < count; at += 1) {
-    const entry = readEntry(reader.varint(), new Reader(reader.bytesMax(PAGE_BYTES_MAX, "entry size")));
+    const entry = readEntry(reader.varint(), new Reader(reader.bytesMax(PAGE_BYTES_MAX, "entry size")), rules);
     if (entry) entries.push(entry);
   }
   reader.finish();
@@ -152,29 +177,29 @@ function readPage(bytes: Uint8Array): Page {
 }
 
 /** Reads an entry of `kind`; `undefined` for an optional one that this version does not know. */
-function readEntry(kind: number, body: Reader): Entry | undefined {
+function readEntry(kind: number, body: Reader, rules: PathRules): Entry | undefined {
   switch (kind) {
     case KIND_FILE:
-      return readFile(body);
+      return readFile(body, rules);
     case KIND_FOLDER: {
-      const path = readPath(body);
+      const path = readPath(body, rules);
       body.finish();
       return { type: "folder", path };
     }
     case KIND_LINK:
-      return readLink(body);
+      return readLink(body, rules);
     default:
       if (kind % 2 === 0) throw new PageError("unknown-kind", String(kind));
       return undefined;
   }
 }
 
-function readPath(reader: Reader): RelPath {
-  return parsePath(reader.textMax(PATH_BYTES_MAX, "path"));
+function readPath(reader: Reader, rules: PathRules): RelPath {
+  return rules.path(reader.textMax(PATH_BYTES_MAX, "path"));
 }
 
-function readFile(reader: Reader): FilePart {
-  const path = readPath(reader);
+function readFile(reader: Reader, rules: PathRules): FilePart {
+  const path = readPath(reader, rules);
   const flags = reader.byte();
   if ((flags & ~FLAG_EXECUTABLE) !== 0) throw new WireError("invalid", "file flags");
   const size = reader.varintMax(INTEGER_MAX, "file size");
@@ -194,10 +219,10 @@ function readFile(reader: Reader): FilePart {
   return { type: "file", path, executable: (flags & FLAG_EXECUTABLE) !== 0, size, offset, chunks };
 }
 
-function readLink(reader: Reader): Entry {
-  const path = readPath(reader);
+function readLink(reader: Reader, rules: PathRules): Entry {
+  const path = readPath(reader, rules);
   const target = reader.textMax(PATH_BYTES_MAX, "link target");
   reader.finish();
-  checkLinkTarget(path, target);
+  rules.target(path, target);
   return { type: "link", path, target };
 }
