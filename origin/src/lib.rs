@@ -10,6 +10,7 @@ mod layout;
 mod list;
 mod platform;
 mod publish;
+mod push;
 mod release;
 mod scrub;
 mod serve;
@@ -30,5 +31,6 @@ pub use scrub::{Damage, Scrubbed, scrub};
 pub use serve::{Counters, KindCount, ServeError, ServeOptions, Serving, serve};
 pub use store::{Store, StoreError};
 pub use stream::{
-    HlsOptions, HlsPublished, NameError, PlaylistError, SegmentProblem, StreamError, TooLarge, publish_hls,
+    HlsOptions, HlsPublished, IndexInput, IndexOptions, Indexed, IngestError, IngestOptions, Ingesting,
+    Input, NameError, PlaylistError, SegmentProblem, StreamError, TooLarge, index, ingest, publish_hls,
 };

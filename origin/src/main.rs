@@ -27,8 +27,7 @@ fn start(arguments: cli::Arguments) -> Result<(), cli::Failure> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    // Without a provider the HTTP client of a bucket's store panics.
-    #[cfg(feature = "s3")]
+    // Without a provider the HTTP client panics, that of a bucket's store too.
     rustls::crypto::ring::default_provider().install_default().expect("nothing else installs a provider");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(cli::Failure::failed)?;

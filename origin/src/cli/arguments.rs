@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Publish(PublishArguments),
     /// Publish a folder of HLS playlists and segments as a stream.
     PublishHls(PublishHlsArguments),
+    /// Take in a live HLS stream from a packager, over HTTP or from a folder, until SIGTERM or SIGINT.
+    Ingest(IngestArguments),
+    /// Sign the entries of an HLS stream whose media stays where it is: in a folder, or behind an address.
+    Index(IndexArguments),
     /// Serve a store over HTTP until SIGTERM or SIGINT.
     Serve(ServeArguments),
     /// List contents, versions and channels of a store.
@@ -130,6 +134,66 @@ pub(crate) struct PublishHlsArguments {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArguments {
+    #[command(flatten)]
+    pub(crate) stream: StreamArguments,
+    /// Address and port for PUT, POST and DELETE below /CONTENT/media/; port 0 picks a free one. The address is printed.
+    #[arg(long, default_value = "127.0.0.1:7075", value_name = "ADDR:PORT", conflicts_with = "watch")]
+    pub(crate) listen: SocketAddr,
+    /// Take the stream from a folder that a packager writes to, instead of over HTTP.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Option<PathBuf>,
+    /// File with the token that requests must carry (`Authorization: Bearer TOKEN`). Needed on addresses that others
+    /// reach.
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    pub(crate) token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) push: PushArguments,
+    /// Also serve the store here, with the defaults of `serve`.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) serve: Option<SocketAddr>,
+    /// File that is written with the addresses, as JSON, once the stream is taken in.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ready_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "index_input", required = true, multiple = false, args = ["watch", "playlist"])]
+pub(crate) struct IndexArguments {
+    #[command(flatten)]
+    pub(crate) stream: StreamArguments,
+    /// The folder that a packager writes to. The stream's first playlist lies in it, and not in a folder within.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) watch: Option<PathBuf>,
+    /// Address of the playlist that players open, http:// or https://.
+    #[arg(long, value_name = "URL")]
+    pub(crate) playlist: Option<String>,
+    /// Host that media may be fetched from, beside that of the playlist. May be repeated.
+    #[arg(long = "allow-host", value_name = "HOST", requires = "playlist")]
+    pub(crate) allow_hosts: Vec<String>,
+    /// Sign what there is now and stop; fail where a segment cannot be signed. Without it, until the stream has ended.
+    #[arg(long)]
+    pub(crate) once: bool,
+    #[command(flatten)]
+    pub(crate) push: PushArguments,
+    /// Print JSON at the end.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where entries of a stream that goes on are pushed to, and when they go.
+#[derive(Debug, Args)]
+pub(crate) struct PushArguments {
+    /// Tracker that new entries are pushed to at once, ws:// or wss://; it must know the stream's key (its --publisher).
+    /// May be repeated.
+    #[arg(long = "tracker", value_name = "URL")]
+    pub(crate) trackers: Vec<String>,
+    /// How long segments and their entries stay after the playlist has ceased to list them: 1s to 366d.
+    #[arg(long, default_value = "30m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) dvr: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -52,6 +52,8 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Publish(arguments) => publish::run(arguments).await,
         Command::PublishHls(arguments) => stream::publish_hls(arguments).await,
+        Command::Ingest(arguments) => stream::ingest(arguments).await,
+        Command::Index(arguments) => stream::index(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Ls(arguments) => store::ls(&arguments).await,
         Command::Gc(arguments) => store::gc(arguments).await,

@@ -1,6 +1,7 @@
 //! The key that signs entries of streams. It lives where streams come in, apart from the keys that sign releases.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use freshet_protocol::{PublicKey, Role, SigningKey};
 
@@ -13,7 +14,7 @@ const STREAM_SEED: &str = "stream.seed";
 /// A key for entries of streams, and the tenant's document where it is at hand.
 #[derive(Debug)]
 pub struct StreamKey {
-    signing: SigningKey,
+    signing: Arc<SigningKey>,
     tenant: Option<Tenant>,
 }
 
@@ -36,7 +37,7 @@ impl StreamKey {
     /// # Errors
     /// [`KeysError`] when the file is missing or no seed.
     pub fn load(seed: &Path) -> Result<Self, KeysError> {
-        Ok(Self { signing: read_seed(seed)?, tenant: None })
+        Ok(Self { signing: Arc::new(read_seed(seed)?), tenant: None })
     }
 
     /// Loads the key with the tenant's document from `keys_dir`; neither the tenant's seed nor the one that signs
@@ -45,7 +46,7 @@ impl StreamKey {
     /// # Errors
     /// [`KeysError`] names the file that is missing or wrong, or says that the key may not sign streams.
     pub fn load_with_document(seed: &Path, keys_dir: &Path) -> Result<Self, KeysError> {
-        let signing = read_seed(seed)?;
+        let signing = Arc::new(read_seed(seed)?);
         let tenant = Tenant::load(keys_dir)?;
         if !tenant.document.keys_for(Role::Stream, 0).contains(&signing.public()) {
             return Err(KeysError::NotStream { path: keys_dir.join(DOCUMENT), key: signing.public() });
@@ -60,6 +61,11 @@ impl StreamKey {
 
     pub(crate) fn signing(&self) -> &SigningKey {
         &self.signing
+    }
+
+    /// The key for a task of its own.
+    pub(crate) fn shared(&self) -> Arc<SigningKey> {
+        self.signing.clone()
     }
 
     pub(crate) fn tenant(&self) -> Option<&Tenant> {

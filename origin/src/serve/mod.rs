@@ -172,6 +172,18 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
     Ok(Serving { address, tally, tls, stop: stop.drop_guard(), task })
 }
 
+/// Serves what is not public, within the same bounds of connections, until stopped.
+pub(crate) fn run_private(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+    connections_max: usize,
+    idle_timeout: Duration,
+) -> impl Future<Output = ()> + Send + 'static {
+    let tally = Arc::default();
+    Listening { listener, router, tally, tls: None, stop, connections_max, idle_timeout }.run()
+}
+
 struct Service {
     files: Arc<Files>,
     tally: Arc<Tally>,

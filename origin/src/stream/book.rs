@@ -58,6 +58,16 @@ impl Book {
         self.renditions.get(path)
     }
 
+    /// Paths of all renditions.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.renditions.keys().cloned().collect()
+    }
+
+    /// Paths of all resources that entries are about.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &str> {
+        self.renditions.values().flat_map(Rendition::resources)
+    }
+
     /// Makes a rendition ready for a listing. Where it does not go on with the numbers that there are, a new epoch
     /// begins and all that was known is forgotten; then everything has to be looked at. Returns whether that is so.
     pub(super) fn turn(&mut self, path: &str, listing: &[Listed]) -> Result<bool, StreamError> {

@@ -1,23 +1,25 @@
 //! Streams: media as playlists and segments. Playlists stay what they are; each segment gets an entry, signed before the
 //! playlist that lists it is shown, so that players can take its pieces from anybody (PROTOCOL.md 9).
 
-#[allow(dead_code)]
 mod book;
+mod desk;
 mod error;
 mod folder;
+mod folder_watch;
 mod grant;
-#[allow(dead_code)]
+mod index;
+mod live;
 mod names;
 mod pages;
 mod pieces;
 mod playlist;
-#[allow(dead_code)]
 mod rendition;
-#[allow(dead_code)]
 mod source;
 mod vod;
 
 pub use error::{SegmentProblem, StreamError};
+pub use index::{IndexInput, IndexOptions, Indexed, index};
+pub use live::{IngestError, IngestOptions, Ingesting, Input, ingest};
 pub use names::NameError;
 pub(crate) use names::file_of;
 pub(crate) use pages::is_full as is_full_page;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use url::Url;
 
 use super::error::SegmentProblem;
 use super::names::{self, Names};
 use super::pieces::Pieces;
-use super::playlist::{Media, Resource};
+use super::playlist::{Media, Resource, Segment};
 use super::rendition::{Listed, ListedInit, Rendition};
 
 /// Segments looked at side by side.
@@ -41,69 +43,105 @@ pub(super) struct Listing {
 }
 
 /// Looks at everything that the playlist at `url` lists. What `known` has need not be looked at again.
-pub(super) async fn look_along(
+pub(super) async fn look_along<S: Source>(
     media: &Media,
     url: &Url,
     names: &Names,
     known: Option<&Rendition>,
-    source: &impl Source,
+    source: &S,
 ) -> Listing {
+    let along = Along { url, names, known, source };
+    let mut listing = Listing::default();
     let mut inits = Vec::with_capacity(media.inits.len());
     for init in &media.inits {
-        inits.push(look_init(init, url, names, known, source).await.map(Arc::new));
+        let seen = along.look_init(init).await;
+        inits.push(match seen {
+            Ok(seen) => Some(Arc::new(seen)),
+            Err(problem) => {
+                listing.problems.push((init.uri.clone(), problem));
+                None
+            }
+        });
     }
-    let inits = &inits;
-    let mut found = stream::iter(&media.segments)
-        .map(|segment| async move {
-            let seen = async {
-                let (name, wanted) = wanted(&segment.resource, url, names)?;
-                let offset = segment.resource.range.map_or(0, |(start, _)| start);
-                let init = match segment.init.map(|at| &inits[at]) {
-                    None => None,
-                    Some(Ok(init)) => Some(init.clone()),
-                    // The initialisation has been named itself.
-                    Some(Err(_)) => return Ok(None),
-                };
-                let is_known =
-                    known.is_some_and(|known| known.has(segment.sequence, &name, segment.resource.range));
-                let pieces = source.look(Wanted { is_known, ..wanted }).await?;
-                let (sequence, duration_us) = (segment.sequence, segment.duration_us);
-                Ok(Some(Listed { sequence, path: name, offset, duration_us, pieces, init }))
-            };
-            seen.await.map_err(|problem| (segment.resource.uri.clone(), problem))
-        })
-        .buffered(AT_ONCE);
-    let mut listing = Listing::default();
-    while let Some(seen) = found.next().await {
+    let looks: Vec<BoxFuture<'_, _>> =
+        media.segments.iter().map(|segment| along.look_segment(segment, &inits).boxed()).collect();
+    let mut looks = stream::iter(looks).buffered(AT_ONCE);
+    while let Some(seen) = looks.next().await {
         match seen {
             Ok(listed) => listing.listed.extend(listed),
             Err(problem) => listing.problems.push(problem),
         }
     }
-    drop(found);
-    for (init, seen) in media.inits.iter().zip(inits) {
-        if let Err(problem) = seen {
-            listing.problems.push((init.uri.clone(), SegmentProblem::Io(problem.to_string())));
-        }
-    }
     listing
 }
 
-async fn look_init(
-    init: &Resource,
+/// All that the playlist at `url` lists, and whether `known` has it. What has no good name is left out.
+pub(super) fn wanted_along(
+    media: &Media,
     url: &Url,
     names: &Names,
     known: Option<&Rendition>,
-    source: &impl Source,
-) -> Result<ListedInit, SegmentProblem> {
-    let (name, wanted) = wanted(init, url, names)?;
-    let offset = init.range.map_or(0, |(start, _)| start);
-    let is_known = known.is_some_and(|known| known.has_init(&name, init.range));
-    let pieces = source.look(Wanted { is_known, ..wanted }).await?;
-    Ok(ListedInit { path: name, offset, pieces })
+) -> Vec<Wanted> {
+    let want = |resource: &Resource, is_known: &dyn Fn(&Rendition, &str) -> bool| {
+        let url = names::join(url, &resource.uri).ok()?;
+        let path = names.path(&url).ok()?;
+        let is_known = known.is_some_and(|known| is_known(known, &path));
+        Some(Wanted { url, range: resource.range, is_known })
+    };
+    let inits =
+        media.inits.iter().filter_map(|init| want(init, &|known, path| known.has_init(path, init.range)));
+    let segments = media.segments.iter().filter_map(|segment| {
+        want(&segment.resource, &|known, path| known.has(segment.sequence, path, segment.resource.range))
+    });
+    inits.chain(segments).collect()
 }
 
-fn wanted(resource: &Resource, url: &Url, names: &Names) -> Result<(String, Wanted), SegmentProblem> {
-    let url = names::join(url, &resource.uri)?;
-    Ok((names.path(&url)?, Wanted { url, range: resource.range, is_known: false }))
+/// What a walk along a playlist goes by.
+struct Along<'a, S> {
+    url: &'a Url,
+    names: &'a Names,
+    known: Option<&'a Rendition>,
+    source: &'a S,
+}
+
+impl<S: Source> Along<'_, S> {
+    /// None where the initialisation that it needs cannot be had, which has been told already.
+    async fn look_segment(
+        &self,
+        segment: &Segment,
+        inits: &[Option<Arc<ListedInit>>],
+    ) -> Result<Option<Listed>, (String, SegmentProblem)> {
+        let init = match segment.init.map(|at| &inits[at]) {
+            Some(None) => return Ok(None),
+            init => init.cloned().flatten(),
+        };
+        let is_known =
+            |known: &Rendition, name: &str| known.has(segment.sequence, name, segment.resource.range);
+        let looked = self.look(&segment.resource, is_known).await;
+        let (path, pieces) = looked.map_err(|problem| (segment.resource.uri.clone(), problem))?;
+        let offset = segment.resource.range.map_or(0, |(start, _)| start);
+        let (sequence, duration_us) = (segment.sequence, segment.duration_us);
+        Ok(Some(Listed { sequence, path, offset, duration_us, pieces, init }))
+    }
+
+    async fn look_init(&self, init: &Resource) -> Result<ListedInit, SegmentProblem> {
+        let (path, pieces) = self.look(init, |known, name| known.has_init(name, init.range)).await?;
+        Ok(ListedInit { path, offset: init.range.map_or(0, |(start, _)| start), pieces })
+    }
+
+    /// What entries call a resource, and its pieces.
+    async fn look(
+        &self,
+        resource: &Resource,
+        is_known: impl Fn(&Rendition, &str) -> bool,
+    ) -> Result<(String, Option<Arc<Pieces>>), SegmentProblem> {
+        let url = names::join(self.url, &resource.uri)?;
+        let path = self.names.path(&url)?;
+        let is_known = self.known.is_some_and(|known| is_known(known, &path));
+        let pieces = self.source.look(Wanted { url, range: resource.range, is_known }).await?;
+        match &pieces {
+            Some(pieces) if pieces.bytes == 0 => Err(SegmentProblem::Empty),
+            _ => Ok((path, pieces)),
+        }
+    }
 }

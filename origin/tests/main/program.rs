@@ -128,6 +128,28 @@ fn bad_input_is_one_sentence_and_a_code() {
         "cannot write",
     );
     check(&["ls", "--store", store, "--log", "x=y=z"], 2, "--log");
+    let stream = |command: &'static str, more: &[&'static str]| {
+        let mut all = vec![command, "--store", store, "--content", "game/show", "--keys-dir", keys];
+        all.extend(more);
+        all
+    };
+    check(&["publish-hls", build, "--store", store, "--content", "game/show"], 2, "--key <FILE>");
+    check(&stream("publish-hls", &["."]), 2, "stream.seed does not exist; make keys with");
+    check(&["keys", "--tenant", "game", "--keys-dir", keys, "--add-stream"], 0, "1 stream keys");
+    check(&stream("publish-hls", &[".", "--master", "../x"]), 2, "\"..\" part");
+    check(&stream("publish-hls", &[".", "--master", "none.m3u8"]), 1, "cannot read ./none.m3u8");
+    check(&stream("ingest", &["--listen", "0.0.0.0:0"]), 2, "give --token-file");
+    check(&stream("ingest", &["--token-file", "/nonexistent"]), 2, "cannot read /nonexistent");
+    check(&stream("ingest", &["--watch", "/nonexistent"]), 2, "cannot watch /nonexistent");
+    check(&stream("ingest", &["--tracker", "http://x"]), 2, "ws:// or wss://");
+    check(&stream("ingest", &["--dvr", "0s"]), 2, "one second to 366 days");
+    check(&stream("index", &[]), 2, "--watch <DIR>|--playlist <URL>");
+    check(&stream("index", &["--playlist", "nowhere"]), 2, "is not an address");
+    check(
+        &stream("index", &["--playlist", "http://127.0.0.1:9/a.m3u8"]),
+        1,
+        "playlist http://127.0.0.1:9/a.m3u8:",
+    );
     check(&["keys", "--tenant", "Game", "--keys-dir", keys], 2, "tenant \"Game\" must be of a-z");
     check(&["keys", "--tenant", "site", "--keys-dir", keys], 2, "holds the keys of tenant \"game\"");
     check(&["keys", "--tenant", "game", "--keys-dir", keys, "--add-tracker", "x"], 2, "a key starts with");
@@ -193,6 +215,39 @@ async fn serves_tells_and_stops() {
     let reported: Counters = serde_json::from_slice(&fs::read(report).expect("report")).expect("JSON");
     assert_eq!(printed, reported);
     assert_eq!((printed.pack.body_bytes, printed.pointer.requests), (1_000_000, 1));
+}
+
+#[tokio::test]
+async fn takes_in_a_stream_and_stops() {
+    let fixture = Fixture::new();
+    let keys = fixture.keys_dir();
+    let add = program(&["keys", "--tenant", "game", "--keys-dir", path_text(&keys), "--add-stream"]).output();
+    assert!(add.expect("run").status.success());
+    let (ready, token) = (fixture.folder.path().join("ready"), fixture.folder.path().join("token"));
+    fs::write(&token, "a long token\n").expect("written");
+    let store = fixture.store_dir();
+    let mut command =
+        program(&["ingest", "--listen", "127.0.0.1:0", "--serve", "127.0.0.1:0", "--content", "game/show"]);
+    command.arg("--store").arg(&store).arg("--keys-dir").arg(&keys);
+    command.arg("--ready-file").arg(&ready).arg("--token-file").arg(&token);
+    let ingest = Served::start(command);
+    while !ready.exists() {
+        tokio::task::yield_now().await;
+    }
+    let told: Value = serde_json::from_slice(&fs::read(ready).expect("ready")).expect("JSON");
+    let put = async |name: &str, body: &'static str| {
+        let url = format!("{}game/show/media/{name}", ingest.url);
+        let request = http().put(url).header("authorization", "Bearer a long token").body(body);
+        assert_eq!(request.send().await.expect("answered").status(), 204, "{name}");
+    };
+    put("0.ts", "segment").await;
+    put("a.m3u8", "#EXTM3U\n#EXTINF:2,\n0.ts\n").await;
+    let served = format!("{}game/show/media/0.ts", told["url"].as_str().expect("an address"));
+    assert_eq!(http().get(served).send().await.expect("answered").text().await.expect("text"), "segment");
+    let output = ingest.stop();
+    assert!(output.status.success(), "{output:?}");
+    let counters: Counters = serde_json::from_value(last_json(&output)).expect("counters");
+    assert_eq!(counters.media.body_bytes, 7);
 }
 
 #[tokio::test]

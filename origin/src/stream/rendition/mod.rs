@@ -160,6 +160,11 @@ impl Rendition {
         }
     }
 
+    /// Paths of all resources that entries are about.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &str> {
+        self.media.values().chain(self.inits.values()).map(|kept| kept.path.as_str())
+    }
+
     /// Numbers of the pages that there are.
     pub(super) fn pages(&self) -> BTreeSet<u64> {
         self.media.keys().map(|sequence| sequence / PAGE_SEQUENCES).collect()
@@ -181,7 +186,7 @@ impl Rendition {
         let newest = self.media.last_key_value().map(|(sequence, _)| *sequence);
         let mut changed = BTreeSet::new();
         self.media.retain(|&sequence, kept| {
-            let known = Known { sequence, path: &kept.path, seen: kept.seen };
+            let known = Known { path: &kept.path, seen: kept.seen };
             let stays = Some(sequence) == newest || !is_gone(known);
             if !stays {
                 changed.insert(sequence / PAGE_SEQUENCES);
@@ -218,7 +223,6 @@ impl ListedInit {
 /// What is known of an entry that may be dropped.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
-    pub(super) sequence: u64,
     pub(super) path: &'a str,
     /// When a playlist listed it last, Unix seconds.
     pub(super) seen: u64,

@@ -1,7 +1,7 @@
 //! The real packager.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Video and sound that no file is needed for.
 pub(crate) const SOURCE: &str = "-f lavfi -i testsrc=size=320x180:rate=25 -f lavfi -i sine=frequency=440";
@@ -27,4 +27,27 @@ fn command(folder: &Path, arguments: &str) -> Command {
     }
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
+}
+/// Starts ffmpeg in `folder`. It is killed if the test ends early.
+pub(crate) fn start(folder: &Path, arguments: &str) -> Running {
+    // What nobody reads would hold it up once there is much of it.
+    let mut command = command(folder, arguments);
+    Running(command.stderr(Stdio::inherit()).spawn().expect("ffmpeg is missing: run scripts/setup.sh"))
+}
+
+pub(crate) struct Running(Child);
+
+impl Running {
+    /// Waits for its end.
+    pub(crate) async fn finish(mut self) {
+        let status = tokio::task::spawn_blocking(move || self.0.wait().expect("ended")).await;
+        assert!(status.expect("no panic").success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }

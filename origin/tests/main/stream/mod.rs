@@ -1,7 +1,11 @@
 //! Streams, made by the real ffmpeg and played by a client that knows nothing of the origin's code.
 
+mod cdn;
 mod ffmpeg;
+mod index;
+mod live;
 mod player;
+mod viewer;
 mod vod;
 
 use std::fs;

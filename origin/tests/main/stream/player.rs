@@ -37,7 +37,10 @@ struct Listed {
 
 pub(crate) struct Player {
     http: Client,
+    /// The origin, which has the entries.
     base: Url,
+    /// What the stream's media lies below.
+    media: Url,
     keys: Vec<PublicKey>,
 }
 
@@ -46,13 +49,19 @@ impl Player {
         let (http, base) = (http(), Url::parse(origin).expect("an address"));
         let keys = http.get(base.join(&origin_path::keys(&content())).expect("an address")).send().await;
         let keys = keys.expect("answered").bytes().await.expect("body");
+        let media = base.join(&format!("{}/media/", content())).expect("an address");
         let document = KeyDocument::open(&keys, tenant).expect("the tenant's document");
-        Self { http, base, keys: document.keys_for(Role::Stream, 0) }
+        Self { http, base, media, keys: document.keys_for(Role::Stream, 0) }
+    }
+
+    /// The same with media that lies elsewhere.
+    pub(crate) fn with_media(self, media: &str) -> Self {
+        Self { media: Url::parse(media).expect("an address"), ..self }
     }
 
     /// Plays all that the playlist at `path` below `media` lists, rendition by rendition.
     pub(crate) async fn play(&self, path: &str) -> Vec<Played> {
-        let first = self.base.join(&format!("{}/media/{path}", content())).expect("an address");
+        let first = self.media.join(path).expect("an address");
         let folder = first.join(".").expect("a folder");
         let text = self.text(&first).await;
         if !text.contains("#EXT-X-STREAM-INF") {

@@ -1,0 +1,133 @@
+//! Pushes new entries to a tracker, which passes them on to everybody in the stream's swarm (PROTOCOL.md 8). Without a
+//! tracker players find entries in pages, so nothing here ever holds up a publication.
+
+mod outbox;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use freshet_protocol::ContentName;
+use freshet_protocol::limits::{PUSHED_ENTRY_BYTES_MAX, URL_BYTES_MAX};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::keys::StreamKey;
+use outbox::Outbox;
+
+/// Longest first wait before the tracker is tried again.
+const WAIT: Duration = Duration::from_millis(500);
+/// Longest wait of all.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long the last entries may take to leave.
+const FINISH_TIME: Duration = Duration::from_secs(2);
+/// A session that lasted so long was a good one: after it, waiting starts anew.
+const STEADY: Duration = Duration::from_secs(10);
+
+/// Whether something can be a tracker's address.
+pub(crate) fn is_address(url: &str) -> bool {
+    url.len() <= URL_BYTES_MAX && (url.starts_with("ws://") || url.starts_with("wss://"))
+}
+
+/// Pushes entries of one stream to one tracker. Dropped, it stops.
+#[derive(Debug)]
+pub(crate) struct Pusher {
+    outbox: Arc<Outbox>,
+    _stop: DropGuard,
+}
+
+impl Pusher {
+    /// Starts to connect to the tracker at `url`, which must know the key as a publisher's.
+    pub(crate) fn start(url: String, content: ContentName, key: &StreamKey) -> Self {
+        let (outbox, stop) = (Arc::<Outbox>::default(), CancellationToken::new());
+        let session = session::Session { url, content, key: key.shared(), outbox: outbox.clone() };
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = stopped.cancelled() => {}
+                () = keep_up(&session) => {}
+            }
+        });
+        Self { outbox, _stop: stop.drop_guard() }
+    }
+
+    /// Pushes an entry, when the tracker takes it. Returns at once. Entries too large to be pushed are left out.
+    pub(crate) fn push(&self, entry: &Bytes) {
+        if entry.len() <= PUSHED_ENTRY_BYTES_MAX {
+            self.outbox.push(entry.clone());
+        }
+    }
+
+    /// Waits a moment for the last entries to leave.
+    pub(crate) async fn finish(self) {
+        tokio::time::timeout(FINISH_TIME, self.outbox.drained()).await.ok();
+    }
+}
+
+/// Connects again and again, with exponential backoff and full jitter (M. Brooker, 2015).
+async fn keep_up(session: &session::Session) {
+    let mut wait = WAIT;
+    let mut is_told = false;
+    loop {
+        let started = Instant::now();
+        let error = session.run().await;
+        // Once for each time that it goes away, however long it stays away.
+        let lasted = started.elapsed();
+        if lasted >= STEADY {
+            (wait, is_told) = (WAIT, false);
+        }
+        match is_told {
+            false => tracing::warn!(url = session.url, %error, "entries are not pushed to the tracker"),
+            true => tracing::debug!(url = session.url, %error, "the tracker does not answer"),
+        }
+        is_told = true;
+        tokio::time::sleep(jitter(wait)).await;
+        wait = (wait * 2).min(WAIT_MAX);
+    }
+}
+
+/// A random wait up to `max`.
+fn jitter(max: Duration) -> Duration {
+    let mut random = [0; 4];
+    SystemRandom::new().fill(&mut random).expect("the operating system gives random bytes");
+    max.mul_f64(f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_too_large_is_left_to_pages() {
+        let folder = tempfile::tempdir().expect("folder");
+        let seed = StreamKey::default_path(folder.path());
+        StreamKey::create(&seed).expect("made");
+        let key = StreamKey::load(&seed).expect("key");
+        // Nobody listens there, so what is taken waits.
+        let pusher = Pusher::start("ws://127.0.0.1:9/".to_owned(), "site/show".parse().expect("name"), &key);
+        pusher.push(&Bytes::from(vec![0; PUSHED_ENTRY_BYTES_MAX + 1]));
+        pusher.push(&Bytes::from(vec![1; PUSHED_ENTRY_BYTES_MAX]));
+        assert_eq!(pusher.outbox.next().await[0], 1);
+    }
+
+    #[test]
+    fn jitter_fills_the_wait() {
+        let waits: Vec<Duration> = (0..200).map(|_| jitter(WAIT_MAX)).collect();
+        assert!(waits.iter().all(|wait| *wait <= WAIT_MAX));
+        assert!(
+            waits.iter().any(|wait| *wait < WAIT_MAX / 4)
+                && waits.iter().any(|wait| *wait > WAIT_MAX * 3 / 4)
+        );
+    }
+
+    #[test]
+    fn addresses() {
+        let check = |url: &str, expected| assert_eq!(is_address(url), expected, "{url}");
+        check("ws://127.0.0.1:7070/", true);
+        check("wss://tracker.test", true);
+        check("http://tracker.test", false);
+        check(&format!("ws://{}", "x".repeat(URL_BYTES_MAX)), false);
+    }
+}
