@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::stream::names::{self, Names};
 
 fn media(text: &str) -> Media {
     match parse(text.as_bytes()) {
@@ -125,7 +126,17 @@ proptest! {
     #[test]
     fn no_text_panics(lines in prop::collection::vec(line(), 0..40)) {
         // Any outcome is right that is no panic.
-        let _ = parse(format!("#EXTM3U\n{}", lines.join("\n")).as_bytes());
+        if let Ok(Playlist::Media(media)) = parse(format!("#EXTM3U\n{}", lines.join("\n")).as_bytes()) {
+            let names = Names::of_store(&"site/show".parse().expect("name"));
+            let playlist = names.url_of_request("a.m3u8");
+            for segment in &media.segments {
+                let Ok(url) = names::join(&playlist, &segment.resource.uri) else { continue };
+                let path = names.path(&url).expect("short");
+                prop_assert!(path.split('/').all(|part| part != ".."), "{path}");
+                // A file has a name that cannot escape, or none.
+                let _ = names.file(&url);
+            }
+        }
     }
 
     #[test]
