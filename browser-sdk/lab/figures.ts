@@ -10,7 +10,7 @@ import { head, row } from "./table.ts";
 const RELAY = "relay";
 
 const USAGE = `npm run figures -- NAME...
-  --freshet             with the SDK in each player, a real origin and a real tracker (recordings)
+  --freshet             with the SDK in each player, a real origin and a real tracker
   --plug FILE           a script that sets window.freshetLab in each page; without it, hls.js plays alone
   --origin-mbit N       the rate of the origin's line, shared by all
   --origin-ms N         its round trip

@@ -100,18 +100,26 @@ async function stageFor({ media: what }: Scene, line: Line, freshet: boolean): P
     return { folder, prefix, origin, close: () => origin.close() };
   }
   const folder = await mkdtemp(join(tmpdir(), "freshet-lab-live-"));
-  const origin = await StaticSite.start({ folders: { [PREFIX]: folder }, line });
   const live = new Live({ ...what, to: folder });
+  const closing: (() => Promise<void>)[] = [() => rm(folder, { recursive: true }), () => live.close()];
   const close = async () => {
-    await live.close();
-    await origin.close();
-    await rm(folder, { recursive: true });
+    for (let next = closing.pop(); next; next = closing.pop()) await next();
   };
-  await live.ready(folder, LIVE_SEGMENTS).catch(async (error: unknown) => {
+  try {
+    await live.ready(folder, LIVE_SEGMENTS);
+    if (freshet) {
+      const swarm = await Swarm.start({ folder, isLive: true, line });
+      closing.push(() => swarm.close());
+      await swarm.ready();
+      return { folder, prefix: Swarm.prefix, origin: swarm.site, close };
+    }
+    const origin = await StaticSite.start({ folders: { [PREFIX]: folder }, line });
+    closing.push(() => origin.close());
+    return { folder, prefix, origin, close };
+  } catch (error) {
     await close();
     throw error;
-  });
-  return { folder, prefix, origin, close };
+  }
 }
 
 function summary(scene: string, report: CrowdReport): Omit<Measured, "wrong" | "idle"> {

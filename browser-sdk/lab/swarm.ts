@@ -2,6 +2,7 @@
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { run } from "./process.ts";
 import { programs, Servers } from "./servers.ts";
 import { StaticSite, type Line } from "./static_site.ts";
@@ -11,6 +12,8 @@ export const STREAM = "lab/show";
 export interface SwarmOptions {
   /** HLS whose first playlist is `master.m3u8`. */
   readonly folder: string;
+  /** A packager writes to the folder: the origin takes the stream in as it comes. */
+  readonly isLive?: boolean;
   readonly line?: Line;
 }
 
@@ -33,20 +36,27 @@ export class Swarm {
     return `${this.site.url}${Swarm.prefix}master.m3u8`;
   }
 
-  static async start({ folder, line = {} }: SwarmOptions): Promise<Swarm> {
+  static async start({ folder, isLive = false, line = {} }: SwarmOptions): Promise<Swarm> {
     const known = programs();
     if (known === undefined) throw new Error("there is no freshet-origin and freshet-tracker to run: cargo build");
     const { origin, tracker } = known;
     const servers = new Servers(await mkdtemp(join(tmpdir(), "freshet-lab-swarm-")));
     try {
-      const trackerArgs = ["--listen", "127.0.0.1:0", "--state-dir", servers.at("state"), "--drain-ms", "0"];
-      const { key, url } = await servers.start(tracker, trackerArgs, "tracker");
-      const keys = ["--tenant", "lab", "--keys-dir", servers.at("keys"), "--add-tracker", key as string];
+      const keys = ["--tenant", "lab", "--keys-dir", servers.at("keys")];
       await run(origin, ["keys", ...keys, "--add-stream"]);
+      const publisher = await streamKey(servers.at("keys/keys.json"));
+      const local = ["--listen", "127.0.0.1:0"];
+      const trackerArgs = [...local, "--state-dir", servers.at("state"), "--drain-ms", "0", "--publisher", publisher];
+      const { key, url } = await servers.start(tracker, trackerArgs, "tracker");
+      await run(origin, ["keys", ...keys, "--add-tracker", key as string]);
       const store = ["--store", servers.at("store")];
-      const stream = ["--keys-dir", servers.at("keys"), "--content", STREAM, "--master", "master.m3u8"];
-      await run(origin, ["publish-hls", folder, ...stream, ...store]);
-      const { address } = await servers.start(origin, ["serve", "--listen", "127.0.0.1:0", ...store], "origin");
+      const stream = ["--keys-dir", servers.at("keys"), "--content", STREAM, ...store];
+      if (isLive) {
+        await servers.start(origin, ["ingest", "--watch", folder, ...stream, "--tracker", url as string], "ingest");
+      } else {
+        await run(origin, ["publish-hls", folder, ...stream, "--master", "master.m3u8"]);
+      }
+      const { address } = await servers.start(origin, ["serve", ...local, ...store], "origin");
       const tenantKey = (await readFile(servers.at("keys/tenant.pub"), "utf8")).trim();
       const config: SwarmConfig = { tracker: url as string, tenantKey, stream: STREAM };
       const documents = { [CONFIG_PATH]: JSON.stringify(config) };
@@ -58,6 +68,11 @@ export class Swarm {
     }
   }
 
+  /** Waits until the origin shows the first playlist: it takes a live stream in while that goes on. */
+  async ready(): Promise<void> {
+    while (!(await fetch(this.mediaUrl)).ok) await wait(100);
+  }
+
   /** Kills the tracker. */
   killTracker(): Promise<void> {
     return this.#servers.kill(this.#tracker);
@@ -67,4 +82,13 @@ export class Swarm {
     await this.site.close();
     await this.#servers.close();
   }
+}
+
+/** The key that signs entries, out of the tenant's key document. */
+async function streamKey(file: string): Promise<string> {
+  const { payload } = JSON.parse(await readFile(file, "utf8")) as { payload: string };
+  const { keys } = JSON.parse(Buffer.from(payload, "base64").toString()) as { keys: { key: string; roles: string[] }[] };
+  const found = keys.find(({ roles }) => roles.includes("stream"));
+  if (found === undefined) throw new Error(`${file} names no key for streams`);
+  return found.key;
 }
