@@ -1,0 +1,79 @@
+/** What is promised of crowds with the SDK, beside the plain player in the same run. */
+import { type Measured } from "./measure.ts";
+
+/** One promise: what was wanted and what was reached. */
+export interface Line {
+  readonly name: string;
+  readonly wanted: string;
+  readonly reached: string;
+  readonly reference: string;
+  readonly isKept: boolean;
+}
+
+/** Of the bytes that players got, the least share that must not come from the origin. */
+const OFFLOAD_MIN: Readonly<Record<string, number>> = { vod5: 0.76, live5: 0.6, flash5: 0.74 };
+/** What the SDK may add to the startup of the plain player. */
+const STARTUP_MS = 300;
+/** Latency is sampled each second, and players begin at different moments of a segment. */
+const LATENCY_TOLERANCE_S = 0.5;
+
+/** Judges a scene with the SDK against the plain player's. */
+export function lines(ours: Measured, plain: Measured): readonly Line[] {
+  const least = OFFLOAD_MIN[ours.scene] ?? 0;
+  const made: Line[] = [
+    {
+      name: "offload",
+      wanted: `>= ${percent(least)}`,
+      reached: percent(ours.offload),
+      reference: percent(plain.offload),
+      isKept: ours.offload >= least,
+    },
+    {
+      name: "startup, median",
+      wanted: `<= plain + ${STARTUP_MS} ms`,
+      reached: ms(ours.startup_ms.median),
+      reference: ms(plain.startup_ms.median),
+      isKept: ours.startup_ms.median <= plain.startup_ms.median + STARTUP_MS,
+    },
+    {
+      name: "rebuffers",
+      wanted: "<= plain",
+      reached: String(ours.rebuffers),
+      reference: String(plain.rebuffers),
+      isKept: ours.rebuffers <= plain.rebuffers,
+    },
+    {
+      name: "requests a viewer, most",
+      wanted: "<= plain",
+      reached: String(ours.requests_per_viewer.max),
+      reference: String(plain.requests_per_viewer.max),
+      isKept: ours.requests_per_viewer.max <= plain.requests_per_viewer.max,
+    },
+    {
+      name: "done, no wrong byte, no error",
+      wanted: `${ours.players} of ${ours.players}, 0, 0`,
+      reached: `${ours.done} of ${ours.players}, ${ours.wrong}, ${ours.errors}`,
+      reference: `${plain.done} of ${plain.players}, ${plain.wrong}, ${plain.errors}`,
+      isKept: ours.done === ours.players && ours.wrong === 0 && ours.errors === 0,
+    },
+  ];
+  if (ours.latency_s !== undefined && plain.latency_s !== undefined) {
+    made.push({
+      name: "behind the edge, median",
+      wanted: `<= plain + ${LATENCY_TOLERANCE_S} s`,
+      reached: `${ours.latency_s.median.toFixed(1)} s`,
+      reference: `${plain.latency_s.median.toFixed(1)} s`,
+      isKept: ours.latency_s.median <= plain.latency_s.median + LATENCY_TOLERANCE_S,
+    });
+  }
+  return made;
+}
+
+/** A line as text. */
+export function lineText(scene: string, { name, wanted, reached, reference, isKept }: Line): string {
+  const cells = [scene.padEnd(8), name.padEnd(30), wanted.padEnd(20), reached.padEnd(16), reference.padEnd(16)];
+  return `${cells.join("  ")}${isKept ? "ok" : "MISSED"}\n`;
+}
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+const ms = (value: number): string => `${value.toFixed(0)} ms`;
