@@ -13,6 +13,8 @@ export class DataChannelWire implements Wire {
   readonly side: Side;
   readonly bindings: readonly LinkBinding[];
   readonly #channel: RTCDataChannel;
+  /** Messages that came before the wire was opened. */
+  readonly #early: readonly unknown[];
   readonly #onClose: () => void;
   /** Requests of the peer that are being answered. */
   readonly #answering = new Set<number>();
@@ -20,9 +22,16 @@ export class DataChannelWire implements Wire {
   #events: WireEvents | undefined;
   #isClosed = false;
 
-  /** `onClose` releases what the channel belongs to. */
-  constructor(channel: RTCDataChannel, side: Side, binding: LinkBinding, onClose: () => void) {
+  /** `early` gets the messages that come before {@link open}; `onClose` releases what the channel belongs to. */
+  constructor(
+    channel: RTCDataChannel,
+    early: readonly unknown[],
+    side: Side,
+    binding: LinkBinding,
+    onClose: () => void,
+  ) {
     this.#channel = channel;
+    this.#early = early;
     this.side = side;
     this.bindings = [binding];
     this.#onClose = onClose;
@@ -31,14 +40,16 @@ export class DataChannelWire implements Wire {
   }
 
   open(events: WireEvents): void {
-    this.#channel.onmessage = ({ data }) => {
+    this.#events = events;
+    const take = (data: unknown): void => {
       try {
         this.#heard(new Uint8Array(data as ArrayBuffer), events);
       } catch {
         this.close();
       }
     };
-    this.#events = events;
+    for (const data of this.#early) take(data);
+    this.#channel.onmessage = ({ data }) => take(data);
     this.#channel.onclose = () => this.close();
     if (this.#channel.readyState !== "open") this.close();
   }

@@ -9,6 +9,8 @@ import type { Wire } from "./wire.ts";
 const LABEL = "freshet/1";
 /** Time from the offer to the open channel. */
 const CONNECT_MS = 10_000;
+/** Most messages of the other side before this one is ready for them: it says Hello, and then waits. */
+const EARLY_MAX = 4;
 /** Most candidates taken from the other side. */
 const CANDIDATES_MAX = 32;
 
@@ -101,19 +103,24 @@ export class WebRtcDial {
 
   #take(channel: RTCDataChannel): void {
     channel.binaryType = "arraybuffer";
-    const opened = (): void => void this.#opened(channel).catch(() => this.close());
+    // The other side may speak before this one has looked at both fingerprints, and nobody keeps that otherwise.
+    const early: unknown[] = [];
+    channel.onmessage = ({ data }) => {
+      if (early.push(data) > EARLY_MAX) this.close();
+    };
+    const opened = (): void => void this.#opened(channel, early).catch(() => this.close());
     if (channel.readyState === "open") opened();
     else channel.onopen = opened;
   }
 
-  async #opened(channel: RTCDataChannel): Promise<void> {
+  async #opened(channel: RTCDataChannel, early: readonly unknown[]): Promise<void> {
     const [own, theirs] = await Promise.all(
       [this.#connection.localDescription, this.#connection.remoteDescription].map(fingerprintHash),
     );
     const [dialer, acceptor] = this.#side === "dialer" ? [own, theirs] : [theirs, own];
     if (dialer === undefined || acceptor === undefined) return this.close();
     clearTimeout(this.#timer);
-    this.#resolve(new DataChannelWire(channel, this.#side, { dialer, acceptor }, () => this.close()));
+    this.#resolve(new DataChannelWire(channel, early, this.#side, { dialer, acceptor }, () => this.close()));
   }
 }
 
