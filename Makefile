@@ -5,7 +5,7 @@ BIN := $(or $(CARGO_TARGET_DIR),target)/release
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Check each program that building and testing need; as root, install what is missing
@@ -19,6 +19,11 @@ build: ## Build all programs (release) into target/release
 .PHONY: demo
 demo: build ## Publish a build and let eight nodes fetch it from each other (DIR=/path takes a folder of yours)
 	@$(BIN)/freshet-loadtest demo $(DIR)
+
+.PHONY: demo-watch
+demo-watch: build ## Pages to watch a film and a live stream, and to download; open them in two tabs (needs Node.js, ffmpeg)
+	@cd browser-sdk && npm ci --no-audit --no-fund --silent && npm run --silent build
+	@cd browser-sdk && FRESHET_BIN_DIR=$(abspath $(BIN)) exec node --import ./lab/typescript.mjs lab/demo.ts
 
 .PHONY: test
 test: ## Correctness and short forms of everything; prints the seconds of each stage

@@ -85,7 +85,7 @@ export class Swarm {
 }
 
 /** The key that signs entries, out of the tenant's key document. */
-async function streamKey(file: string): Promise<string> {
+export async function streamKey(file: string): Promise<string> {
   const { payload } = JSON.parse(await readFile(file, "utf8")) as { payload: string };
   const { keys } = JSON.parse(Buffer.from(payload, "base64").toString()) as { keys: { key: string; roles: string[] }[] };
   const found = keys.find(({ roles }) => roles.includes("stream"));
