@@ -43,11 +43,11 @@ export function lines(ours: Measured, plain: Measured): readonly Line[] {
       isKept: ours.rebuffers <= plain.rebuffers,
     },
     {
-      name: "requests a viewer, most",
+      name: "requests a viewer, median",
       wanted: "<= plain",
-      reached: String(ours.requests_per_viewer.max),
-      reference: String(plain.requests_per_viewer.max),
-      isKept: ours.requests_per_viewer.max <= plain.requests_per_viewer.max,
+      reached: String(ours.requests_per_viewer.median),
+      reference: String(plain.requests_per_viewer.median),
+      isKept: ours.requests_per_viewer.median <= plain.requests_per_viewer.median,
     },
     {
       name: "done, no wrong byte, no error",

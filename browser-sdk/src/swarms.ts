@@ -79,6 +79,8 @@ export class Swarms {
     this.#events = events;
     this.#passed = passed;
     conditions.on("change", () => this.#changed());
+    // A tracker that is connected when the first player begins finds its peers sooner.
+    if (conditions.verdict.p2p) this.#changed();
   }
 
   /** Whether the tracker answers. */
@@ -119,9 +121,8 @@ export class Swarms {
   async #join(content: ContentName): Promise<Swarm> {
     const { signal } = this.#close;
     const base = `${this.#place.origin}${content}/`;
-    this.#identity ??= createIdentity();
     const [identity, envelope] = await Promise.all([
-      this.#identity,
+      this.#connect(),
       small(`${base}keys`, envelopeBytesMax(KEY_DOCUMENT_KIND), signal),
     ]);
     const keys = await openKeyDocument(envelope, this.#place.tenantKey);
@@ -150,20 +151,23 @@ export class Swarms {
     });
     const swarm = { stream, files, member };
     this.#swarms.set(content, swarm);
-    this.#connect(identity);
     this.#network?.join(content, member);
     return swarm;
   }
 
   /** Connects to the tracker, where that is not so yet and allowed. */
-  #connect(identity: Identity): void {
-    if (!this.#conditions.verdict.p2p || this.#network !== undefined || this.#close.signal.aborted) return;
+  async #connect(): Promise<Identity> {
+    this.#identity ??= createIdentity();
+    const identity = await this.#identity;
+    if (!this.#conditions.verdict.p2p || this.#network !== undefined || this.#close.signal.aborted) return identity;
     const { tracker, token } = this.#place;
     this.#network = new Network(tracker, identity, token, {
       isSharing: () => this.#conditions.verdict.upload,
       linked: () => this.#linksChanged(),
       trouble: (why) => this.#events.emit("trouble", why),
     });
+    for (const [content, { member }] of this.#swarms) this.#network.join(content, member);
+    return identity;
   }
 
   /** The user or the surroundings allow something else now. */
@@ -173,11 +177,8 @@ export class Swarms {
       this.#network?.close();
       this.#network = undefined;
       for (const session of this.sessions) session.unlink("peers are no longer wanted");
-    } else if (this.#swarms.size > 0 && this.#network === undefined) {
-      void this.#identity?.then((identity) => {
-        this.#connect(identity);
-        for (const [content, { member }] of this.#swarms) this.#network?.join(content, member);
-      });
+    } else if (this.#network === undefined) {
+      this.#connect().catch((error: unknown) => this.#events.emit("trouble", String(error)));
     } else {
       this.#network?.announce();
     }

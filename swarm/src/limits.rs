@@ -88,7 +88,7 @@ pub const SEGMENTS_MAX: usize = 1024;
 /// Most pieces of a segment; positions of segments are so far apart.
 pub const PIECES_MAX: u32 = 1024;
 /// How long a stream waits for its first link before it goes to the origin.
-pub const JOIN_US: u64 = 250_000;
+pub const JOIN_US: u64 = 150_000;
 /// How long a new link's peer may be about to say what it has.
 pub const SILENT_US: u64 = 150_000;
 /// Time for one neighbour to see that another one fetches a segment.
@@ -96,9 +96,9 @@ pub const TURN_US: u64 = 150_000;
 /// What an origin fetch is ahead of its deadline, beside half of the time that it needs.
 pub const DEADLINE_MARGIN_US: u64 = 200_000;
 /// How long peers that bring nothing are waited for when the origin would be late already.
-pub const TRY_US: u64 = 200_000;
+pub const TRY_US: u64 = 100_000;
 /// How long peers that bring something are waited for then.
-pub const LATE_TRY_US_MAX: u64 = 500_000;
+pub const LATE_TRY_US_MAX: u64 = 150_000;
 /// Time to the first byte from an origin that was not asked yet.
 pub const ORIGIN_FIRST_BYTE_US: u64 = 100_000;
 /// Rate of a link that has brought nothing yet, for comparing links, in bytes a second.

@@ -88,7 +88,7 @@ export const SEGMENTS_MAX = 1024;
 /** Most pieces of a segment; positions of segments are so far apart. */
 export const PIECES_MAX = 1024;
 /** How long a stream waits for its first link before it goes to the origin. */
-export const JOIN_US = 250_000;
+export const JOIN_US = 150_000;
 /** How long a new link's peer may be about to say what it has. */
 export const SILENT_US = 150_000;
 /** Time for one neighbour to see that another one fetches a segment. */
@@ -96,9 +96,9 @@ export const TURN_US = 150_000;
 /** What an origin fetch is ahead of its deadline, beside half of the time that it needs. */
 export const DEADLINE_MARGIN_US = 200_000;
 /** How long peers that bring nothing are waited for when the origin would be late already. */
-export const TRY_US = 200_000;
+export const TRY_US = 100_000;
 /** How long peers that bring something are waited for then. */
-export const LATE_TRY_US_MAX = 500_000;
+export const LATE_TRY_US_MAX = 150_000;
 /** Time to the first byte from an origin that was not asked yet. */
 export const ORIGIN_FIRST_BYTE_US = 100_000;
 /** Rate of a link that has brought nothing yet, for comparing links, in bytes a second. */

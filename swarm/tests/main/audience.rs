@@ -51,7 +51,7 @@ impl Default for Show {
             origin_bytes_s: 12_500_000,
             origin_delay_us: 20_000,
             delay_us: 5_000,
-            link_us: 200_000,
+            link_us: 120_000,
             liar: None,
             policy: Policy { sharing: true, ..Policy::default() },
             seed: 1,
