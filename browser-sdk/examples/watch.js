@@ -13,6 +13,9 @@ const client = Freshet.createClient({
 const name = location.search === "?live" ? config.live : config.film;
 const source = `/${name}/media/master.m3u8`;
 
+// Playback needs no answer. It is waited for here so that the first tab has something to give to the second.
+await client.askConsent();
+
 if (Hls.isSupported()) {
   const hls = new Hls({ loader: client.hls({ video }) });
   hls.loadSource(source);

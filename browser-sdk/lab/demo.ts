@@ -73,7 +73,7 @@ async function start(): Promise<void> {
       "/freshet-prompt.js": await readFile(here("../dist/freshet-prompt.js")),
       "/freshet-ed25519.js": await readFile(here("../dist/freshet-ed25519.js")),
     },
-    folders: { "/examples/": here("../examples/") },
+    folders: { "/examples/": here("../examples") },
     upstream: `http://${address as string}`,
   });
   closing.push(() => site.close());

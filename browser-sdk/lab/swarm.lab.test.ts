@@ -9,6 +9,7 @@ import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
 const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
+const POLLUTER = fileURLToPath(new URL("fixtures/polluter.ts", import.meta.url));
 const closing: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -79,6 +80,17 @@ for (const spec of FORMS) {
     expect(report.offload, JSON.stringify(report.players.map(({ plug, origin }) => ({ plug, origin })))).toBeGreaterThan(0.1);
   });
 }
+
+swarmTest("who hands out wrong bytes is banned by each that it meets, and nobody plays one", async () => {
+  const { report } = await play(RECORDING, { overrides: { 0: { page_script: POLLUTER } } });
+  for (const player of report.players.slice(1)) {
+    const { stats, told } = toldBy(player);
+    expect(told["banned"], JSON.stringify(report.players.map(({ plug }) => plug))).toHaveLength(1);
+    expect(stats.links).toBe(1);
+  }
+  // The two others go on with each other.
+  expect(toldBy(report.players[2] as PlayerOutcome).stats.peer_bytes).toBeGreaterThan(500_000);
+});
 
 swarmTest("nobody notices that the tracker is gone", async () => {
   const { report } = await play(RECORDING, {}, (swarm) => {

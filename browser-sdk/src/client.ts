@@ -96,6 +96,8 @@ export class Client {
   readonly #swarms: Swarms;
   readonly #events = new Emitter<ClientEvents>();
   readonly #passed: number[] = ORIGIN_REASONS.map(() => 0);
+  /** Contents that were asked for. */
+  readonly #wanted = new Set<ContentName>();
   readonly #close = new AbortController();
   readonly #supportId = crypto.randomUUID();
   #troubles: string[] = [];
@@ -103,7 +105,7 @@ export class Client {
   /** Throws where an option is not what it has to be. */
   constructor({ tracker, origin, tenantKey, token, ...options }: ClientOptions) {
     const budget = uploadBudget(options.limits);
-    const caps = { capMbit: (budget.rateBytesS ?? 0) / MBIT_BYTES_S, capGb: (budget.totalBytes ?? 0) / 1e9 };
+    const caps = { capMbit: (budget.rateBytesS ?? 0) / MBIT_BYTES_S, capGb: Math.round((budget.totalBytes ?? 0) / 1e8) / 10 };
     this.#origin = new URL(origin.endsWith("/") ? origin : `${origin}/`, location.href).href;
     this.#consent = new Consent({
       consent: options.consent,
@@ -120,7 +122,11 @@ export class Client {
     const passed = (bytes: number): void => this.#count(bytes, "unlisted");
     this.#swarms = new Swarms(place, budget, keptBytesMax, this.#conditions, events, passed);
     this.#consent.on("change", (state) => this.#events.emit("consent", state));
-    this.#conditions.on("change", (verdict) => this.#events.emit("verdict", verdict));
+    this.#conditions.on("change", (verdict) => {
+      // Who agrees while something plays takes part at once, not only with its next segment.
+      for (const content of this.#wanted) void this.#swarms.join(content);
+      this.#events.emit("verdict", verdict);
+    });
     this.#events.on("trouble", (trouble) => {
       this.#troubles = [...this.#troubles, trouble.replaceAll(ADDRESS, "…")].slice(-TROUBLES_MAX);
     });
@@ -239,6 +245,7 @@ export class Client {
 
   /** A swarm, where peers may be asked now. Who has not answered yet is asked. */
   async #swarm(content: ContentName): Promise<Swarm | undefined> {
+    this.#wanted.add(content);
     if (this.consent === "ask") void this.#consent.ask();
     return this.#swarms.join(content);
   }
