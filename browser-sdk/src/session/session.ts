@@ -378,7 +378,7 @@ export class Session implements LinkEvents {
     const total = bytesOf(pieces.slice(begin, begin + count));
     const isWhole = source.isWhole && count === pieces.length;
     const response = await open(source.url, isWhole ? undefined : { start, end: start + total }, signal);
-    const checks: Promise<void>[] = [];
+    const checks: Promise<boolean>[] = [];
     let piece = begin;
     let filled = 0;
     let buffer = new Uint8Array(pieces[piece]?.bytes ?? 0);
@@ -401,18 +401,20 @@ export class Session implements LinkEvents {
         buffer = new Uint8Array(pieces[piece]?.bytes ?? 0);
       }
     });
-    await Promise.all(checks);
+    const areGood = await Promise.all(checks);
+    // However many pieces are wrong, it is one answer that is.
+    if (areGood.includes(false)) throw new OriginError(WRONG_BYTES, null, "the origin sends wrong bytes");
     if (piece < begin + count) throw new OriginError(0, null, "the answer is shorter than it should be");
   }
 
-  async #fetched(fetch: number, segment: Segment, piece: number, bytes: Uint8Array): Promise<void> {
+  async #fetched(fetch: number, segment: Segment, piece: number, bytes: Uint8Array): Promise<boolean> {
     const { id } = segment.pieces[piece] as PieceRef;
     const chunk = await verified(id, bytes);
     const position = segment.number * PIECES_MAX + piece;
     if (chunk !== undefined) this.#library.put(position, chunk);
     this.#input({ input: "origin-chunk", fetch, chunk: position, verified: chunk !== undefined });
-    if (chunk === undefined) this.#failed(segment, new OriginError(WRONG_BYTES, null, "the origin sends wrong bytes"));
-    else this.#arrived(position);
+    if (chunk !== undefined) this.#arrived(position);
+    return chunk !== undefined;
   }
 
   #failed({ number }: Segment, failure: OriginError): void {
