@@ -97,7 +97,7 @@ swarmTest("nobody notices that the tracker is gone", async () => {
     const killed = new Promise((resolve) => setTimeout(resolve, 9_000)).then(() => swarm.killTracker());
     closing.push(() => killed);
   });
-  expect(report.offload).toBeGreaterThan(0.3);
+  expect(report.offload).toBeGreaterThan(0.1);
 });
 
 swarmTest("without a tracker it is plain HTTP", async () => {
