@@ -27,12 +27,17 @@ export interface ByteRange {
 }
 
 /** Fetches a resource, or a part of it. Throws {@link OriginError}. */
-export async function open(url: string, range: ByteRange | undefined, signal: AbortSignal): Promise<Response> {
+export async function open(
+  url: string,
+  range: ByteRange | undefined,
+  signal: AbortSignal,
+  cache: RequestCache = "default",
+): Promise<Response> {
   const last = range?.end === undefined ? "" : String(range.end - 1);
   const headers = range === undefined ? {} : { Range: `bytes=${range.start}-${last}` };
   let response: Response;
   try {
-    response = await fetch(url, { headers, signal });
+    response = await fetch(url, { headers, signal, cache });
   } catch (error) {
     if (signal.aborted) throw error;
     throw new OriginError(0, null, `no answer from ${new URL(url).host}`);

@@ -44,6 +44,8 @@ export interface Segment {
   readonly source: HttpSource;
   readonly kept: (Uint8Array | undefined)[];
   keptBytes: number;
+  /** Whether the origin once answered with other bytes than those that were signed. */
+  wasWrong: boolean;
   /** Last time that the player wanted it. */
   usedUs: number;
 }
@@ -92,7 +94,7 @@ export class Library {
     const number = this.#nextSegment;
     this.#nextSegment += 1;
     const kept = pieces.map(() => undefined);
-    const segment = { number, shelf, start, pieces, source, kept, keptBytes: 0, usedUs: nowUs };
+    const segment = { number, shelf, start, pieces, source, kept, keptBytes: 0, wasWrong: false, usedUs: nowUs };
     this.#segments.set(number, segment);
     this.#places.set(`${shelf.number} ${start}`, segment);
     return segment;

@@ -3,8 +3,7 @@
  * that happens becomes an input; nothing else decides.
  */
 import { nowUs } from "../clock.ts";
-import { open, OriginError, read, WRONG_BYTES } from "../origin.ts";
-import { Mismatch, VerifiedChunk } from "../protocol/chunk.ts";
+import { OriginError } from "../origin.ts";
 import type { Request } from "../protocol/frame.ts";
 import { prefix32, type KeyId } from "../protocol/id.ts";
 import type { Range } from "../protocol/ranges.ts";
@@ -18,6 +17,7 @@ import type { Policy } from "../swarm/policy.ts";
 import type { Wire } from "../transport/wire.ts";
 import { Library, localRange, type HttpSource, type PieceRef, type Segment, type Shelf } from "./library.ts";
 import { Link, type LinkEvents } from "./link.ts";
+import { fetchRun, verified, type RunEvents } from "./run.ts";
 
 /** Origin fetches of a segment that may fail before its reader is told. */
 const FAILURES_MAX = 2;
@@ -355,66 +355,30 @@ export class Session implements LinkEvents {
     const abort = new AbortController();
     this.#fetches.set(fetch, abort);
     const segment = this.#library.segment(Math.floor(first / PIECES_MAX));
-    const run = segment === undefined ? Promise.resolve() : this.#fetchRun(fetch, segment, first, count, abort.signal);
     const ended = (end: FetchEnd): void => {
-      if (!this.#fetches.delete(fetch)) return;
-      this.#input({ input: "origin-ended", fetch, end });
+      if (this.#fetches.delete(fetch)) this.#input({ input: "origin-ended", fetch, end });
     };
-    run.then(
+    if (segment === undefined) return ended("complete");
+    const events: RunEvents = {
+      progress: (bytes) => {
+        this.#input({ input: "origin-progress", fetch, bytes });
+        this.#events.moved();
+      },
+      piece: (number, piece) => {
+        const position = segment.number * PIECES_MAX + number;
+        if (piece !== undefined) this.#library.put(position, piece);
+        this.#input({ input: "origin-chunk", fetch, chunk: position, verified: piece !== undefined });
+        if (piece !== undefined) this.#arrived(position);
+      },
+    };
+    fetchRun(segment, first % PIECES_MAX, count, abort.signal, events).then(
       () => ended("complete"),
       (error: unknown) => {
         const failure = error instanceof OriginError ? error : new OriginError(0, null, String(error));
         ended({ failed: { retry_after_us: failure.retryAfterUs } });
-        if (segment !== undefined && !abort.signal.aborted) this.#failed(segment, failure);
+        if (!abort.signal.aborted) this.#failed(segment, failure);
       },
     );
-  }
-
-  /** Fetches neighbouring pieces; each is checked and handed in as soon as its last byte is there. */
-  async #fetchRun(fetch: number, segment: Segment, first: number, count: number, signal: AbortSignal): Promise<void> {
-    const { pieces, source } = segment;
-    const begin = first % PIECES_MAX;
-    const start = source.offset + bytesOf(pieces.slice(0, begin));
-    const total = bytesOf(pieces.slice(begin, begin + count));
-    const isWhole = source.isWhole && count === pieces.length;
-    const response = await open(source.url, isWhole ? undefined : { start, end: start + total }, signal);
-    const checks: Promise<boolean>[] = [];
-    let piece = begin;
-    let filled = 0;
-    let buffer = new Uint8Array(pieces[piece]?.bytes ?? 0);
-    await read(response, (part) => {
-      if (signal.aborted) return;
-      this.#input({ input: "origin-progress", fetch, bytes: part.length });
-      this.#events.moved();
-      let rest = part;
-      while (rest.length > 0) {
-        // More than was asked for: the resource is not what was signed.
-        if (piece >= begin + count) throw new OriginError(WRONG_BYTES, null, "the answer is longer than it should be");
-        const taken = rest.subarray(0, buffer.length - filled);
-        buffer.set(taken, filled);
-        filled += taken.length;
-        rest = rest.subarray(taken.length);
-        if (filled < buffer.length) continue;
-        checks.push(this.#fetched(fetch, segment, piece, buffer));
-        piece += 1;
-        filled = 0;
-        buffer = new Uint8Array(pieces[piece]?.bytes ?? 0);
-      }
-    });
-    const areGood = await Promise.all(checks);
-    // However many pieces are wrong, it is one answer that is.
-    if (areGood.includes(false)) throw new OriginError(WRONG_BYTES, null, "the origin sends wrong bytes");
-    if (piece < begin + count) throw new OriginError(0, null, "the answer is shorter than it should be");
-  }
-
-  async #fetched(fetch: number, segment: Segment, piece: number, bytes: Uint8Array): Promise<boolean> {
-    const { id } = segment.pieces[piece] as PieceRef;
-    const chunk = await verified(id, bytes);
-    const position = segment.number * PIECES_MAX + piece;
-    if (chunk !== undefined) this.#library.put(position, chunk);
-    this.#input({ input: "origin-chunk", fetch, chunk: position, verified: chunk !== undefined });
-    if (chunk !== undefined) this.#arrived(position);
-    return chunk !== undefined;
   }
 
   #failed({ number }: Segment, failure: OriginError): void {
@@ -452,17 +416,5 @@ export class Session implements LinkEvents {
       this.#player({ player: "forget", segment: segment.number });
       this.#library.drop(segment);
     }
-  }
-}
-
-const bytesOf = (pieces: readonly PieceRef[]): number => pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-
-/** The bytes as a chunk; `undefined` where they do not match. */
-async function verified(id: PieceRef["id"], bytes: Uint8Array): Promise<VerifiedChunk | undefined> {
-  try {
-    return await VerifiedChunk.check(id, bytes);
-  } catch (error) {
-    if (error instanceof Mismatch) return undefined;
-    throw error;
   }
 }
