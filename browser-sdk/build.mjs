@@ -6,60 +6,70 @@
  * `node build.mjs ENTRY FOLDER` writes only the scripts, of another entry and to another folder.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { minify } from "terser";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Parts with a file of their own, loaded by `import()` in both forms. They share no code with the rest. */
+/** Parts with a file of their own, loaded by `import()` in both forms. What they share with the rest, each has itself. */
 const LAZY = {
   "freshet-ed25519": here("src/ed25519/ed25519.ts"),
+  "freshet-files": here("src/files.ts"),
   "freshet-prompt": here("src/consent/prompt.ts"),
+  "freshet-web-transport": here("src/transport/web_transport.ts"),
 };
 
 /**
- * The plain script has no other files than the lazy parts, which lie beside it. It has to find them by its own address,
- * to which relative `import()`s do not refer in a script of another host.
+ * Makes `import()` of lazy parts point to their files, which lie beside the script. A module finds them by itself; a plain
+ * script has to by its own address, to which relative `import()`s do not refer in a script of another host.
  */
-const besides = {
+const besides = (isModule) => ({
   name: "besides",
-  setup: ({ onLoad }) =>
+  setup: ({ onLoad, onResolve }) => {
     onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path: importer }) => ({
       contents: readFileSync(importer, "utf8").replaceAll(/\bimport\("(.+?)"\)/g, (found, path) => {
         const lazy = Object.keys(LAZY).find((name) => LAZY[name] === resolve(dirname(importer), path));
-        return lazy ? `import(new URL("${lazy}.js", SCRIPT_URL).href)` : found;
+        if (lazy === undefined) return found;
+        return isModule ? `import("./${lazy}.js")` : `import(new URL("${lazy}.js", SCRIPT_URL).href)`;
       }),
       loader: "ts",
-    })),
-};
+    }));
+    onResolve({ filter: /^\.\/freshet-[\w-]+\.js$/ }, ({ path }) => ({ path, external: true }));
+  },
+});
+
+/** Writes one script with all that it imports. */
+async function script(entry, file, options) {
+  // ASCII only, since a plain script is read in the page's encoding, which need not be UTF-8.
+  const common = { bundle: true, minify: true, target: "es2022", charset: "ascii", logLevel: "warning", write: false };
+  const { outputFiles } = await build({ ...common, entryPoints: [entry], outfile: file, ...options });
+  // What one leaves the other finds: together they save a twentieth.
+  const { code } = await minify(outputFiles[0].text, {
+    ecma: 2020,
+    module: options.format === "esm",
+    toplevel: true,
+    compress: { passes: 3, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
+    format: { ascii_only: true },
+  });
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, code);
+}
 
 async function scripts(entry, folder) {
-  // ASCII only, since a plain script is read in the page's encoding, which need not be UTF-8.
-  const common = { outdir: folder, bundle: true, minify: true, target: "es2022", charset: "ascii", logLevel: "warning" };
-  await build({
-    ...common,
-    entryPoints: { freshet: entry, ...LAZY },
-    format: "esm",
-    splitting: true,
-    chunkNames: "freshet-[hash]",
-  });
-  await build({
-    ...common,
-    entryPoints: { "freshet.min": entry },
-    format: "iife",
-    globalName: "Freshet",
-    inject: [here("script_url.mjs")],
-    plugins: [besides],
-  });
+  const plain = { format: "iife", globalName: "Freshet", inject: [here("script_url.mjs")], plugins: [besides(false)] };
+  await script(entry, join(folder, "freshet.min.js"), plain);
+  for (const [name, source] of Object.entries({ freshet: entry, ...LAZY })) {
+    await script(source, join(folder, `${name}.js`), { format: "esm", plugins: [besides(true)] });
+  }
 }
 
 /** `worker.js` is for a site's own worker; `freshet-worker.js` can be registered with and without `type: "module"`. */
 async function workers(folder) {
-  const common = { bundle: true, minify: true, target: "es2022", charset: "ascii", logLevel: "warning", outdir: folder };
-  await build({ ...common, entryPoints: { worker: here("src/worker/handle.ts") }, format: "esm" });
-  await build({ ...common, entryPoints: { "freshet-worker": here("src/worker/main.ts") }, format: "iife" });
+  await script(here("src/worker/handle.ts"), join(folder, "worker.js"), { format: "esm" });
+  await script(here("src/worker/main.ts"), join(folder, "freshet-worker.js"), { format: "iife" });
 }
 
 const [entry, folder] = process.argv.slice(2);

@@ -69,11 +69,9 @@ async function start(): Promise<void> {
     documents: {
       "/freshet.json": JSON.stringify({ tracker: url, tenantKey, film: FILM, live: LIVE, file }),
       "/hls.min.js": await readFile(here("../node_modules/hls.js/dist/hls.min.js")),
-      "/freshet.min.js": await readFile(here("../dist/freshet.min.js")),
-      "/freshet-prompt.js": await readFile(here("../dist/freshet-prompt.js")),
-      "/freshet-ed25519.js": await readFile(here("../dist/freshet-ed25519.js")),
     },
-    folders: { "/examples/": here("../examples") },
+    // The SDK's script and its parts lie beside each other.
+    folders: { "/examples/": here("../examples"), "/sdk/": here("../dist") },
     upstream: `http://${address as string}`,
   });
   closing.push(() => site.close());

@@ -9,10 +9,10 @@ import { loaderOf, type Loader } from "./hls/loader.ts";
 import { Playhead } from "./hls/playhead.ts";
 import { parseContentName, type ContentName } from "./protocol/id.ts";
 import { parsePublicKey } from "./protocol/key.ts";
-import { addressOf, OWN, type Ask } from "./release/files.ts";
+import { addressOf, OWN } from "./release/address.ts";
+import type { Ask } from "./release/files.ts";
 import { ORIGIN_REASONS, type OriginReason } from "./swarm/output.ts";
 import { Swarms, type Swarm, type SwarmEvents } from "./swarms.ts";
-import { serve } from "./worker/page.ts";
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -192,7 +192,12 @@ export class Client {
    * elements, images, WebAssembly. The site registers the worker.
    */
   serve(workers: ServiceWorkerContainer = navigator.serviceWorker): void {
-    serve(workers, this.#origin, (url, ask) => this.#answer(url, ask), this.#close.signal);
+    const { signal } = this.#close;
+    import("./files.ts").then(
+      ({ serve }) => serve(workers, this.#origin, (url, ask) => this.#answer(url, ask), signal),
+      // The worker passes everything on, as long as no page answers.
+      (error: unknown) => this.#events.emit("trouble", String(error)),
+    );
   }
 
   /** Counts so far. */
@@ -254,7 +259,7 @@ export class Client {
   async #answer(url: URL, ask: Ask): Promise<Response | undefined> {
     const address = addressOf(this.#origin, url);
     const swarm = address && (await this.#swarm(address.content));
-    const answer = address && (await swarm?.files.answer(address, ask).catch(() => undefined));
+    const answer = address && (await swarm?.files().then((files) => files.answer(address, ask)).catch(() => undefined));
     return ask.signal?.aborted ? undefined : answer;
   }
 

@@ -1,7 +1,7 @@
 /** The peers of all swarms of this page: the tracker names them, wires connect them, proofs make them links. */
 import { nowS, nowUs } from "./clock.ts";
 import type { Identity } from "./identity.ts";
-import type { Frame } from "./protocol/frame.ts";
+import { decodeFrame, encodeFrame, type Frame } from "./protocol/frame.ts";
 import { swarmOfContent, type ContentName, type KeyId, type RootId } from "./protocol/id.ts";
 import type { PublicKey } from "./protocol/key.ts";
 import type { Root } from "./protocol/manifest/root.ts";
@@ -11,7 +11,6 @@ import type { Link } from "./session/link.ts";
 import type { Session } from "./session/session.ts";
 import { TrackerClient, type Welcome } from "./tracker/client.ts";
 import { HELLO_MS, introduce } from "./transport/hello.ts";
-import { dialWebTransport } from "./transport/web_transport.ts";
 import { WebRtcDial } from "./transport/web_rtc.ts";
 import type { Wire } from "./transport/wire.ts";
 
@@ -80,7 +79,6 @@ export class Network {
     this.#tracker = new TrackerClient(url, identity, token, {
       welcome: (welcome) => this.#welcomed(welcome),
       message: (message) => this.#heard(message),
-      down: () => undefined,
     });
   }
 
@@ -91,10 +89,6 @@ export class Network {
   join(content: ContentName, member: Member): void {
     this.#members.set(content, member);
     this.announce();
-  }
-
-  leave(content: ContentName): void {
-    if (this.#members.delete(content)) this.#tracker.send({ type: "leave", content });
   }
 
   ban(key: KeyId): void {
@@ -137,7 +131,6 @@ export class Network {
       links,
       links_wanted: Math.max(LINKS_WANTED - links, 0),
       candidates: candidates.filter(({ transport }) => isSupported(transport)) as unknown as Candidate[],
-      certificates: [],
     });
   }
 
@@ -186,7 +179,9 @@ export class Network {
     const node = pair.candidates.find(({ transport }) => transport === "web-transport");
     if (node !== undefined && isSupported("web-transport")) {
       try {
-        const wire = await dialWebTransport(node.address, pair.certificates, WEB_TRANSPORT_MS);
+        const { dialWebTransport } = await import("./transport/web_transport.ts");
+        const frames = { encodeFrame, decodeFrame };
+        const wire = await dialWebTransport(frames, node.address, pair.certificates ?? [], WEB_TRANSPORT_MS);
         return await this.#introduce(pair, wire);
       } catch {
         // The address cannot be reached from here, or a policy forbids it.

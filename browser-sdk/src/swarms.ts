@@ -10,8 +10,7 @@ import { envelopeBytesMax } from "./protocol/envelope.ts";
 import { prefix32, type ContentName } from "./protocol/id.ts";
 import type { PublicKey } from "./protocol/key.ts";
 import { KEY_DOCUMENT_KIND, keysFor, openKeyDocument } from "./protocol/key_document.ts";
-import { Files } from "./release/files.ts";
-import { Releases } from "./release/release.ts";
+import type { Files } from "./release/files.ts";
 import { Session } from "./session/session.ts";
 import { Entries } from "./stream/entries.ts";
 import { Stream } from "./stream/stream.ts";
@@ -45,7 +44,8 @@ export interface SwarmEvents {
 /** A content whose swarm was joined: what is asked for decides whether it is a stream or has releases. */
 export interface Swarm {
   readonly stream: Stream;
-  readonly files: Files;
+  /** Loads what published files need. */
+  files(): Promise<Files>;
   readonly member: Member;
 }
 
@@ -141,14 +141,25 @@ export class Swarms {
     const stream = new Stream(content, session, new Entries(content, base, keysFor(keys, "stream", nowS()), signal));
     const onEntry = (entry: Uint8Array): void => void stream.entry(entry);
     const member: Member = { session, trackers: keysFor(keys, "tracker", nowS()), onEntry, release: undefined };
-    const files = new Files(base, new Releases(content, base, keys, signal), session, {
-      opened: ({ id, root }) => {
-        const isNews = member.release?.id !== id;
-        member.release = { id, root };
-        if (isNews) this.#network?.announce();
-      },
-      passed: this.#passed,
-    });
+    const loadFiles = async (): Promise<Files> => {
+      const { Files, Releases } = await import("./files.ts");
+      return new Files(base, new Releases(content, base, keys, signal), session, {
+        opened: ({ id, root }) => {
+          const isNews = member.release?.id !== id;
+          member.release = { id, root };
+          if (isNews) this.#network?.announce();
+        },
+        passed: this.#passed,
+      });
+    };
+    let loading: Promise<Files> | undefined;
+    const files = (): Promise<Files> => {
+      loading ??= loadFiles().catch((error: unknown) => {
+        loading = undefined;
+        throw error;
+      });
+      return loading;
+    };
     const swarm = { stream, files, member };
     this.#swarms.set(content, swarm);
     this.#network?.join(content, member);

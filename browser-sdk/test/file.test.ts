@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { ChunkId } from "../src/protocol/id.ts";
 import type { RelPath } from "../src/protocol/path.ts";
 import { rangeOf, runAt, type PlacedPart } from "../src/release/file.ts";
-import { addressOf } from "../src/release/files.ts";
+import { addressOf } from "../src/release/address.ts";
 import { mediaTypeOf } from "../src/release/media_type.ts";
 
 const checkRange = (header: string | null, size: number, range: readonly [number, number] | undefined) => {

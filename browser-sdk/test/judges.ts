@@ -33,12 +33,11 @@ import { openSegment } from "../src/protocol/segment.ts";
 import { ShardMap } from "../src/protocol/shard.ts";
 import { checkTicket, openTicket, proofMessage, type Side } from "../src/protocol/ticket.ts";
 import {
-  decodeClientMessage,
   decodeServerMessage,
-  encodeClientMessage,
-  encodeServerMessage,
+  encodeMessage,
   trackerProofMessage,
 } from "../src/protocol/tracker.ts";
+import { decodeClientMessage } from "../src/protocol/tracker_client.ts";
 import { Reader, WireError, Writer } from "../src/protocol/wire.ts";
 import { bytesOf, given, TestFault, type Case, type Judged } from "./vector.ts";
 
@@ -107,11 +106,11 @@ export const JUDGES: Readonly<Record<string, Judge>> = {
     return { fields: plain(frame), again: frame.type === "skipped" ? undefined : encodeFrame(frame) };
   },
   client_message: (bytes) => {
-    const json = encodeClientMessage(decodeClientMessage(bytes));
+    const json = encodeMessage(decodeClientMessage(textOf(bytes) ?? ""));
     return { fields: JSON.parse(json), again: utf8(json) };
   },
   server_message: (bytes) => {
-    const json = encodeServerMessage(decodeServerMessage(bytes));
+    const json = encodeMessage(decodeServerMessage(textOf(bytes) ?? ""));
     return { fields: JSON.parse(json), again: utf8(json) };
   },
   path: (bytes) => {

@@ -4,47 +4,28 @@
  */
 
 /** The alphabet of JSON documents, padded. */
-export const STANDARD = { digits: withLast("+/"), padded: true } as const;
+export const STANDARD = "+/=";
 /** The alphabet of keys, not padded. */
-export const URL_SAFE = { digits: withLast("-_"), padded: false } as const;
+export const URL_SAFE = "-_";
 
-/** An alphabet and whether it pads. */
+/** The characters of an alphabet that differ: its last two digits, and the padding where there is one. */
 export type Alphabet = typeof STANDARD | typeof URL_SAFE;
 
-function withLast(last: string): string {
-  return `ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789${last}`;
-}
-
 /** Text of `bytes`. */
-export function encodeBase64(bytes: Uint8Array, { digits, padded }: Alphabet): string {
-  let out = "";
-  for (let at = 0; at < bytes.length; at += 3) {
-    const triple = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-    const count = Math.min(3, bytes.length - at) + 1;
-    for (let digit = 0; digit < count; digit += 1) out += digits.charAt((triple >> (18 - 6 * digit)) & 63);
-  }
-  return padded ? out.padEnd(Math.ceil(out.length / 4) * 4, "=") : out;
+export function encodeBase64(bytes: Uint8Array, alphabet: Alphabet): string {
+  let binary = "";
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replace(/[+/=]/g, (char) => alphabet[STANDARD.indexOf(char)] ?? "");
 }
 
 /** Bytes of `text`; `undefined` where it is not the one text of any bytes. */
 export function decodeBase64(text: string, alphabet: Alphabet): Uint8Array<ArrayBuffer> | undefined {
-  const plain = alphabet.padded ? text.replace(/={1,2}$/, "") : text;
-  const out = new Uint8Array(Math.floor((plain.length * 3) / 4));
-  let bits = 0;
-  let buffer = 0;
-  let length = 0;
-  for (const char of plain) {
-    const digit = alphabet.digits.indexOf(char);
-    if (digit < 0) return undefined;
-    buffer = ((buffer << 6) | digit) & 0xffff;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      out[length] = buffer >> bits;
-      length += 1;
-    }
+  let binary: string;
+  try {
+    binary = atob(text.replace(/[-_]/g, (char) => STANDARD[alphabet.indexOf(char)] ?? char));
+  } catch {
+    return undefined;
   }
-  const isCanonical = plain.length % 4 !== 1 && (buffer & ((1 << bits) - 1)) === 0;
-  const isPadded = !alphabet.padded || text.length === Math.ceil(plain.length / 4) * 4;
-  return isCanonical && isPadded ? out : undefined;
+  const bytes = Uint8Array.from(binary, (char) => char.charCodeAt(0));
+  return encodeBase64(bytes, alphabet) === text ? bytes : undefined;
 }

@@ -1,13 +1,12 @@
 /**
  * Forms of JSON documents and messages: what serde derives in Rust, written down as values. A form reads a strict JSON
- * value into a typed one and writes it back in the order of its fields.
+ * value into a typed one.
  *
  * Field names stay as they are on the wire, so that a document reads alike in Rust, TypeScript and JSON.
  */
-import { decodeBase64, encodeBase64, STANDARD } from "./base64.ts";
-import { JsonObject, parseJson, type Json } from "./json.ts";
+import { decodeBase64, STANDARD } from "./base64.ts";
+import { AGAIN, isObject, parseJson, type Json, type JsonObject } from "./json.ts";
 import { ProtocolError } from "./error.ts";
-import { INTEGER_MAX } from "./limits.ts";
 
 /** A JSON value that has not its form. Documents and messages report it under their own class. */
 export class FormError extends ProtocolError<"malformed"> {
@@ -16,25 +15,16 @@ export class FormError extends ProtocolError<"malformed"> {
   }
 }
 
-/** What `JSON.stringify` takes. */
-export type Plain = null | boolean | number | string | readonly Plain[] | { readonly [name: string]: Plain };
-
 /** How values of type `T` stand in JSON. */
 export interface Form<T> {
   /** Reads a value. Throws {@link FormError}. */
   read(value: Json): T;
-  /** Writes a value. */
-  write(value: T): Plain;
   /** What stands for a field that is missing; without it, the field must be there. */
   readonly missing?: { readonly value: T };
-  /** Whether a field with this value is left out. */
-  omits?(value: T): boolean;
 }
 
 /** The type that a form reads. */
 export type FormOf<F> = F extends Form<infer T> ? T : never;
-
-const MAX_U64 = (1n << 64n) - 1n;
 
 /** Integers from 0 to `max`. */
 export function integer(max: number): Form<number> {
@@ -43,7 +33,6 @@ export function integer(max: number): Form<number> {
       if (typeof value !== "number" || value < 0 || value > max) throw new FormError(`an integer up to ${max}`);
       return value;
     },
-    write: (value) => value,
   };
 }
 
@@ -53,16 +42,8 @@ export const u8 = integer(0xff);
 export const u16 = integer(0xffff);
 /** Integers of 32 bits. */
 export const u32 = integer(0xffff_ffff);
-/**
- * Integers of 64 bits. Those beyond 2^53-1 are read as some number beyond it, for the reader to refuse by name.
- */
-export const u64: Form<number> = {
-  read: (value) => {
-    const isLarge = typeof value === "bigint" && value >= 0n && value <= MAX_U64;
-    return isLarge ? Number(value) : integer(INTEGER_MAX).read(value as number);
-  },
-  write: (value) => value,
-};
+/** Integers of 64 bits. Those beyond 2^53-1 are read as some number beyond it, for the reader to refuse by name. */
+export const u64 = integer(2 ** 64);
 
 /** Any text. */
 export const text: Form<string> = {
@@ -70,7 +51,6 @@ export const text: Form<string> = {
     if (typeof value !== "string") throw new FormError("a string");
     return value;
   },
-  write: (value) => value,
 };
 
 /** Text that `parse` checks; what it throws is a fault of form. */
@@ -85,7 +65,6 @@ export function parsed<T extends string | number>(base: Form<T extends string ? 
         throw error;
       }
     },
-    write: (value) => value,
   };
 }
 
@@ -95,7 +74,6 @@ export const flag: Form<boolean> = {
     if (typeof value !== "boolean") throw new FormError("true or false");
     return value;
   },
-  write: (value) => value,
 };
 
 /** Bytes as padded base64. */
@@ -105,7 +83,6 @@ export const base64: Form<Uint8Array> = {
     if (bytes === undefined) throw new FormError("base64");
     return bytes;
   },
-  write: (value) => encodeBase64(value, STANDARD),
 };
 
 /** One of `known`; any other text is `unknown`, a word of a later version. */
@@ -115,7 +92,6 @@ export function word<const T extends string>(...known: readonly T[]): Form<T | "
       const given = text.read(value);
       return known.find((one) => one === given) ?? "unknown";
     },
-    write: (value) => value,
   };
 }
 
@@ -126,27 +102,19 @@ export function list<T>(item: Form<T>): Form<readonly T[]> {
       if (!Array.isArray(value)) throw new FormError("a list");
       return value.map((one: Json) => item.read(one));
     },
-    write: (value) => value.map((one) => item.write(one)),
   };
 }
 
 /** A list that may be missing, which is as good as empty. */
-export function listOrNone<T>(item: Form<T>): Form<readonly T[]> {
-  return { ...list(item), missing: { value: [] } };
+export function orNone<T>(form: Form<readonly T[]>): Form<readonly T[]> {
+  return { ...form, missing: { value: [] } };
 }
 
-/** As {@link listOrNone}; left out where it is empty. */
-export function listOrLeftOut<T>(item: Form<T>): Form<readonly T[]> {
-  return { ...listOrNone(item), omits: (value) => value.length === 0 };
-}
-
-/** A value that may be missing or null; left out where it is undefined. */
+/** A value that may be missing or null. */
 export function optional<T>(form: Form<T>): Form<T | undefined> {
   return {
     read: (value) => (value === null ? undefined : form.read(value)),
-    write: (value) => (value === undefined ? null : form.write(value)),
     missing: { value: undefined },
-    omits: (value) => value === undefined,
   };
 }
 
@@ -162,7 +130,7 @@ export function record<const F extends { readonly [N in keyof F]: Form<FormOf<F[
   const forms = Object.entries(fields as unknown as Record<string, Form<unknown>>);
   return {
     read: (value) => {
-      if (!(value instanceof JsonObject)) throw new FormError("an object");
+      if (!isObject(value)) throw new FormError("an object");
       const out: Record<string, unknown> = {};
       for (const [name, form] of forms) {
         const read = readField(value, name, form);
@@ -170,20 +138,12 @@ export function record<const F extends { readonly [N in keyof F]: Form<FormOf<F[
       }
       return out as RecordOf<F>;
     },
-    write: (value) => {
-      const out: Record<string, Plain> = {};
-      for (const [name, form] of forms) {
-        const field = (value as Record<string, unknown>)[name];
-        if (form.omits?.(field) !== true) out[name] = form.write(field);
-      }
-      return out;
-    },
   };
 }
 
 function readField(object: JsonObject, name: string, form: Form<unknown>): unknown {
-  if (object.repeated.has(name)) throw new FormError(`${name} only once`);
-  const value = object.fields.get(name);
+  if (Object.hasOwn(object, name + AGAIN)) throw new FormError(`${name} only once`);
+  const value = Object.hasOwn(object, name) ? object[name] : undefined;
   if (value !== undefined) return form.read(value);
   if (form.missing === undefined) throw new FormError(`a field ${name}`);
   return form.missing.value;
@@ -200,14 +160,10 @@ export function tagged<const V extends Variants>(variants: V): Form<TaggedOf<V>>
   const forms = new Map(Object.entries(variants as unknown as Record<string, Form<object>>));
   return {
     read: (value) => {
-      if (!(value instanceof JsonObject)) throw new FormError("an object");
+      if (!isObject(value)) throw new FormError("an object");
       const type = readField(value, "type", text) as string;
       const form = forms.get(type);
       return (form === undefined ? { type: "unknown" } : { type, ...form.read(value) }) as TaggedOf<V>;
-    },
-    write: (value) => {
-      const { type } = value as { type: string };
-      return { type, ...(forms.get(type)?.write(value) as object | undefined) };
     },
   };
 }
@@ -217,9 +173,4 @@ export function readJson<T>(json: string | undefined, form: Form<T>): T {
   const value = json === undefined ? undefined : parseJson(json);
   if (value === undefined) throw new FormError("JSON");
   return form.read(value);
-}
-
-/** Writes `value` as JSON text. */
-export function writeJson<T>(value: T, form: Form<T>): string {
-  return JSON.stringify(form.write(value));
 }

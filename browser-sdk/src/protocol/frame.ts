@@ -7,7 +7,7 @@
  * skipped. On WebTransport the first bidirectional stream carries control frames, and each Request has a stream of its
  * own on which Data or Refuse answer; on a data channel all frames share the channel.
  */
-import { utf8 } from "./bytes.ts";
+import { concat } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
 import { hashBytes, type ContentName, type Hash, type RootId } from "./id.ts";
 import { publicKeyBytes, publicKeyOfBytes, type PublicKey } from "./key.ts";
@@ -166,33 +166,134 @@ export interface Decoded {
   readonly length: number;
 }
 
-const TYPES: Readonly<Record<Frame["type"], number>> = {
-  hello: 0,
-  proof: 2,
-  release: 4,
-  have: 6,
-  withdraw: 8,
-  request: 10,
-  data: 12,
-  refuse: 14,
-  cancel: 16,
-  bye: 18,
-  rendition: 20,
-  fetching: 1,
-  pointer: 3,
-  ticket: 5,
-  keys: 7,
-  entry: 9,
-};
-const NAMES: ReadonlyMap<number, Frame["type"]> = new Map(
-  Object.entries(TYPES).map(([name, kind]) => [kind, name as Frame["type"]]),
-);
+/** How one value of a frame is written and read. */
+interface Field<T> {
+  write(out: Writer, value: T): void;
+  /** Throws {@link WireError}. */
+  read(reader: Reader): T;
+}
 
-const HASH_BYTES = 32;
-const SIGNATURE_BYTES = 64;
-/** An envelope is base64 around its payload, with signatures. */
-const POINTER_ENVELOPE_BYTES_MAX = POINTER_BYTES_MAX * 2 + 4096;
-const KEYS_ENVELOPE_BYTES_MAX = KEY_DOCUMENT_BYTES_MAX * 2 + 4096;
+const integer: Field<number> = { write: (out, value) => out.varint(value), read: (reader) => reader.varint() };
+
+const octet: Field<number> = { write: (out, value) => out.byte(value), read: (reader) => reader.byte() };
+
+const integerMax = (max: number, what: string): Field<number> => ({
+  ...integer,
+  read: (reader) => reader.varintMax(max, what),
+});
+
+/** So many bytes. */
+const raw = (bytes: number): Field<Uint8Array> => ({
+  write: (out, value) => out.raw(value),
+  read: (reader) => reader.take(bytes),
+});
+
+/** All that is left. */
+const restMax = (max: number, what: string): Field<Uint8Array> => ({
+  ...raw(0),
+  read: (reader) => {
+    if (reader.remaining > max) throw new WireError("over-limit", what);
+    return reader.rest();
+  },
+});
+
+const bytesMax = (max: number, what: string): Field<Uint8Array> => ({
+  write: (out, value) => out.bytes(value),
+  read: (reader) => reader.bytesMax(max, what),
+});
+
+const text = (read: (reader: Reader) => string): Field<string> => ({ write: (out, value) => out.text(value), read });
+
+/** One of `words`, by its place among them; a place beyond them is `other`, where there is one. */
+const word = <T extends string>(place: Field<number>, words: readonly T[], what: string, other?: T): Field<T> => ({
+  write: (out, value) => place.write(out, words.indexOf(value)),
+  read: (reader) => {
+    const value = words[place.read(reader)] ?? other;
+    if (value === undefined) throw new WireError("invalid", what);
+    return value;
+  },
+});
+
+const hash: Field<Hash> = { write: (out, value) => out.raw(hashBytes(value)), read: (reader) => reader.hash() };
+
+const sharing: Field<boolean> = {
+  write: (out, value) => out.byte(Number(value)),
+  read: (reader) => {
+    const value = reader.byte();
+    if (value > 1) throw new WireError("invalid", "sharing flag");
+    return value === 1;
+  },
+};
+
+const release = integerMax(LINK_RELEASES_MAX - 1, "release number");
+const positions = { release, ranges: { write: putRanges, read: readRanges } };
+const envelope = (payloadBytesMax: number, what: string): object => {
+  // It is base64 around its payload, with signatures.
+  return { envelope: restMax(payloadBytesMax * 2 + 4096, what) };
+};
+
+/** Types of frames, and their fields in order. */
+const FRAMES: Readonly<Record<Frame["type"], readonly [number, object]>> = {
+  hello: [
+    0,
+    {
+      version_min: integer,
+      version_max: integer,
+      features: integer,
+      nonce: raw(32),
+      key: {
+        write: (out: Writer, value: PublicKey) => out.raw(publicKeyBytes(value)),
+        read: (reader: Reader) => publicKeyOfBytes(reader.take(32)),
+      },
+      ticket: bytesMax(TICKET_BYTES_MAX, "ticket"),
+      agent: text((reader) => reader.textMax(AGENT_BYTES_MAX, "agent")),
+    },
+  ],
+  proof: [2, { signature: raw(64) }],
+  release: [4, { release, root: hash, chunks: integerMax(CHUNKS_MAX, "number of chunks"), sharing }],
+  have: [6, positions],
+  withdraw: [8, positions],
+  request: [
+    10,
+    {
+      request: integer,
+      kind: word(octet, BLOB_KINDS, "blob kind"),
+      hash,
+      offset: integerMax(CHUNK_BYTES_MAX, "offset"),
+      encodings: integer,
+    },
+  ],
+  data: [
+    12,
+    {
+      request: integer,
+      encoding: word(integer, ENCODINGS, "encoding"),
+      total: integerMax(CHUNK_BYTES_MAX, "answer size"),
+      payload: restMax(DATA_BYTES_MAX, "data size"),
+    },
+  ],
+  refuse: [14, { request: integer, reason: word(integer, REASONS, "reason", "other") }],
+  cancel: [16, { request: integer }],
+  bye: [18, { reason: text((reader) => reader.textMax(BYE_BYTES_MAX, "reason")) }],
+  rendition: [
+    20,
+    {
+      release,
+      stream: text(readStream),
+      epoch: integer,
+      rendition: text((reader) => readUrlPath(reader, "rendition")),
+      sharing,
+    },
+  ],
+  fetching: [1, positions],
+  pointer: [3, envelope(POINTER_BYTES_MAX, "pointer")],
+  ticket: [5, { ticket: restMax(TICKET_BYTES_MAX, "ticket") }],
+  keys: [7, envelope(KEY_DOCUMENT_BYTES_MAX, "key document")],
+  entry: [9, { entry: restMax(SEGMENT_ENTRY_BYTES_MAX, "entry size") }],
+};
+
+const fieldsOf = (type: Frame["type"]): readonly (readonly [string, Field<unknown>])[] => Object.entries(FRAMES[type][1]);
+const NAMES = new Map(Object.entries(FRAMES).map(([name, [kind]]) => [kind, name as Frame["type"]]));
 
 /** The highest version that both sides speak. */
 export function commonVersion(hello: Hello, ownMin: number, ownMax: number): number | undefined {
@@ -208,59 +309,10 @@ export function encodingBit(encoding: Encoding): number {
 /** The bytes of an own frame; one that is over a limit is a fault of the caller (`RangeError`). */
 export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
   const body = new Writer();
-  putBody(body, frame);
+  for (const [name, field] of fieldsOf(frame.type)) field.write(body, frame[name as keyof Frame]);
   const bytes = body.finish();
   if (bytes.length > FRAME_BYTES_MAX) throw new RangeError("own frames stay within the limit");
-  return new Writer().varint(TYPES[frame.type]).bytes(bytes).finish();
-}
-
-function putBody(out: Writer, frame: Frame): void {
-  switch (frame.type) {
-    case "hello":
-      out.varint(frame.version_min).varint(frame.version_max).varint(frame.features).raw(frame.nonce);
-      out.raw(publicKeyBytes(frame.key)).bytes(frame.ticket).text(frame.agent);
-      break;
-    case "proof":
-      out.raw(frame.signature);
-      break;
-    case "release":
-      out.varint(frame.release).raw(hashBytes(frame.root)).varint(frame.chunks).byte(frame.sharing ? 1 : 0);
-      break;
-    case "rendition":
-      out.varint(frame.release).text(frame.stream).varint(frame.epoch).text(frame.rendition);
-      out.byte(frame.sharing ? 1 : 0);
-      break;
-    case "have":
-    case "withdraw":
-    case "fetching":
-      putRanges(out.varint(frame.release), frame.ranges);
-      break;
-    case "request":
-      out.varint(frame.request).byte(BLOB_KINDS.indexOf(frame.kind)).raw(hashBytes(frame.hash));
-      out.varint(frame.offset).varint(frame.encodings);
-      break;
-    case "data":
-      out.varint(frame.request).varint(ENCODINGS.indexOf(frame.encoding)).varint(frame.total).raw(frame.payload);
-      break;
-    case "refuse":
-      out.varint(frame.request).varint(REASONS.indexOf(frame.reason));
-      break;
-    case "cancel":
-      out.varint(frame.request);
-      break;
-    case "pointer":
-    case "keys":
-      out.raw(frame.envelope);
-      break;
-    case "entry":
-      out.raw(frame.entry);
-      break;
-    case "ticket":
-      out.raw(frame.ticket);
-      break;
-    case "bye":
-      out.bytes(utf8(frame.reason));
-  }
+  return concat(new Writer().varint(FRAMES[frame.type][0]).varint(bytes.length).finish(), bytes);
 }
 
 /**
@@ -301,101 +353,12 @@ function readHead(bytes: Uint8Array): { kind: number; start: number; end: number
 }
 
 function readBody(type: Frame["type"], reader: Reader): Frame {
-  switch (type) {
-    case "hello":
-      return readHello(reader);
-    case "proof":
-      return { type, signature: reader.take(SIGNATURE_BYTES) };
-    case "release":
-      return readReleaseFrame(reader);
-    case "rendition":
-      return readRendition(reader);
-    case "have":
-    case "withdraw":
-    case "fetching":
-      return { type, release: readRelease(reader), ranges: readRanges(reader) };
-    case "request":
-      return readRequest(reader);
-    case "data":
-      return readData(reader);
-    case "refuse":
-      return { type, request: reader.varint(), reason: REASONS[reader.varint()] ?? "other" };
-    case "cancel":
-      return { type, request: reader.varint() };
-    case "pointer":
-      return { type, envelope: restMax(reader, POINTER_ENVELOPE_BYTES_MAX, "pointer") };
-    case "keys":
-      return { type, envelope: restMax(reader, KEYS_ENVELOPE_BYTES_MAX, "key document") };
-    case "entry":
-      return { type, entry: restMax(reader, SEGMENT_ENTRY_BYTES_MAX, "entry size") };
-    case "ticket":
-      return { type, ticket: restMax(reader, TICKET_BYTES_MAX, "ticket") };
-    case "bye":
-      return { type, reason: reader.textMax(BYE_BYTES_MAX, "reason") };
+  const frame = Object.fromEntries([["type", type], ...fieldsOf(type).map(([name, { read }]) => [name, read(reader)])]) as Frame;
+  if (frame.type === "hello") {
+    // A later version may add fields: what follows is theirs.
+    reader.rest();
+    if (frame.version_min > frame.version_max) throw new WireError("invalid", "version range");
   }
-}
-
-function readHello(reader: Reader): Hello {
-  const hello: Hello = {
-    type: "hello",
-    version_min: reader.varint(),
-    version_max: reader.varint(),
-    features: reader.varint(),
-    nonce: reader.take(HASH_BYTES),
-    key: publicKeyOfBytes(reader.take(HASH_BYTES)),
-    ticket: reader.bytesMax(TICKET_BYTES_MAX, "ticket"),
-    agent: reader.textMax(AGENT_BYTES_MAX, "agent"),
-  };
-  // A later version may add fields: what follows is theirs.
-  reader.rest();
-  if (hello.version_min > hello.version_max) throw new WireError("invalid", "version range");
-  return hello;
-}
-
-function readRelease(reader: Reader): number {
-  return reader.varintMax(LINK_RELEASES_MAX - 1, "release number");
-}
-
-function readReleaseFrame(reader: Reader): Release {
-  const release = readRelease(reader);
-  const root = reader.hash();
-  const chunks = reader.varintMax(CHUNKS_MAX, "number of chunks");
-  return { type: "release", release, root, chunks, sharing: readSharing(reader) };
-}
-
-function readRendition(reader: Reader): Rendition {
-  const release = readRelease(reader);
-  const stream = readStream(reader);
-  const epoch = reader.varint();
-  const rendition = readUrlPath(reader, "rendition");
-  return { type: "rendition", release, stream, epoch, rendition, sharing: readSharing(reader) };
-}
-
-function readSharing(reader: Reader): boolean {
-  const sharing = reader.byte();
-  if (sharing > 1) throw new WireError("invalid", "sharing flag");
-  return sharing === 1;
-}
-
-function readRequest(reader: Reader): Request {
-  const request = reader.varint();
-  const kind = BLOB_KINDS[reader.byte()];
-  if (kind === undefined) throw new WireError("invalid", "blob kind");
-  const hash = reader.hash();
-  const offset = reader.varintMax(CHUNK_BYTES_MAX, "offset");
-  return { type: "request", request, kind, hash, offset, encodings: reader.varint() };
-}
-
-function readData(reader: Reader): Data {
-  const request = reader.varint();
-  const encoding = ENCODINGS[reader.varint()];
-  if (encoding === undefined) throw new WireError("invalid", "encoding");
-  const total = reader.varintMax(CHUNK_BYTES_MAX, "answer size");
-  if (reader.remaining > DATA_BYTES_MAX || reader.remaining > total) throw new WireError("over-limit", "data size");
-  return { type: "data", request, encoding, total, payload: reader.rest() };
-}
-
-function restMax(reader: Reader, max: number, what: string): Uint8Array {
-  if (reader.remaining > max) throw new WireError("over-limit", what);
-  return reader.rest();
+  if (frame.type === "data" && frame.payload.length > frame.total) throw new WireError("over-limit", "data size");
+  return frame;
 }

@@ -3,7 +3,7 @@ import { utf8Length } from "./bytes.ts";
 import { openDocument, type DocumentCode } from "./document.ts";
 import type { DocumentKind } from "./envelope.ts";
 import { ProtocolError } from "./error.ts";
-import { listOrNone, parsed, record, text, u32, u64, type FormOf } from "./form.ts";
+import { list, orNone, parsed, record, text, u32, u64, type FormOf } from "./form.ts";
 import { parseContentName, parseHash, parseName } from "./id.ts";
 import type { PublicKey } from "./key.ts";
 import { INTEGER_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX } from "./limits.ts";
@@ -34,7 +34,7 @@ const POINTER = record({
   expires: u64,
   root: parsed(text, parseHash),
   version: parsed(text, parseName),
-  trackers: listOrNone(text),
+  trackers: orNone(list(text)),
 });
 
 /**

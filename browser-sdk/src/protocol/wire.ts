@@ -36,9 +36,9 @@ export class Writer {
   #bytes = new Uint8Array(64);
   #length = 0;
 
-  /** All that was written. */
+  /** All that was written, without a copy. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    return this.#bytes.subarray(0, this.#length);
   }
 
   /** Appends one byte. */

@@ -1,6 +1,6 @@
 /** The body of an answer: verified bytes in order, wanted from the swarm a little ahead of who takes them. */
 import { nowUs } from "../clock.ts";
-import { OriginError, WRONG_BYTES } from "../origin.ts";
+import { isWrongBytes, OriginError } from "../origin.ts";
 import type { Range } from "../protocol/ranges.ts";
 import type { Delivery } from "../session/session.ts";
 import type { Run } from "./file.ts";
@@ -153,7 +153,7 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
 
   /** The swarm gave up, and the origin may still answer a plain request. Wrong bytes are not tried again unverified. */
   async #goPlain(failure: unknown): Promise<void> {
-    if (failure instanceof OriginError && failure.status === WRONG_BYTES) throw failure;
+    if (isWrongBytes(failure)) throw failure;
     this.#leave.abort();
     this.#readings.length = 0;
     const { body } = await this.#source.plain({ start: this.#at, end: this.#end }, this.#close.signal);

@@ -2,16 +2,14 @@
  * The connection to the tracker: opened again and again while it is wanted, with a random wait that grows. What is in it
  * is soft state: after each welcome the owner announces anew.
  */
-import { utf8 } from "../protocol/bytes.ts";
 import {
   decodeServerMessage,
-  encodeClientMessage,
+  encodeMessage,
   TRACKER_VERSION,
   trackerProofMessage,
-  type ClientMessage,
   type ServerMessage,
 } from "../protocol/tracker.ts";
-import { TRACKER_MESSAGE_BYTES_MAX } from "../protocol/limits.ts";
+import type { ClientMessage } from "../protocol/tracker_client.ts";
 import { AGENT } from "../agent.ts";
 import type { Identity } from "../identity.ts";
 
@@ -23,8 +21,6 @@ export interface TrackerEvents {
   /** The tracker knows this client (again). */
   welcome(welcome: Welcome): void;
   message(message: ServerMessage): void;
-  /** The connection is gone; it is opened again. */
-  down(): void;
 }
 
 const RETRY_MS = 500;
@@ -59,7 +55,7 @@ export class TrackerClient {
 
   /** Sends a message, or drops it while the tracker is away. */
   send(message: ClientMessage): void {
-    if (this.#isWelcome) this.#socket?.send(encodeClientMessage(message));
+    if (this.#isWelcome) this.#socket?.send(encodeMessage(message));
   }
 
   close(): void {
@@ -86,14 +82,14 @@ export class TrackerClient {
   }
 
   async #heard(data: unknown): Promise<void> {
-    if (typeof data !== "string" || data.length > TRACKER_MESSAGE_BYTES_MAX) return this.#faulty();
-    const message = decodeServerMessage(utf8(data));
+    if (typeof data !== "string") return this.#faulty();
+    const message = decodeServerMessage(data);
     if (message.type === "challenge") {
       const proof = await this.#identity.key.sign(trackerProofMessage(message.nonce));
       const versions = { version_min: TRACKER_VERSION, version_max: TRACKER_VERSION };
       const token = this.#token === undefined ? {} : { token: this.#token };
       const hello = { type: "hello", ...versions, key: this.#identity.key.public, proof, agent: AGENT, ...token } as const;
-      this.#socket?.send(encodeClientMessage(hello));
+      this.#socket?.send(encodeMessage(hello));
     } else if (message.type === "welcome") {
       this.#isWelcome = true;
       this.#retryMs = RETRY_MS;
@@ -112,9 +108,7 @@ export class TrackerClient {
   }
 
   #lost(waitMs: number): void {
-    const wasUp = this.#isWelcome;
     this.#drop();
-    if (wasUp) this.#events.down();
     if (this.#isClosed) return;
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
     // Half of the wait is random, so that those whom one tracker lost do not all come back at once.

@@ -1,6 +1,9 @@
-/** Connects a page to a node by WebTransport: each request has a stream of its own. */
+/**
+ * Connects a page to a node by WebTransport: each request has a stream of its own. A part of the SDK that is loaded for
+ * the first node; what it shares with the rest is handed to it.
+ */
 import { concat } from "../protocol/bytes.ts";
-import { decodeFrame, encodeFrame, type Frame, type Request } from "../protocol/frame.ts";
+import type { decodeFrame, encodeFrame, Frame, Request } from "../protocol/frame.ts";
 import { hashBytes, type Hash } from "../protocol/id.ts";
 import { DATA_BYTES_MAX, FRAME_BYTES_MAX } from "../protocol/limits.ts";
 import type { LinkBinding } from "../protocol/ticket.ts";
@@ -9,8 +12,19 @@ import type { Wire, WireEvents } from "./wire.ts";
 /** A page has no certificate of its own. */
 const NO_CERTIFICATE = "0".repeat(64) as Hash;
 
+/** Reads and writes frames. */
+export interface Frames {
+  readonly encodeFrame: typeof encodeFrame;
+  readonly decodeFrame: typeof decodeFrame;
+}
+
 /** Connects within `limitMs`, or throws. */
-export async function dialWebTransport(address: string, certificates: readonly Hash[], limitMs: number): Promise<Wire> {
+export async function dialWebTransport(
+  frames: Frames,
+  address: string,
+  certificates: readonly Hash[],
+  limitMs: number,
+): Promise<Wire> {
   const serverCertificateHashes = certificates.map((hash) => ({ algorithm: "sha-256", value: hashBytes(hash) }));
   const session = new WebTransport(`https://${address}/`, { serverCertificateHashes });
   const timer = setTimeout(() => session.close(), limitMs);
@@ -19,7 +33,7 @@ export async function dialWebTransport(address: string, certificates: readonly H
   try {
     await session.ready;
     const control = await session.createBidirectionalStream();
-    return new WebTransportWire(session, control, certificates);
+    return new WebTransportWire(frames, session, control, certificates);
   } finally {
     clearTimeout(timer);
   }
@@ -31,6 +45,7 @@ class WebTransportWire implements Wire {
   readonly kind = "web-transport";
   readonly side = "dialer";
   readonly bindings: readonly LinkBinding[];
+  readonly #frames: Frames;
   readonly #session: WebTransport;
   readonly #control: Streams;
   readonly #controlWriter: WritableStreamDefaultWriter<Uint8Array>;
@@ -40,7 +55,8 @@ class WebTransportWire implements Wire {
   readonly #asked = new Map<number, WritableStreamDefaultWriter<Uint8Array>>();
   #events: WireEvents | undefined;
 
-  constructor(session: WebTransport, control: Streams, certificates: readonly Hash[]) {
+  constructor(frames: Frames, session: WebTransport, control: Streams, certificates: readonly Hash[]) {
+    this.#frames = frames;
     this.#session = session;
     this.#control = control;
     this.#controlWriter = control.writable.getWriter();
@@ -51,12 +67,12 @@ class WebTransportWire implements Wire {
     this.#events = events;
     const close = (): void => this.close();
     this.#session.closed.then(() => events.closed(), () => events.closed());
-    readFrames(this.#control.readable, (frame) => this.#controlFrame(frame)).then(close, close);
+    this.#read(this.#control.readable, (frame) => this.#controlFrame(frame)).then(close, close);
     this.#accept().then(close, close);
   }
 
   send(frame: Frame): void {
-    this.#controlWriter.write(encodeFrame(frame)).catch(() => undefined);
+    this.#controlWriter.write(this.#frames.encodeFrame(frame)).catch(() => undefined);
   }
 
   ask(request: Request): void {
@@ -78,7 +94,7 @@ class WebTransportWire implements Wire {
     try {
       while (sent < bytes.length) {
         const payload = bytes.subarray(sent, sent + DATA_BYTES_MAX);
-        await writer.write(encodeFrame({ type: "data", request, encoding: "identity", total: bytes.length, payload }));
+        await writer.write(this.#frames.encodeFrame({ type: "data", request, encoding: "identity", total: bytes.length, payload }));
         sent += payload.length;
       }
       await writer.close();
@@ -93,7 +109,7 @@ class WebTransportWire implements Wire {
     const writer = this.#asked.get(frame.request);
     this.#asked.delete(frame.request);
     writer
-      ?.write(encodeFrame(frame))
+      ?.write(this.#frames.encodeFrame(frame))
       .then(() => writer.close())
       .catch(() => undefined);
   }
@@ -123,10 +139,10 @@ class WebTransportWire implements Wire {
     if (abort.signal.aborted) return reset();
     this.#asks.set(request.request, reset);
     const writer = writable.getWriter();
-    await writer.write(encodeFrame(request));
+    await writer.write(this.#frames.encodeFrame(request));
     writer.releaseLock();
     await writable.close();
-    await readFrames(readable, (frame) => {
+    await this.#read(readable, (frame) => {
       const isAnswer = (frame.type === "data" || frame.type === "refuse") && frame.request === request.request;
       if (!isAnswer) throw new Error("no answer");
       if (this.#asks.has(request.request)) this.#events?.answer(frame);
@@ -146,7 +162,7 @@ class WebTransportWire implements Wire {
 
   async #serve({ readable, writable }: Streams): Promise<void> {
     const writer = writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;
-    await readFrames(readable, (frame) => {
+    await this.#read(readable, (frame) => {
       if (frame.type !== "request" || this.#asked.has(frame.request)) throw new Error("no request");
       this.#asked.set(frame.request, writer);
       writer.closed.catch(() => {
@@ -155,25 +171,25 @@ class WebTransportWire implements Wire {
       this.#events?.asked(frame);
     });
   }
-}
 
-/** Reads frames until the stream ends. */
-async function readFrames(readable: ReadableStream<Uint8Array>, take: (frame: Frame) => void): Promise<void> {
-  const reader = readable.getReader();
-  let rest: Uint8Array = new Uint8Array(0);
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      rest = rest.length === 0 ? value : concat(rest, value);
-      for (let decoded = decodeFrame(rest); decoded !== undefined; decoded = decodeFrame(rest)) {
-        rest = rest.subarray(decoded.length);
-        if (decoded.frame.type !== "skipped") take(decoded.frame);
+  /** Reads frames until the stream ends. */
+  async #read(readable: ReadableStream<Uint8Array>, take: (frame: Frame) => void): Promise<void> {
+    const reader = readable.getReader();
+    let rest: Uint8Array = new Uint8Array(0);
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        rest = rest.length === 0 ? value : concat(rest, value);
+        for (let decoded = this.#frames.decodeFrame(rest); decoded !== undefined; decoded = this.#frames.decodeFrame(rest)) {
+          rest = rest.subarray(decoded.length);
+          if (decoded.frame.type !== "skipped") take(decoded.frame);
+        }
+        if (rest.length > FRAME_BYTES_MAX + 16) throw new Error("a frame beyond its limit");
       }
-      if (rest.length > FRAME_BYTES_MAX + 16) throw new Error("a frame beyond its limit");
+    } catch (error) {
+      reader.cancel().catch(() => undefined);
+      throw error;
     }
-  } catch (error) {
-    reader.cancel().catch(() => undefined);
-    throw error;
   }
 }

@@ -16,7 +16,7 @@ const SILENT_MS = 10_000;
 const LOOK_MS = 500;
 /** Most pages remembered; those that came first go first. */
 const PAGES_MAX = 64;
-/** The end of the URLs that clients fetch themselves (`OWN` in release/files.ts). */
+/** The end of the URLs that clients fetch themselves (`OWN` in release/address.ts). */
 const OWN = "#freshet";
 
 /** Base URLs by the ids of pages that have a client. */

@@ -1,5 +1,5 @@
 /** The page's side of a service worker: answers what the worker asks with what the client fetches. */
-import { OriginError, WRONG_BYTES } from "../origin.ts";
+import { isWrongBytes } from "../origin.ts";
 import type { Ask } from "../release/files.ts";
 import type { FileAsked, Head, Here, Part, Who } from "./messages.ts";
 
@@ -35,7 +35,7 @@ async function hand(port: MessagePort, { url, range }: FileAsked, answer: Answer
       const value = ((await reader?.read())?.value ?? null) as Part;
       port.postMessage(value, value === null ? [] : [(value as Uint8Array<ArrayBuffer>).buffer]);
     } catch (error) {
-      port.postMessage((error instanceof OriginError && error.status === WRONG_BYTES ? "wrong" : null) satisfies Part);
+      port.postMessage((isWrongBytes(error) ? "wrong" : null) satisfies Part);
     }
   };
   port.postMessage({ status: response.status, headers: [...response.headers], url: response.url } satisfies Head);

@@ -3,7 +3,7 @@ import { utf8Length } from "../bytes.ts";
 import { openDocument, type DocumentCode } from "../document.ts";
 import { quote, type DocumentKind } from "../envelope.ts";
 import { ProtocolError } from "../error.ts";
-import { list, listOrLeftOut, parsed, record, text, u32, u64, type FormOf } from "../form.ts";
+import { list, orNone, parsed, record, text, u32, u64, type FormOf } from "../form.ts";
 import { hashOf, parseContentName, parseHash, parseName, type RootId } from "../id.ts";
 import type { PublicKey } from "../key.ts";
 import {
@@ -46,7 +46,7 @@ const ROOT = record({
   bytes: u64,
   chunks: u32,
   pages: list(PAGE_REF),
-  requires: listOrLeftOut(text),
+  requires: orNone(list(text)),
 });
 
 /** How the files were cut into chunks; sizes in bytes. */
