@@ -16,6 +16,7 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Parts with a file of their own, loaded by `import()` in both forms. What they share with the rest, each has itself. */
 const LAZY = {
+  "freshet-diagnose": here("src/diagnose.ts"),
   "freshet-ed25519": here("src/ed25519/ed25519.ts"),
   "freshet-files": here("src/files.ts"),
   "freshet-prompt": here("src/consent/prompt.ts"),
@@ -45,7 +46,8 @@ const besides = (isModule) => ({
 async function script(entry, file, options) {
   // ASCII only, since a plain script is read in the page's encoding, which need not be UTF-8.
   const common = { bundle: true, minify: true, target: "es2022", charset: "ascii", logLevel: "warning", write: false };
-  const { outputFiles } = await build({ ...common, entryPoints: [entry], outfile: file, ...options });
+  const source = typeof entry === "string" ? { entryPoints: [entry] } : { stdin: entry };
+  const { outputFiles } = await build({ ...common, ...source, outfile: file, ...options });
   // What one leaves the other finds: together they save a twentieth.
   const { code } = await minify(outputFiles[0].text, {
     ecma: 2020,
@@ -59,11 +61,22 @@ async function script(entry, file, options) {
 }
 
 async function scripts(entry, folder) {
-  const plain = { format: "iife", globalName: "Freshet", inject: [here("script_url.mjs")], plugins: [besides(false)] };
-  await script(entry, join(folder, "freshet.min.js"), plain);
   for (const [name, source] of Object.entries({ freshet: entry, ...LAZY })) {
     await script(source, join(folder, `${name}.js`), { format: "esm", plugins: [besides(true)] });
   }
+  await script(await plainEntry(entry), join(folder, "freshet.min.js"), {
+    format: "iife",
+    inject: [here("script_url.mjs")],
+    plugins: [besides(false)],
+  });
+}
+
+/** An entry that does not export what `entry` exports, but defines it as `Freshet`. */
+async function plainEntry(entry) {
+  const { metafile } = await build({ entryPoints: [entry], bundle: true, format: "esm", write: false, metafile: true, outdir: "/" });
+  const names = Object.values(metafile.outputs).flatMap(({ exports }) => exports);
+  const contents = `import { ${names} } from ${JSON.stringify(entry)}; globalThis.Freshet = { ${names} };`;
+  return { contents, resolveDir: dirname(entry), loader: "ts" };
 }
 
 /** `worker.js` is for a site's own worker; `freshet-worker.js` can be registered with and without `type: "module"`. */

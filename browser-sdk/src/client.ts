@@ -1,9 +1,9 @@
 /** The client that a page makes: asks the user, and hands out what the page's players use. */
-import { AGENT } from "./agent.ts";
 import { uploadBudget, type UploadBudget } from "./budget.ts";
 import { Conditions, type ConditionPolicy, type Verdict } from "./conditions.ts";
 import { Consent, type Asker, type ConsentState } from "./consent/consent.ts";
 import { textVersion } from "./consent/caps.ts";
+import type { Diagnosis } from "./diagnose.ts";
 import { Emitter, type Listener } from "./events.ts";
 import { loaderOf, type Loader } from "./hls/loader.ts";
 import { Playhead } from "./hls/playhead.ts";
@@ -64,30 +64,9 @@ export interface Stats {
   readonly links: number;
 }
 
-/** Everything that support needs to know, and nothing that names the user or a peer. */
-export interface Diagnosis {
-  /** To be told to support; random, of this page view alone. */
-  readonly support_id: string;
-  readonly version: string;
-  readonly browser: string;
-  readonly supports: Readonly<Record<string, boolean>>;
-  readonly consent: ConsentState;
-  readonly verdict: Verdict;
-  readonly tracker_up: boolean;
-  readonly wires: readonly { readonly kind: string; readonly received_bytes: number; readonly sent_bytes: number }[];
-  readonly stats: Stats;
-  /** The last failures, with addresses taken out. */
-  readonly troubles: readonly string[];
-}
-
 const KEPT_BYTES_MAX = 64 << 20;
 const TROUBLES_MAX = 20;
 const MBIT_BYTES_S = 125_000;
-/** What of the browser the SDK can use. */
-const APIS = ["RTCPeerConnection", "WebTransport", "MediaSource", "ManagedMediaSource"];
-/** Addresses and hosts in messages: nobody but the page needs to see them. */
-const ADDRESS = /\b(?:\d{1,3}\.){3}\d{1,3}\b|\b[\da-f]{0,4}(?::[\da-f]{0,4}){2,7}\b|\/\/[^\s/]+/gi;
-
 /** A page's part in the swarms of one tenant. */
 export class Client {
   readonly #origin: string;
@@ -128,7 +107,7 @@ export class Client {
       this.#events.emit("verdict", verdict);
     });
     this.#events.on("trouble", (trouble) => {
-      this.#troubles = [...this.#troubles, trouble.replaceAll(ADDRESS, "…")].slice(-TROUBLES_MAX);
+      this.#troubles = [...this.#troubles, trouble].slice(-TROUBLES_MAX);
     });
   }
 
@@ -217,13 +196,11 @@ export class Client {
   }
 
   /** One object for a support request. */
-  diagnose(): Diagnosis {
+  async diagnose(): Promise<Diagnosis> {
     const links = this.#swarms.sessions.flatMap((session) => session.links);
-    return {
+    const { diagnose } = await import("./diagnose.ts");
+    const known = {
       support_id: this.#supportId,
-      version: AGENT,
-      browser: navigator.userAgent,
-      supports: Object.fromEntries(APIS.map((name) => [name, name in globalThis])),
       consent: this.consent,
       verdict: this.verdict,
       tracker_up: this.#swarms.isTrackerUp,
@@ -233,6 +210,7 @@ export class Client {
       stats: this.stats(),
       troubles: this.#troubles,
     };
+    return diagnose(known, this.#swarms.stun);
   }
 
   /** Leaves all swarms; players go on over plain HTTP. */

@@ -6,10 +6,11 @@ export {
   type Client,
   type ClientEvents,
   type ClientOptions,
-  type Diagnosis,
   type HlsOptions,
   type Stats,
 } from "./client.ts";
+/** What support is told. */
+export { type Diagnosis, type Nat } from "./diagnose.ts";
 /** What the user is asked, and may answer. */
 export { type Asker, type ConsentAnswer, type ConsentState } from "./consent/consent.ts";
 /** What the user gives at most. */

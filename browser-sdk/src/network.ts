@@ -22,6 +22,10 @@ const WEB_TRANSPORT_MS = 2000;
 const GRACE_S = 6 * 3600;
 /** How long a pair may wait for the other side's offer. */
 const OFFER_MS = 20_000;
+/** Most pairs at a time, over all swarms. */
+const PAIRINGS_MAX = 64;
+/** Most keys that are remembered as banned; those of one page view hardly reach it. */
+const BANNED_MAX = 1024;
 
 type Pair = Extract<ServerMessage, { readonly type: "pair" }>;
 
@@ -86,13 +90,20 @@ export class Network {
     return this.#tracker.isUp;
   }
 
+  /** URLs of the tracker's STUN servers, where it has any. */
+  get stun(): readonly string[] {
+    const { stun_host: named, stun_ports: ports = [] } = this.#welcome ?? {};
+    const host = named?.includes(":") ? `[${named}]` : (named ?? this.#trackerHost);
+    return ports.map((port) => `stun:${host}:${port}`);
+  }
+
   join(content: ContentName, member: Member): void {
     this.#members.set(content, member);
     this.announce();
   }
 
   ban(key: KeyId): void {
-    this.#banned.add(key);
+    if (this.#banned.size < BANNED_MAX) this.#banned.add(key);
   }
 
   /** Tells the tracker how things stand. */
@@ -168,7 +179,8 @@ export class Network {
   }
 
   #paired(pair: Pair): void {
-    if (this.#banned.has(pair.key) || !this.#members.has(pair.content)) return this.#outcome(pair.pair, "failed");
+    const isUnwanted = this.#banned.has(pair.key) || !this.#members.has(pair.content);
+    if (isUnwanted || this.#pairings.size >= PAIRINGS_MAX) return this.#outcome(pair.pair, "failed");
     const timer = setTimeout(() => this.#drop(pair.pair, "failed"), OFFER_MS);
     this.#pairings.set(pair.pair, { pair, dial: undefined, timer });
     if (pair.dial) this.#connect(pair).catch((error: unknown) => this.#failed(pair.pair, error));
@@ -193,10 +205,8 @@ export class Network {
   async #dialWebRtc(pair: Pair): Promise<void> {
     const pairing = this.#pairings.get(pair.pair);
     if (pairing === undefined || !isSupported("web-rtc")) throw new Error("no way to the peer");
-    const host = this.#trackerHost.includes(":") ? `[${this.#trackerHost}]` : this.#trackerHost;
-    const stun = (this.#welcome?.stun_ports ?? []).slice(0, 1).map((port) => `stun:${host}:${port}`);
     const signal = (data: string): void => this.#tracker.send({ type: "signal", pair: pair.pair, data });
-    const dial = new WebRtcDial(pair.dial ? "dialer" : "acceptor", stun, signal);
+    const dial = new WebRtcDial(pair.dial ? "dialer" : "acceptor", this.stun.slice(0, 1), signal);
     pairing.dial = dial;
     await this.#introduce(pair, await dial.wire);
   }

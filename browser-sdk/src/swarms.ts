@@ -1,6 +1,6 @@
 /** The swarms that this page takes part in, while the user and the surroundings let it. */
 import { uploadCaps, type UploadBudget } from "./budget.ts";
-import { nowS } from "./clock.ts";
+import { nowS, nowUs } from "./clock.ts";
 import type { Conditions } from "./conditions.ts";
 import type { Emitter } from "./events.ts";
 import { createIdentity, provideEd25519, type Identity } from "./identity.ts";
@@ -18,7 +18,7 @@ import type { Totals } from "./swarm/core.ts";
 import type { Policy } from "./swarm/policy.ts";
 
 /** When a content that could not be joined is tried again. */
-const AGAIN_MS = 30_000;
+const AGAIN_US = 30_000_000;
 /** Time between two looks at the budget. */
 const BUDGET_MS = 500;
 
@@ -58,6 +58,8 @@ export class Swarms {
   readonly #close = new AbortController();
   readonly #passed: (bytes: number) => void;
   readonly #joining = new Map<ContentName, Promise<Swarm | undefined>>();
+  /** When joining failed last. */
+  readonly #failedUs = new Map<ContentName, number>();
   readonly #swarms = new Map<ContentName, Swarm>();
   #identity: Promise<Identity> | undefined;
   #network: Network | undefined;
@@ -88,6 +90,11 @@ export class Swarms {
     return this.#network?.isTrackerUp === true;
   }
 
+  /** URLs of the tracker's STUN servers, while it is connected. */
+  get stun(): readonly string[] {
+    return this.#network?.stun ?? [];
+  }
+
   get sessions(): readonly Session[] {
     return [...this.#swarms.values()].map(({ member }) => member.session);
   }
@@ -99,11 +106,13 @@ export class Swarms {
   /** The swarm of a content; `undefined` while peers may not be used, or when it cannot be joined. */
   async join(content: ContentName): Promise<Swarm | undefined> {
     if (!this.#conditions.verdict.p2p || this.#close.signal.aborted) return undefined;
+    if (nowUs() - (this.#failedUs.get(content) ?? -Infinity) < AGAIN_US) return undefined;
     let joining = this.#joining.get(content);
     if (joining === undefined) {
       joining = this.#join(content).catch((error: unknown) => {
         this.#events.emit("trouble", String(error));
-        setTimeout(() => this.#joining.delete(content), AGAIN_MS);
+        this.#failedUs.set(content, nowUs());
+        this.#joining.delete(content);
         return undefined;
       });
       this.#joining.set(content, joining);

@@ -3,7 +3,8 @@
  * Nothing that goes wrong with peers reaches the player.
  */
 import { nowUs } from "../clock.ts";
-import { open, OriginError, read } from "../origin.ts";
+import { isWrongBytes, open, OriginError, read } from "../origin.ts";
+import { concat } from "../protocol/bytes.ts";
 import type { SegmentAsk, Stream } from "../stream/stream.ts";
 import { streamPath } from "../stream/path.ts";
 import type { OriginReason } from "../swarm/output.ts";
@@ -138,11 +139,11 @@ export class Loader {
           pieces.push(bytes);
         },
       });
-    } catch {
+    } catch (error) {
       // What was handed on is verified, but a player cannot take half a segment: it comes anew.
       if (this.#callbacks?.onProgress !== undefined && pieces.length > 0) throw new OriginError(0, null, "broken off");
       this.stats.loaded = 0;
-      return "unlisted";
+      return isWrongBytes(error) ? "unlisted" : "no-peers";
     }
     const end = performance.now();
     const { start } = this.stats.loading;
@@ -190,7 +191,7 @@ export class Loader {
   #succeed(context: LoaderContext, parts: readonly Uint8Array[], url: string, code: number): void {
     const callbacks = this.#callbacks;
     const isHanded = callbacks?.onProgress !== undefined && context.frag !== undefined;
-    const whole = isHanded ? new ArrayBuffer(0) : joined(parts);
+    const whole = isHanded ? new ArrayBuffer(0) : concat(...parts).buffer;
     const data =
       context.responseType === "arraybuffer" ? whole : textOrJson(new TextDecoder().decode(whole), context.responseType);
     this.stats.loading.end = Math.max(performance.now(), this.stats.loading.first);
@@ -215,16 +216,6 @@ export class Loader {
 
 function textOrJson(text: string, responseType: string): string | object {
   return responseType === "json" ? (JSON.parse(text) as object) : text;
-}
-
-function joined(parts: readonly Uint8Array[]): ArrayBuffer {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole.buffer;
 }
 
 function freshStats(): LoaderStats {

@@ -1,13 +1,22 @@
 /** A link to a peer: what it says it holds, and requests both ways. */
 import type { Data, Frame, Request } from "../protocol/frame.ts";
 import type { KeyId } from "../protocol/id.ts";
-import { HAVE_RANGES_MAX, LINK_RELEASES_MAX, LINK_REQUESTS_MAX } from "../protocol/limits.ts";
+import { HAVE_RANGES_MAX, LINK_REQUESTS_MAX } from "../protocol/limits.ts";
 import type { Range } from "../protocol/ranges.ts";
 import type { Wire } from "../transport/wire.ts";
 import type { Shelf } from "./library.ts";
 import { RangeSet } from "./range_set.ts";
 
 type Positions = "have" | "withdraw" | "fetching";
+
+/** What to make of refusals: the position is not there, the peer is busy, or it hands out nothing more. */
+const REFUSED = {
+  "not-held": "not-held",
+  busy: "busy",
+  other: "busy",
+  budget: "exhausted",
+  "not-sharing": "exhausted",
+} as const;
 
 /** What a link tells its session. Positions are those of the wire. */
 export interface LinkEvents {
@@ -20,6 +29,8 @@ export interface LinkEvents {
   entry(link: Link, entry: Uint8Array): void;
   closed(link: Link): void;
 }
+
+const ALL: Range = { start: 0, end: Infinity };
 
 /** An own request, and what came of it. */
 interface Pending {
@@ -34,10 +45,8 @@ export class Link {
   receivedBytes = 0;
   sentBytes = 0;
   readonly #events: LinkEvents;
-  /** Shelves by the numbers that the peer gave them. */
-  readonly #shelves = new Map<number, string>();
-  /** What the peer holds, by shelf. */
-  readonly #holds = new Map<string, RangeSet>();
+  /** Shelves by the numbers that the peer gave them, which are few, and what it holds of each. */
+  readonly #shelves = new Map<number, { readonly key: string; readonly held: RangeSet }>();
   readonly #pending = new Map<number, Pending>();
   /** Requests of the peer that wait. */
   readonly #asked = new Set<number>();
@@ -51,7 +60,7 @@ export class Link {
 
   /** What the peer said it holds of a range of a shelf. */
   holds(key: string, range: Range): readonly Range[] {
-    return this.#holds.get(key)?.within(range) ?? [];
+    return [...this.#shelves.values()].flatMap((shelf) => (shelf.key === key ? shelf.held.within(range) : []));
   }
 
   /** Sends ranges in as many frames as they need. */
@@ -116,8 +125,7 @@ export class Link {
     if (pending === undefined) return;
     if (frame.type === "refuse") {
       this.#pending.delete(frame.request);
-      const why = frame.reason === "not-held" ? "not-held" : frame.reason === "busy" ? "busy" : "exhausted";
-      return this.#events.ended(this, frame.request, frame.reason === "other" ? "busy" : why);
+      return this.#events.ended(this, frame.request, REFUSED[frame.reason]);
     }
     const { payload } = frame;
     const end = pending.received + payload.length;
@@ -153,18 +161,19 @@ export class Link {
   }
 
   #name(release: number, key: string): void {
-    if (this.#shelves.size < LINK_RELEASES_MAX) this.#shelves.set(release, key);
+    const before = this.#shelves.get(release);
+    if (before?.key === key) return;
+    this.#shelves.set(release, { key, held: new RangeSet() });
+    if (before !== undefined) this.#events.positions(this, "withdraw", before.key, before.held.within(ALL));
   }
 
   #positions(type: Positions, release: number, ranges: readonly Range[]): void {
-    const key = this.#shelves.get(release);
-    if (key === undefined) return;
-    const holds = this.#holds.get(key) ?? new RangeSet();
-    this.#holds.set(key, holds);
+    const shelf = this.#shelves.get(release);
+    if (shelf === undefined) return;
     for (const range of ranges) {
-      if (type === "have") holds.add(range);
-      else if (type === "withdraw") holds.remove(range);
+      if (type === "have") shelf.held.add(range);
+      else if (type === "withdraw") shelf.held.remove(range);
     }
-    this.#events.positions(this, type, key, ranges);
+    this.#events.positions(this, type, shelf.key, ranges);
   }
 }

@@ -15,19 +15,20 @@ export class RangeSet {
       end: Math.max(end, ...joined.map((range) => range.end)),
     };
     const others = this.#ranges.filter((range) => !touches(range));
-    if (others.length >= RANGES_MAX) return;
+    if (others.length === RANGES_MAX) return;
     const at = others.findIndex((range) => range.start > union.start);
     others.splice(at < 0 ? others.length : at, 0, union);
     this.#ranges = others;
   }
 
   remove({ start, end }: Range): void {
-    this.#ranges = this.#ranges.flatMap((range) =>
+    const left = this.#ranges.flatMap((range) =>
       [
         { start: range.start, end: Math.min(range.end, start) },
         { start: Math.max(range.start, end), end: range.end },
       ].filter((part) => part.start < part.end),
     );
+    this.#ranges = left.slice(0, RANGES_MAX);
   }
 
   /** The parts that lie within a range. */

@@ -10,6 +10,8 @@ import { contradicts, openSegment, type SegmentEntry } from "../protocol/segment
 
 /** Most entries kept; those that were taken in first go first. */
 const ENTRIES_MAX = 4096;
+/** Most pages remembered; each covers minutes. */
+const PAGES_MAX = 256;
 /** Time for which a page that could not be had is not asked for again. */
 const MISSING_US = 10_000_000;
 /** Time between two looks at a page that is not full yet. */
@@ -29,9 +31,10 @@ export class Entries {
   readonly #signal: AbortSignal;
   /** By place; of several epochs the newest. */
   readonly #entries = new Map<string, SegmentEntry>();
-  /** Pages that are being fetched or were; few, since each covers minutes. */
+  /** Pages that are being fetched or were. */
   readonly #pages = new Map<string, Page>();
-  readonly #waiters = new Map<string, (() => void)[]>();
+  /** Whoever waits for news. */
+  readonly #waiting = new Set<() => void>();
 
   /** `base` is the URL of the stream at its origin, with `/` at the end; `keys` may sign its entries. */
   constructor(stream: ContentName, base: string, keys: readonly PublicKey[], signal: AbortSignal) {
@@ -58,15 +61,9 @@ export class Entries {
       if (contradicts(known, entry)) throw new Error("a second entry for the same place");
       return false;
     }
-    if (this.#entries.size >= ENTRIES_MAX) {
-      for (const oldest of this.#entries.keys()) {
-        this.#entries.delete(oldest);
-        break;
-      }
-    }
     this.#entries.set(place, entry);
-    for (const wake of this.#waiters.get(place) ?? []) wake();
-    this.#waiters.delete(place);
+    dropOldest(this.#entries, ENTRIES_MAX);
+    for (const wake of this.#waiting) wake();
     return true;
   }
 
@@ -76,19 +73,27 @@ export class Entries {
       const known = this.get(rendition, sequence);
       const leftMs = (untilUs - nowUs()) / 1000;
       if (known !== undefined || leftMs <= 0) return known;
-      const place = placeOf(rendition, sequence);
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const pushed = new Promise<void>((resolve) => {
-        this.#waiters.set(place, [...(this.#waiters.get(place) ?? []), resolve]);
-        timer = setTimeout(resolve, Math.min(leftMs, AGAIN_US / 1000));
-      });
-      const isThere = await Promise.race([pushed, this.#fetch(rendition, Math.floor(sequence / PAGE_SEQUENCES))]);
+      const news = this.#news(Math.min(leftMs, AGAIN_US / 1000));
+      const page = this.#fetch(rendition, Math.floor(sequence / PAGE_SEQUENCES));
+      const isSigned = await Promise.race([news.then(() => true), page]);
+      if (this.get(rendition, sequence) !== undefined) continue;
       // Where the page cannot be had, nobody signs this rendition; where it lacks the entry, it may be about to come.
-      const isSigned = isThere !== false || this.get(rendition, sequence) !== undefined;
-      if (isThere === true && this.get(rendition, sequence) === undefined) await pushed;
-      clearTimeout(timer);
       if (!isSigned) return undefined;
+      await news;
     }
+  }
+
+  /** Resolves when an entry was taken in, or after a time. */
+  #news(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#waiting.add(wake);
+    });
   }
 
   async #fetch(rendition: string, page: number): Promise<boolean> {
@@ -107,6 +112,7 @@ export class Entries {
       },
     );
     this.#pages.set(key, state);
+    dropOldest(this.#pages, PAGES_MAX);
     return state.done;
   }
 
@@ -119,3 +125,9 @@ export class Entries {
 }
 
 const placeOf = (rendition: string, sequence: number): string => `${sequence} ${rendition}`;
+
+/** Keeps at most `count`; those that were added first go first. */
+function dropOldest(map: Map<string, unknown>, count: number): void {
+  const [oldest] = map.keys();
+  if (map.size > count) map.delete(oldest as string);
+}

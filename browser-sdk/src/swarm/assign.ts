@@ -6,6 +6,7 @@ import { within, type Ledger } from "./ledger.ts";
 import { BUSY_US, LINKS_MAX } from "./limits.ts";
 import { Link } from "./link.ts";
 import type { Say } from "./output.ts";
+import { Pace } from "./pace.ts";
 import type { Picker } from "./pick.ts";
 import { quotient } from "./whole.ts";
 
@@ -32,7 +33,7 @@ export class Assign {
   /** Whether the link could be taken. */
   linkUp(now: number, link: number, len: number, locality: Locality, rttUs: number): boolean {
     if (this.links.size >= LINKS_MAX || this.links.has(link)) return false;
-    this.links.add(link, new Link(len, locality, rttUs, now));
+    this.links.add(link, new Link(len, new Pace(locality, rttUs, now)));
     this.rttUsMax = Math.max(this.rttUsMax, rttUs);
     return true;
   }
@@ -41,7 +42,7 @@ export class Assign {
     const gone = this.links.take(link);
     if (gone === undefined) return;
     this.#dirty.delete(link);
-    this.rttUsMax = Math.max(0, ...this.links.values().map(({ rttUs }) => rttUs));
+    this.rttUsMax = Math.max(0, ...this.links.values().map(({ pace }) => pace.rttUs));
     for (const chunk of gone.has) ledger.removeHolder(chunk);
     for (const request of this.requestsOn(link)) this.#dropRequest(ledger, request);
   }
@@ -60,7 +61,7 @@ export class Assign {
 
   /** Whether any link could be asked, now or soon. */
   hasUsefulLink(now: number): boolean {
-    return this.links.values().some((link) => !link.isResting(now) && link.has.count > 0);
+    return this.links.values().some((link) => !link.pace.isResting(now) && link.has.count > 0);
   }
 
   /** Whether some neighbour fetches the position from the origin. */
@@ -94,7 +95,7 @@ export class Assign {
     const entry = this.requests.get(request);
     if (entry === undefined) return;
     entry.received += bytes;
-    this.links.get(entry.link)?.received(now, bytes);
+    this.links.get(entry.link)?.pace.received(now, bytes);
   }
 
   /** A request ended. The link and position it was about, unless it is not known (any more). */
@@ -106,20 +107,20 @@ export class Assign {
     const whole = ledger.bytes(chunk);
     this.#dirty.add(request.link);
     if (end === "verified") {
-      link.received(now, Math.max(whole - received, 0));
-      link.ended(now - askedUs);
+      link.pace.received(now, Math.max(whole - received, 0));
+      link.pace.ended(now - askedUs);
       return request;
     }
-    link.ended();
+    link.pace.ended();
     if (end === "corrupt") {
       ledger.wasteCorrupt(whole);
     } else if (end === "failed") {
-      link.rest(now, BUSY_US);
+      link.pace.rest(now, BUSY_US);
       ledger.waste(received);
     } else if (end.refused === "busy") {
-      link.rest(now, BUSY_US);
+      link.pace.rest(now, BUSY_US);
     } else if (end.refused === "exhausted") {
-      link.isExhausted = true;
+      link.pace.isExhausted = true;
     } else if (link.has.delete(chunk)) {
       ledger.removeHolder(chunk);
     }
@@ -145,14 +146,14 @@ export class Assign {
   fill(now: number, ledger: Ledger, picker: Picker, say: Say): void {
     if (this.#dirty.size === 0) return;
     let order = [...this.#dirty].map((id) => ({ id, link: this.#link(id) }));
-    order.sort((a, b) => a.link.distance - b.link.distance || b.link.bytesS - a.link.bytesS || a.id - b.id);
+    order.sort((a, b) => a.link.pace.distance - b.link.pace.distance || b.link.pace.bytesS - a.link.pace.bytesS || a.id - b.id);
     this.#dirty.clear();
     while (order.length > 0) {
       order = order.filter(({ id, link }) => {
-        const chunk = link.hasRoom(now, ledger.meanBytes) ? picker.pick(ledger, link.has) : undefined;
+        const chunk = link.pace.hasRoom(now, ledger.meanBytes) ? picker.pick(ledger, link.has) : undefined;
         if (chunk !== undefined) this.ask(now, ledger, id, chunk, say);
         // A resting link is looked at again by the tick.
-        else if (link.isResting(now) && !link.isExhausted) this.#dirty.add(id);
+        else if (link.pace.isResting(now) && !link.pace.isExhausted) this.#dirty.add(id);
         return chunk !== undefined;
       });
     }
@@ -162,7 +163,7 @@ export class Assign {
     const request = this.#nextRequest;
     this.#nextRequest += 1;
     ledger.ask(chunk);
-    this.#link(link).asked(now);
+    this.#link(link).pace.asked(now);
     this.requests.add(request, { link, chunk, askedUs: now, received: 0 });
     say({ output: "request", link, request, chunk });
   }
@@ -171,7 +172,7 @@ export class Assign {
     for (const request of requests) {
       const dropped = this.#dropRequest(ledger, request);
       if (dropped === undefined) continue;
-      this.#link(dropped.link).ended();
+      this.#link(dropped.link).pace.ended();
       this.#dirty.add(dropped.link);
       say({ output: "cancel", request });
     }
@@ -180,7 +181,7 @@ export class Assign {
   /** The link let its requests down: they are taken back, and it rests. */
   letDown(now: number, ledger: Ledger, link: number, say: Say): void {
     this.cancel(ledger, this.requestsOn(link), say);
-    this.#link(link).letDown(now);
+    this.#link(link).pace.letDown(now);
     this.#dirty.add(link);
   }
 

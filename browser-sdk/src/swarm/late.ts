@@ -8,7 +8,7 @@ import { quotient } from "./whole.ts";
 
 /** Gives up what stalls, and doubles what is late while links are idle. Called at each tick. */
 export function lookAfter(now: number, assign: Assign, ledger: Ledger, origin: Origin, say: Say): void {
-  const failing = new Set(assign.links.idsWhere((link) => link.isStalled(now)));
+  const failing = new Set(assign.links.idsWhere(({ pace }) => pace.isStalled(now)));
   const slow = (patience: number): PeerRequest[] =>
     assign.requests.values().filter(({ askedUs, received, chunk }) => {
       return now - askedUs >= patience && received < quotient(ledger.bytes(chunk), 2);
@@ -32,7 +32,7 @@ export function takeBackLast(now: number, assign: Assign, ledger: Ledger, origin
 
 /** How long a request may take before its link counts as trickling: many times what the median link needs. */
 function patienceUs(assign: Assign): number {
-  const services = assign.links.values().flatMap(({ serviceUs }) => (serviceUs === undefined ? [] : [serviceUs]));
+  const services = assign.links.values().flatMap(({ pace }) => pace.serviceUs ?? []);
   services.sort((a, b) => a - b);
   return Math.max((services[services.length >> 1] ?? 0) * TRICKLE_FACTOR, TRICKLE_US_MIN);
 }
@@ -42,11 +42,12 @@ function patienceUs(assign: Assign): number {
  * later than this one would.
  */
 function doubleLate(now: number, assign: Assign, ledger: Ledger, origin: Origin, say: Say): void {
-  const idle = assign.links.idsWhere((link) => link.outstanding === 0 && link.hasRoom(now, ledger.meanBytes));
+  const idle = assign.links.idsWhere(({ pace }) => pace.outstanding === 0 && pace.hasRoom(now, ledger.meanBytes));
   for (const id of idle) {
     const link = assign.links.get(id);
     if (link === undefined) continue;
-    const { has, expectedUs } = link;
+    const { has, pace } = link;
+    const { expectedUs } = pace;
     const waiting = lastWaiting(now, assign, ledger, expectedUs, (chunk) => has.has(chunk));
     if (waiting !== undefined) {
       assign.cancel(ledger, [waiting.id], say);
@@ -80,7 +81,7 @@ function lastWaiting(
   const waits = ({ link, chunk, askedUs, received }: PeerRequest): boolean =>
     received === 0 &&
     ledger.sources(chunk) === 1 &&
-    now - askedUs + otherUs < (assign.links.get(link)?.expectedUs ?? 0) &&
+    now - askedUs + otherUs < (assign.links.get(link)?.pace.expectedUs ?? 0) &&
     holds(chunk);
   const id = assign.requests.idsWhere(waits).at(-1);
   const chunk = id === undefined ? undefined : assign.requests.get(id)?.chunk;

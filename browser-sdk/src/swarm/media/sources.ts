@@ -3,15 +3,15 @@ import type { Range } from "../../protocol/ranges.ts";
 import { ById } from "../by_id.ts";
 import type { Locality, RequestEnd } from "../input.ts";
 import { BUSY_US, LINKS_MAX, SILENT_US } from "../limits.ts";
-import { Link } from "../link.ts";
 import type { Say } from "../output.ts";
+import { Pace } from "../pace.ts";
 import type { Neighbours } from "../upload.ts";
 import { quotient } from "../whole.ts";
 import { segmentAt, type Timeline } from "./timeline.ts";
 
 /** A link and what its peer says. */
 export interface SourceLink {
-  readonly pace: Link;
+  readonly pace: Pace;
   readonly has: Set<number>;
   /** Segments that the peer fetches from the origin now. */
   fetching: Set<number>;
@@ -46,7 +46,7 @@ export class Sources implements Neighbours {
   /** Whether the link could be taken. */
   linkUp(now: number, link: number, locality: Locality, rttUs: number): boolean {
     if (this.links.size >= LINKS_MAX || this.links.has(link)) return false;
-    const pace = new Link(0, locality, rttUs, now);
+    const pace = new Pace(locality, rttUs, now);
     const silentUntilUs = now + SILENT_US;
     this.links.add(link, { pace, has: new Set(), fetching: new Set(), order: link, silentUntilUs });
     return true;
