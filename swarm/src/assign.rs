@@ -13,6 +13,7 @@ use crate::ledger::{Ledger, State};
 use crate::limits::{BUSY_US, LINKS_MAX};
 use crate::link::Link;
 use crate::output::Output;
+use crate::pace::Pace;
 use crate::pick::Picker;
 use crate::upload::{Neighbours, Shelf};
 
@@ -61,7 +62,7 @@ impl Assign {
         if self.links.len() >= LINKS_MAX || self.links.contains(link) {
             return false;
         }
-        self.links.insert(link, Link::new(len, locality, rtt_us, now));
+        self.links.insert(link, Link::new(len, Pace::new(locality, rtt_us, now)));
         self.rtt_us_max = self.rtt_us_max.max(rtt_us);
         true
     }
@@ -69,7 +70,7 @@ impl Assign {
     pub(crate) fn link_down(&mut self, ledger: &mut Ledger, link: LinkId) {
         let Some(gone) = self.links.remove(link) else { return };
         self.dirty.retain(|&dirty| dirty != link);
-        self.rtt_us_max = self.links.values().map(Link::rtt_us).max().unwrap_or(0);
+        self.rtt_us_max = self.links.values().map(|link| link.pace.rtt_us()).max().unwrap_or(0);
         gone.has.iter().for_each(|chunk| ledger.remove_holder(chunk));
         let lost: Vec<RequestId> = self.requests_on(link).collect();
         for request in lost {
@@ -88,7 +89,7 @@ impl Assign {
 
     /// Whether any link could be asked, now or soon.
     pub(crate) fn has_useful_link(&self, now: u64) -> bool {
-        self.links.values().any(|link| !link.is_resting(now) && link.has.count() > 0)
+        self.links.values().any(|link| !link.pace.is_resting(now) && link.has.count() > 0)
     }
 
     pub(crate) fn has_requests(&self) -> bool {
@@ -133,7 +134,7 @@ impl Assign {
         let Some(request) = self.requests.get_mut(request) else { return };
         request.received = request.received.saturating_add(bytes);
         if let Some(link) = self.links.get_mut(request.link) {
-            link.received(now, u64::from(bytes));
+            link.pace.received(now, u64::from(bytes));
         }
     }
 
@@ -151,24 +152,24 @@ impl Assign {
         let whole = ledger.bytes(chunk);
         match end {
             RequestEnd::Verified => {
-                link.received(now, u64::from(whole.saturating_sub(received)));
-                link.ended(Some(now - asked_us));
+                link.pace.received(now, u64::from(whole.saturating_sub(received)));
+                link.pace.ended(Some(now - asked_us));
                 return Some((link_id, chunk));
             }
             RequestEnd::Corrupt => {
-                link.ended(None);
+                link.pace.ended(None);
                 ledger.waste_corrupt(u64::from(whole));
             }
             RequestEnd::Failed => {
-                link.ended(None);
-                link.rest(now, BUSY_US);
+                link.pace.ended(None);
+                link.pace.rest(now, BUSY_US);
                 ledger.waste(u64::from(received));
             }
             RequestEnd::Refused(refusal) => {
-                link.ended(None);
+                link.pace.ended(None);
                 match refusal {
-                    Refusal::Busy => link.rest(now, BUSY_US),
-                    Refusal::Exhausted => link.is_exhausted = true,
+                    Refusal::Busy => link.pace.rest(now, BUSY_US),
+                    Refusal::Exhausted => link.pace.is_exhausted = true,
                     Refusal::NotHeld => {
                         if link.has.remove(chunk) {
                             ledger.remove_holder(chunk);
@@ -212,7 +213,7 @@ impl Assign {
         }
         let rank = |id| {
             let link = self.links.get(id).expect("links are unmarked when they go");
-            (link.locality, u64::MAX - link.bytes_s(), id)
+            (link.pace.locality, u64::MAX - link.pace.bytes_s(), id)
         };
         let mut order: Vec<(Locality, u64, LinkId)> = self.dirty.drain(..).map(rank).collect();
         order.sort_unstable();
@@ -220,10 +221,11 @@ impl Assign {
         while !order.is_empty() {
             order.retain(|&(_, _, id)| {
                 let link = self.links.get_mut(id).expect("the list is of links");
-                let picked = link.has_room(now, chunk_bytes).then(|| picker.pick(ledger, link)).flatten();
+                let picked =
+                    link.pace.has_room(now, chunk_bytes).then(|| picker.pick(ledger, &link.has)).flatten();
                 let Some(chunk) = picked else {
                     // A resting link is looked at again by the tick.
-                    if link.is_resting(now) && !link.is_exhausted {
+                    if link.pace.is_resting(now) && !link.pace.is_exhausted {
                         self.dirty.push(id);
                     }
                     return false;
@@ -245,7 +247,7 @@ impl Assign {
         let request = RequestId(self.next_request);
         self.next_request += 1;
         ledger.ask(chunk);
-        self.links.get_mut(id).expect("asked links are up").asked(now);
+        self.links.get_mut(id).expect("asked links are up").pace.asked(now);
         self.requests.insert(request, PeerRequest { link: id, chunk, asked_us: now, received: 0 });
         outputs.push_back(Output::Request { link: id, request, chunk });
     }
@@ -254,7 +256,7 @@ impl Assign {
         for &request in requests {
             if let Some(link) = self.drop_request(ledger, request) {
                 mark(&mut self.dirty, link);
-                self.links.get_mut(link).expect("requests end with their link").ended(None);
+                self.links.get_mut(link).expect("requests end with their link").pace.ended(None);
                 outputs.push_back(Output::Cancel { request });
             }
         }

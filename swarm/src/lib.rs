@@ -21,6 +21,7 @@ mod media;
 mod mix;
 mod origin;
 mod output;
+mod pace;
 mod pick;
 mod policy;
 mod shard_ask;

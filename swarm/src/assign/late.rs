@@ -6,7 +6,6 @@ use crate::assign::{Assign, PeerRequest, mark};
 use crate::input::{ChunkIndex, LinkId, RequestId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, TRICKLE_FACTOR, TRICKLE_US_MIN};
-use crate::link::Link;
 use crate::origin::Origin;
 use crate::output::Output;
 use crate::upload::Shelf;
@@ -21,7 +20,7 @@ impl Assign {
         outputs: &mut VecDeque<Output>,
     ) {
         let mut failing: BTreeSet<LinkId> =
-            self.links.iter().filter(|(_, link)| link.is_stalled(now)).map(|(id, _)| id).collect();
+            self.links.iter().filter(|(_, link)| link.pace.is_stalled(now)).map(|(id, _)| id).collect();
         let is_slow = |request: &PeerRequest, patience_us: u64| {
             now - request.asked_us >= patience_us && request.received < ledger.bytes(request.chunk) / 2
         };
@@ -34,7 +33,7 @@ impl Assign {
         for link in failing {
             let requests: Vec<RequestId> = self.requests_on(link).collect();
             self.cancel(ledger, &requests, outputs);
-            self.links.get_mut(link).expect("it was just found").let_down(now);
+            self.links.get_mut(link).expect("it was just found").pace.let_down(now);
             mark(&mut self.dirty, link);
         }
         if ledger.free().count() == 0 {
@@ -44,7 +43,7 @@ impl Assign {
 
     /// How long a request may take before its link counts as trickling: many times what the median link needs.
     fn patience_us(&self) -> u64 {
-        let mut services: Vec<u64> = self.links.values().filter_map(Link::service_us).collect();
+        let mut services: Vec<u64> = self.links.values().filter_map(|link| link.pace.service_us()).collect();
         services.sort_unstable();
         let median = services.get(services.len() / 2).copied().unwrap_or(0);
         (median * TRICKLE_FACTOR).max(TRICKLE_US_MIN)
@@ -63,26 +62,26 @@ impl Assign {
         let idle: Vec<LinkId> = self
             .links
             .iter()
-            .filter(|(_, link)| link.outstanding == 0 && link.has_room(now, chunk_bytes))
+            .filter(|(_, link)| link.pace.outstanding == 0 && link.pace.has_room(now, chunk_bytes))
             .map(|(id, _)| id)
             .collect();
         for id in idle {
             let link = self.links.get(id).expect("it was just found");
             let holds = |chunk| link.has.contains(chunk);
-            if let Some((waiting, chunk)) = self.last_waiting(now, ledger, link.expected_us(), holds) {
+            if let Some((waiting, chunk)) = self.last_waiting(now, ledger, link.pace.expected_us(), holds) {
                 self.cancel(ledger, &[waiting], outputs);
                 self.ask(now, ledger, id, chunk, outputs);
                 continue;
             }
-            let late_us = LATE_US_MIN.max(link.expected_us() * LATE_FACTOR);
+            let late_us = LATE_US_MIN.max(link.pace.expected_us() * LATE_FACTOR);
             let late = self.requests.values().find(|request| {
                 now - request.asked_us >= late_us
                     && link.has.contains(request.chunk)
                     && ledger.state(request.chunk) == State::Asked(1)
             });
             let late = late.map(|request| request.chunk);
-            let late =
-                late.or_else(|| origin.latest_of(ledger, &link.has, link.expected_us().max(LATE_US_MIN)));
+            let late = late
+                .or_else(|| origin.latest_of(ledger, &link.has, link.pace.expected_us().max(LATE_US_MIN)));
             let Some(chunk) = late else { continue };
             let bytes = u64::from(ledger.bytes(chunk));
             if self.duplicate_bytes + bytes > ledger.job_bytes * DUPLICATES_PERMILLE / 1000 {
@@ -118,7 +117,7 @@ impl Assign {
     ) -> Option<(RequestId, ChunkIndex)> {
         let waits = |request: &PeerRequest| {
             let link = self.links.get(request.link).expect("requests end with their link");
-            let expected_us = link.expected_us();
+            let expected_us = link.pace.expected_us();
             request.received == 0
                 && ledger.state(request.chunk) == State::Asked(1)
                 && now - request.asked_us + other_us < expected_us

@@ -9,14 +9,14 @@ use super::timeline::{SegmentIndex, Timeline, place};
 use crate::by_id::ById;
 use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::limits::{BUSY_US, LINKS_MAX, SILENT_US};
-use crate::link::Link;
 use crate::output::Output;
+use crate::pace::Pace;
 use crate::upload::Neighbours;
 
 /// A link and what its peer says.
 #[derive(Debug)]
 pub(super) struct SourceLink {
-    pub(super) pace: Link,
+    pub(super) pace: Pace,
     pub(super) has: BTreeSet<ChunkIndex>,
     /// Segments that the peer fetches from the origin now.
     fetching: BTreeSet<SegmentIndex>,
@@ -57,11 +57,10 @@ impl Sources {
         if self.links.len() >= LINKS_MAX || self.links.contains(link) {
             return false;
         }
-        let pace = Link::new(0, locality, rtt_us, now);
         self.links.insert(
             link,
             SourceLink {
-                pace,
+                pace: Pace::new(locality, rtt_us, now),
                 has: BTreeSet::new(),
                 fetching: BTreeSet::new(),
                 order: link.0 as u32,
