@@ -15,16 +15,8 @@ use crate::link::Link;
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::pick::Picker;
+use crate::requests::{PeerRequest, Requests};
 use crate::upload::{Neighbours, Shelf};
-
-/// An own request to a peer.
-#[derive(Debug)]
-struct PeerRequest {
-    link: LinkId,
-    chunk: ChunkIndex,
-    asked_us: u64,
-    received: u32,
-}
 
 /// All links and the requests on them.
 #[derive(Debug)]
@@ -33,8 +25,7 @@ pub(crate) struct Assign {
     /// Links that may be asked for more than at the last look, each once.
     dirty: Vec<LinkId>,
     rtt_us_max: u64,
-    requests: ById<RequestId, PeerRequest>,
-    next_request: u64,
+    requests: Requests,
     duplicate_bytes: u64,
 }
 
@@ -44,8 +35,7 @@ impl Assign {
             links: ById::default(),
             dirty: Vec::new(),
             rtt_us_max: 0,
-            requests: ById::default(),
-            next_request: 0,
+            requests: Requests::default(),
             duplicate_bytes: 0,
         }
     }
@@ -72,8 +62,7 @@ impl Assign {
         self.dirty.retain(|&dirty| dirty != link);
         self.rtt_us_max = self.links.values().map(|link| link.pace.rtt_us()).max().unwrap_or(0);
         gone.has.iter().for_each(|chunk| ledger.remove_holder(chunk));
-        let lost: Vec<RequestId> = self.requests_on(link).collect();
-        for request in lost {
+        for request in self.requests_on(link) {
             self.drop_request(ledger, request);
         }
     }
@@ -131,8 +120,7 @@ impl Assign {
     }
 
     pub(crate) fn progress(&mut self, now: u64, request: RequestId, bytes: u32) {
-        let Some(request) = self.requests.get_mut(request) else { return };
-        request.received = request.received.saturating_add(bytes);
+        let Some(request) = self.requests.progress(request, bytes) else { return };
         if let Some(link) = self.links.get_mut(request.link) {
             link.pace.received(now, u64::from(bytes));
         }
@@ -146,7 +134,7 @@ impl Assign {
         request: RequestId,
         end: RequestEnd,
     ) -> Option<(LinkId, ChunkIndex)> {
-        let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.remove(request)?;
+        let PeerRequest { link: link_id, chunk, asked_us, received } = self.requests.ended(request)?;
         mark(&mut self.dirty, link_id);
         let link = self.links.get_mut(link_id).expect("requests end with their link");
         let whole = ledger.bytes(chunk);
@@ -189,14 +177,13 @@ impl Assign {
         chunk: ChunkIndex,
         outputs: &mut VecDeque<Output>,
     ) {
-        let others: Vec<RequestId> =
-            self.requests.iter().filter(|(_, request)| request.chunk == chunk).map(|(id, _)| id).collect();
+        let others = self.requests.ids_where(|request| request.chunk == chunk);
         self.cancel(ledger, &others, outputs);
     }
 
     /// Takes back everything.
     pub(crate) fn take_back_all(&mut self, ledger: &mut Ledger, outputs: &mut VecDeque<Output>) {
-        let all: Vec<RequestId> = self.requests.ids().collect();
+        let all = self.requests.ids_where(|_| true);
         self.cancel(ledger, &all, outputs);
     }
 
@@ -244,11 +231,9 @@ impl Assign {
         chunk: ChunkIndex,
         outputs: &mut VecDeque<Output>,
     ) {
-        let request = RequestId(self.next_request);
-        self.next_request += 1;
         ledger.ask(chunk);
         self.links.get_mut(id).expect("asked links are up").pace.asked(now);
-        self.requests.insert(request, PeerRequest { link: id, chunk, asked_us: now, received: 0 });
+        let request = self.requests.asked(now, id, chunk);
         outputs.push_back(Output::Request { link: id, request, chunk });
     }
 
@@ -263,7 +248,7 @@ impl Assign {
     }
 
     fn drop_request(&mut self, ledger: &mut Ledger, request: RequestId) -> Option<LinkId> {
-        let PeerRequest { link, chunk, received, .. } = self.requests.remove(request)?;
+        let PeerRequest { link, chunk, received, .. } = self.requests.ended(request)?;
         ledger.waste(u64::from(received));
         self.give_up(ledger, chunk);
         Some(link)
@@ -279,8 +264,8 @@ impl Assign {
         }
     }
 
-    fn requests_on(&self, link: LinkId) -> impl Iterator<Item = RequestId> {
-        self.requests.iter().filter(move |(_, request)| request.link == link).map(|(id, _)| id)
+    fn requests_on(&self, link: LinkId) -> Vec<RequestId> {
+        self.requests.ids_where(|request| request.link == link)
     }
 }
 

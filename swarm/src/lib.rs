@@ -24,6 +24,7 @@ mod output;
 mod pace;
 mod pick;
 mod policy;
+mod requests;
 mod shard_ask;
 mod upload;
 

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::assign::{Assign, PeerRequest, mark};
+use crate::assign::{Assign, mark};
 use crate::input::{ChunkIndex, LinkId, RequestId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{DUPLICATES_PERMILLE, LATE_FACTOR, LATE_US_MIN, TRICKLE_FACTOR, TRICKLE_US_MIN};
 use crate::origin::Origin;
 use crate::output::Output;
+use crate::requests::PeerRequest;
 use crate::upload::Shelf;
 
 impl Assign {
@@ -31,7 +32,7 @@ impl Assign {
             failing.extend(trickling.map(|request| request.link));
         }
         for link in failing {
-            let requests: Vec<RequestId> = self.requests_on(link).collect();
+            let requests = self.requests_on(link);
             self.cancel(ledger, &requests, outputs);
             self.links.get_mut(link).expect("it was just found").pace.let_down(now);
             mark(&mut self.dirty, link);

@@ -11,6 +11,7 @@ use crate::input::{ChunkIndex, LinkId, Refusal, RequestEnd, RequestId};
 use crate::limits::{BUSY_US, LINKS_MAX, SILENT_US};
 use crate::output::Output;
 use crate::pace::Pace;
+use crate::requests::{PeerRequest, Requests};
 use crate::upload::Neighbours;
 
 /// A link and what its peer says.
@@ -35,20 +36,10 @@ impl SourceLink {
     }
 }
 
-/// An own request to a peer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct PieceRequest {
-    pub(super) link: LinkId,
-    pub(super) chunk: ChunkIndex,
-    pub(super) asked_us: u64,
-    pub(super) received: u32,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     pub(super) links: ById<LinkId, SourceLink>,
-    pub(super) requests: ById<RequestId, PieceRequest>,
-    next_request: u64,
+    requests: Requests,
 }
 
 impl Sources {
@@ -72,7 +63,7 @@ impl Sources {
 
     pub(super) fn link_down(&mut self, timeline: &mut Timeline, link: LinkId) {
         if self.links.remove(link).is_some() {
-            for request in self.requests_on(link) {
+            for request in self.requests.ids_where(|request| request.link == link) {
                 self.drop_request(timeline, request);
             }
         }
@@ -114,7 +105,7 @@ impl Sources {
         segment: SegmentIndex,
         outputs: &mut VecDeque<Output>,
     ) {
-        let is_of = |request: &PieceRequest| place(request.chunk).0 == segment;
+        let is_of = |request: &PeerRequest| place(request.chunk).0 == segment;
         self.cancel_where(timeline, is_of, outputs);
     }
 
@@ -122,11 +113,10 @@ impl Sources {
     pub(super) fn cancel_where(
         &mut self,
         timeline: &mut Timeline,
-        is_meant: impl Fn(&PieceRequest) -> bool,
+        is_meant: impl Fn(&PeerRequest) -> bool,
         outputs: &mut VecDeque<Output>,
     ) {
-        let meant = self.requests.iter().filter(|(_, request)| is_meant(request)).map(|(id, _)| id);
-        for request in meant.collect::<Vec<_>>() {
+        for request in self.requests.ids_where(is_meant) {
             if let Some(link) = self.drop_request(timeline, request) {
                 self.links.get_mut(link).expect("requests end with their link").pace.ended(None);
                 outputs.push_back(Output::Cancel { request });
@@ -142,18 +132,15 @@ impl Sources {
         chunk: ChunkIndex,
         outputs: &mut VecDeque<Output>,
     ) {
-        let request = RequestId(self.next_request);
-        self.next_request += 1;
         timeline.piece_mut(chunk).expect("asked pieces are known").asked += 1;
         self.links.get_mut(link).expect("asked links are up").pace.asked(now);
-        self.requests.insert(request, PieceRequest { link, chunk, asked_us: now, received: 0 });
+        let request = self.requests.asked(now, link, chunk);
         outputs.push_back(Output::Request { link, request, chunk });
     }
 
     /// Bytes came in; the position that they are of.
     pub(super) fn progress(&mut self, now: u64, request: RequestId, bytes: u32) -> Option<ChunkIndex> {
-        let request = self.requests.get_mut(request)?;
-        request.received = request.received.saturating_add(bytes);
+        let request = self.requests.progress(request, bytes)?;
         self.links.get_mut(request.link)?.pace.received(now, u64::from(bytes));
         Some(request.chunk)
     }
@@ -166,7 +153,7 @@ impl Sources {
         request: RequestId,
         end: RequestEnd,
     ) -> Option<(LinkId, ChunkIndex)> {
-        let PieceRequest { link: id, chunk, asked_us, received } = self.requests.remove(request)?;
+        let PeerRequest { link: id, chunk, asked_us, received } = self.requests.ended(request)?;
         let bytes = timeline.piece_mut(chunk).map_or(0, |piece| {
             piece.asked -= 1;
             piece.bytes
@@ -225,12 +212,8 @@ impl Sources {
         self.links.values().map(|link| link.order)
     }
 
-    fn requests_on(&self, link: LinkId) -> Vec<RequestId> {
-        self.requests.iter().filter(|(_, request)| request.link == link).map(|(id, _)| id).collect()
-    }
-
     fn drop_request(&mut self, timeline: &mut Timeline, request: RequestId) -> Option<LinkId> {
-        let PieceRequest { link, chunk, received, .. } = self.requests.remove(request)?;
+        let PeerRequest { link, chunk, received, .. } = self.requests.ended(request)?;
         timeline.waste_bytes += u64::from(received);
         if let Some(piece) = timeline.piece_mut(chunk) {
             piece.asked -= 1;
