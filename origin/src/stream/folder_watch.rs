@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::RelPath;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use super::folder::Stamp;
 use super::playlist::{self, PLAYLIST_BYTES_MAX, Playlist};
 use crate::platform;
 
 /// How often playlists are looked at.
-pub(super) const EVERY: Duration = Duration::from_millis(200);
+const EVERY: Duration = Duration::from_millis(200);
 /// How often the folder is searched for new playlists, in looks.
 const SEARCH_EVERY: u32 = 5;
 /// Most playlists.
@@ -29,6 +30,7 @@ pub(super) struct FolderWatch {
     folder: PathBuf,
     told: BTreeMap<RelPath, Option<Stamp>>,
     looks: u32,
+    every: Interval,
 }
 
 /// A playlist that has changed.
@@ -41,11 +43,23 @@ pub(super) struct Changed {
 
 impl FolderWatch {
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder, told: BTreeMap::new(), looks: 0 }
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { folder, told: BTreeMap::new(), looks: 0, every }
+    }
+
+    /// Waits for the time of the next look, and looks. The watch comes back with what has changed.
+    pub(super) async fn next(mut self) -> (Self, Vec<Changed>) {
+        self.every.tick().await;
+        let looking = tokio::task::spawn_blocking(move || {
+            let changed = self.look();
+            (self, changed)
+        });
+        looking.await.expect("looking does not panic")
     }
 
     /// Playlists that have changed since they were noted, lists of segments first.
-    pub(super) fn look(&mut self) -> Vec<Changed> {
+    fn look(&mut self) -> Vec<Changed> {
         if self.looks.is_multiple_of(SEARCH_EVERY) {
             for path in search(&self.folder) {
                 self.told.entry(path).or_insert(None);
@@ -116,8 +130,8 @@ fn search(folder: &Path) -> Vec<RelPath> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn changes_are_told_once_and_whole() {
+    #[tokio::test]
+    async fn changes_are_told_once_and_whole() {
         let folder = tempfile::tempdir().expect("folder");
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -150,8 +164,8 @@ mod tests {
         assert_eq!(look(true), [""; 0]);
     }
 
-    #[test]
-    fn as_many_playlists_as_allowed() {
+    #[tokio::test]
+    async fn as_many_playlists_as_allowed() {
         let folder = tempfile::tempdir().expect("folder");
         for n in 0..=PLAYLISTS_MAX {
             fs::write(folder.path().join(format!("{n}.m3u8")), "#EXTM3U\n").expect("written");

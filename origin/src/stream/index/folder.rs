@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use freshet_protocol::RelPath;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::{Index, Indexed};
 use crate::platform;
 use crate::stream::error::SegmentProblem;
 use crate::stream::folder::{self, Stamp};
-use crate::stream::folder_watch::{EVERY, FolderWatch};
+use crate::stream::folder_watch::FolderWatch;
 use crate::stream::live::IngestError;
 use crate::stream::names::Names;
 use crate::stream::pieces::Pieces;
@@ -29,16 +29,9 @@ pub(super) async fn run(mut index: Index, folder: PathBuf) -> Result<Indexed, In
         SeenFolder { folder: folder.clone(), names: index.desk.names().clone(), seen: Mutex::default() };
     let mut watch = FolderWatch::new(folder.clone());
     let mut waiting: BTreeMap<RelPath, Instant> = BTreeMap::new();
-    let mut every = tokio::time::interval(EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        every.tick().await;
-        let looked = tokio::task::spawn_blocking(move || {
-            let changed = watch.look();
-            (watch, changed)
-        });
         let changed;
-        (watch, changed) = looked.await.expect("looking does not panic");
+        (watch, changed) = watch.next().await;
         if changed.is_empty() && index.way.is_once {
             let source = std::io::Error::other("it has no playlist that can be read");
             return Err(IngestError::Folder { path: folder, source });

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use freshet_protocol::RelPath;
 use tokio::fs::{self, File};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use tokio_util::io::ReaderStream;
 
 use super::room::{Room, TakeError};
 use crate::platform;
 use crate::stream::folder::Stamp;
-use crate::stream::folder_watch::{Changed, EVERY, FolderWatch};
+use crate::stream::folder_watch::{Changed, FolderWatch};
 use crate::stream::names;
 use crate::stream::playlist::Playlist;
 
@@ -25,16 +25,9 @@ pub(super) async fn run(room: Arc<Room>, folder: PathBuf) {
     let mut watching =
         Watching { room, folder: folder.clone(), taken: BTreeMap::new(), waiting: BTreeMap::new() };
     let mut watch = FolderWatch::new(folder);
-    let mut every = tokio::time::interval(EVERY);
-    every.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        every.tick().await;
-        let looked = tokio::task::spawn_blocking(move || {
-            let changed = watch.look();
-            (watch, changed)
-        });
         let changed;
-        (watch, changed) = looked.await.expect("looking does not panic");
+        (watch, changed) = watch.next().await;
         for changed in changed {
             match watching.take(&changed).await {
                 Ok(true) => watch.note(&changed),
