@@ -21,10 +21,17 @@ export interface Sent extends Omit<Tally, "requests"> {
   readonly viewer: string | undefined;
 }
 
+/** Somebody who waits until the counts say something. */
+interface Waiter {
+  readonly isReached: (counts: Counts) => boolean;
+  readonly resolve: () => void;
+}
+
 export class Counts {
   readonly #paths = new Map<string, Tally>();
   readonly #viewers = new Map<string, Record<Kind, Tally>>();
   readonly #all = none();
+  readonly #waiters = new Set<Waiter>();
 
   add({ path, kind, viewer, body_bytes, sent_bytes }: Sent): void {
     const tallies = [this.#all[kind], entryOf(this.#paths, path, nothing)];
@@ -34,6 +41,17 @@ export class Counts {
       tally.body_bytes += body_bytes;
       tally.sent_bytes += sent_bytes;
     }
+    for (const waiter of this.#waiters) {
+      if (!waiter.isReached(this)) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  /** Fulfilled once what was answered meets a condition. */
+  until(isReached: Waiter["isReached"]): Promise<void> {
+    if (isReached(this)) return Promise.resolve();
+    return new Promise((resolve) => this.#waiters.add({ isReached, resolve }));
   }
 
   /** A copy of the sums so far. */

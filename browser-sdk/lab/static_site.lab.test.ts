@@ -55,6 +55,18 @@ test("what is not below a folder is not there", async () => {
   await check("/m/%", 404);
 });
 
+test("who waits for a count is told when it is reached", async () => {
+  const { url, counts } = await site();
+  let isReached = false;
+  const reached = counts.until(() => counts.ofPath("/m/a.ts").requests >= 2).then(() => (isReached = true));
+  await bytesOf(await fetch(`${url}/m/a.ts`));
+  await bytesOf(await fetch(`${url}/m/b.ts`));
+  expect(isReached).toBe(false);
+  await bytesOf(await fetch(`${url}/m/a.ts`));
+  await reached;
+  await counts.until(() => true);
+});
+
 test("requests and bytes are counted by viewer, path and kind", async () => {
   const origin = await site({ documents: { "/list.m3u8": "#EXTM3U\n" } });
   await Promise.all(["1", "2"].map(async (viewer) => bytesOf(await fetch(`${origin.url}/m/a.ts?v=${viewer}`))));

@@ -30,16 +30,14 @@ interface Played {
 }
 
 /** Plays, and checks what holds always: everybody sees all of it, as it was published, without a hitch. */
-async function play(spec: MediaSpec, plan: Partial<Plan>, during?: (swarm: Swarm) => void): Promise<Played> {
+async function play(spec: MediaSpec, plan: Partial<Plan>, during?: (swarm: Swarm) => Promise<void>): Promise<Played> {
   const { folder } = await media(spec);
   // A line that is no faster than a viewer's: peers are then there before everything has come over HTTP.
   const swarm = await Swarm.start({ folder, line: { rate_bytes_per_s: 1_000_000 } });
   closing.push(() => swarm.close());
   const whole = { players: 3, join_interval_s: 2, limit_s: 50, page_script: SDK, media_url: swarm.mediaUrl, ...plan };
-  const report = await withBrowsers({}, (browsers) => {
-    during?.(swarm);
-    return crowd(whole, swarm.site, browsers);
-  });
+  const meanwhile = during?.(swarm);
+  const report = await withBrowsers({}, (browsers) => crowd(whole, swarm.site, browsers));
   const truth = new Truth(folder, Swarm.prefix);
   for (const player of report.players) {
     expect(player).toMatchObject({ errors: [], rebuffers: 0, end: "ended" });
@@ -48,6 +46,7 @@ async function play(spec: MediaSpec, plan: Partial<Plan>, during?: (swarm: Swarm
     expect(player.played_s).toBeGreaterThan(spec.seconds - 0.5);
     expect(await truth.wrong(player.loads)).toEqual([]);
   }
+  await meanwhile;
   return { swarm, report };
 }
 
@@ -94,13 +93,14 @@ swarmTest("who hands out wrong bytes is banned by each that it meets, and nobody
 
 swarmTest("nobody notices that the tracker is gone", async () => {
   const { report } = await play(RECORDING, {}, (swarm) => {
-    const killed = new Promise((resolve) => setTimeout(resolve, 9_000)).then(() => swarm.killTracker());
-    closing.push(() => killed);
+    // The first two have met by then, and the last one has just begun.
+    const { counts } = swarm.site;
+    return counts.until(() => counts.ofViewer("3").playlist.requests >= 2).then(() => swarm.killTracker());
   });
   expect(report.offload).toBeGreaterThan(0.1);
 });
 
 swarmTest("without a tracker it is plain HTTP", async () => {
-  const { report } = await play({ ...RECORDING, seconds: 8 }, { players: 2 }, (swarm) => void swarm.killTracker());
+  const { report } = await play({ ...RECORDING, seconds: 8 }, { players: 2 }, (swarm) => swarm.killTracker());
   expect(report.offload).toBeLessThan(0.01);
 });

@@ -9,6 +9,9 @@ import { StaticSite, type Line } from "./static_site.ts";
 import { CONFIG_PATH, type SwarmConfig } from "./swarm_config.ts";
 
 export const STREAM = "lab/show";
+/** What the origin needs at most to take in a live stream that is there already. */
+const READY_MS = 10_000;
+
 export interface SwarmOptions {
   /** HLS whose first playlist is `master.m3u8`. */
   readonly folder: string;
@@ -68,9 +71,13 @@ export class Swarm {
     }
   }
 
-  /** Waits until the origin shows the first playlist: it takes a live stream in while that goes on. */
+  /** Waits until the origin shows the first playlist: it takes a live stream in while that goes on, and tells nobody. */
   async ready(): Promise<void> {
-    while (!(await fetch(this.mediaUrl)).ok) await wait(100);
+    const begun = performance.now();
+    while (!(await fetch(this.mediaUrl)).ok) {
+      if (performance.now() - begun > READY_MS) throw new Error(`${this.mediaUrl} is not there after ${READY_MS} ms`);
+      await wait(100);
+    }
   }
 
   /** Kills the tracker. */
