@@ -17,6 +17,8 @@ export interface PlayerPlan {
   readonly watch_s?: number;
   /** A script's source file, which is bundled and run in the page before the player starts: it may set `freshetLab`. */
   readonly page_script?: string;
+  /** What that script is told. */
+  readonly script?: Readonly<Record<string, unknown>>;
   /** Leaves when it is done. Without it, a player stays until the last one is done, and may serve others. */
   readonly leaves?: boolean;
 }
@@ -130,12 +132,13 @@ async function playAll(
 }
 
 async function play({ plan, viewer, tab }: Player, limit: Promise<unknown>): Promise<void> {
-  const { media_url, hls, watch_s } = plan;
+  const { media_url, hls, watch_s, script } = plan;
   const config: PlayerConfig = {
     media_url,
     viewer,
     ...(hls === undefined ? {} : { hls }),
     ...(watch_s === undefined ? {} : { watch_s }),
+    ...(script === undefined ? {} : { script }),
   };
   await tab.page.evaluate((given) => window.lab.start(given), config);
   await Promise.race([limit, tab.page.evaluate(() => window.lab.done)]);

@@ -10,6 +10,8 @@ export interface PlayerConfig {
   readonly hls?: Readonly<Record<string, unknown>>;
   /** Live streams have no end of their own: the player is done when it has played this much. */
   readonly watch_s?: number;
+  /** What the page's script is told. */
+  readonly script?: Readonly<Record<string, unknown>>;
 }
 
 /** Something that a loader handed to hls.js. */
