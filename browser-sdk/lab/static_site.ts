@@ -17,6 +17,7 @@ import { bare, below, fromFolder, fromMemory, fromUpstream, type Answer, type So
 import { Counts, kindOf, type Kind } from "./counts.ts";
 import { faulty, Faults } from "./faults.ts";
 import { Pace } from "./pace.ts";
+import { tokened } from "./tokened.ts";
 
 /** The line that a server hangs on. */
 export interface Line {
@@ -31,6 +32,8 @@ export interface SiteOptions {
   readonly documents?: Readonly<Record<string, string | Uint8Array>>;
   /** Folders by the prefix of their paths, which ends with a slash. */
   readonly folders?: Readonly<Record<string, string>>;
+  /** Folders are for viewers with a token only, as on many a CDN. */
+  readonly isTokened?: boolean;
   /** Who is asked for everything else. */
   readonly upstream?: string;
   /** Takes files into the folders by PUT. */
@@ -70,7 +73,9 @@ export class StaticSite {
     this.line = options.line ?? {};
     this.#sources = [
       fromMemory(options.documents ?? {}),
-      ...Object.entries(options.folders ?? {}).map(([prefix, folder]) => fromFolder(folder, prefix)),
+      ...Object.entries(options.folders ?? {}).map(([prefix, folder]) => {
+        return options.isTokened ? tokened(fromFolder(folder, prefix)) : fromFolder(folder, prefix);
+      }),
       ...(options.upstream === undefined ? [] : [fromUpstream(options.upstream)]),
     ];
     server.on("request", (request, response) => void this.#serve(request, response));

@@ -17,6 +17,8 @@ export interface SwarmOptions {
   readonly folder: string;
   /** A packager writes to the folder: the origin takes the stream in as it comes. */
   readonly isLive?: boolean;
+  /** The media stays where it is: only its entries are signed and served. */
+  readonly isElsewhere?: boolean;
   readonly line?: Line;
 }
 
@@ -39,7 +41,7 @@ export class Swarm {
     return `${this.site.url}${Swarm.prefix}master.m3u8`;
   }
 
-  static async start({ folder, isLive = false, line = {} }: SwarmOptions): Promise<Swarm> {
+  static async start({ folder, isLive = false, isElsewhere = false, line = {} }: SwarmOptions): Promise<Swarm> {
     const known = programs();
     if (known === undefined) throw new Error("there is no freshet-origin and freshet-tracker to run: cargo build");
     const { origin, tracker } = known;
@@ -56,6 +58,8 @@ export class Swarm {
       const stream = ["--keys-dir", servers.at("keys"), "--content", STREAM, ...store];
       if (isLive) {
         await servers.start(origin, ["ingest", "--watch", folder, ...stream, "--tracker", url as string], "ingest");
+      } else if (isElsewhere) {
+        await run(origin, ["index", "--watch", folder, "--once", ...stream]);
       } else {
         await run(origin, ["publish-hls", folder, ...stream, "--master", "master.m3u8"]);
       }
