@@ -1,10 +1,10 @@
 /** A stream as sites publish it: the real origin and the real tracker, and in front of the origin a server that counts. */
-import { mkdtemp, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { run } from "./process.ts";
-import { programs, Servers } from "./servers.ts";
+import { programs, Servers, type Programs } from "./servers.ts";
 import { StaticSite, type Line } from "./static_site.ts";
 import { CONFIG_PATH, type SwarmConfig } from "./swarm_config.ts";
 
@@ -25,13 +25,15 @@ export interface SwarmOptions {
 export class Swarm {
   /** The origin as players see it. */
   readonly site: StaticSite;
+  readonly config: SwarmConfig;
   readonly #servers: Servers;
-  readonly #tracker: string;
+  readonly #programs: Programs;
 
-  private constructor(site: StaticSite, servers: Servers, tracker: string) {
+  private constructor(site: StaticSite, config: SwarmConfig, servers: Servers, known: Programs) {
     this.site = site;
+    this.config = config;
     this.#servers = servers;
-    this.#tracker = tracker;
+    this.#programs = known;
   }
 
   /** Prefix of the media's paths. */
@@ -68,7 +70,7 @@ export class Swarm {
       const config: SwarmConfig = { tracker: url as string, tenantKey, stream: STREAM };
       const documents = { [CONFIG_PATH]: JSON.stringify(config) };
       const site = await StaticSite.start({ documents, upstream: `http://${address as string}`, line });
-      return new Swarm(site, servers, tracker);
+      return new Swarm(site, config, servers, known);
     } catch (error) {
       await servers.close();
       throw error;
@@ -86,7 +88,17 @@ export class Swarm {
 
   /** Kills the tracker. */
   killTracker(): Promise<void> {
-    return this.#servers.kill(this.#tracker);
+    return this.#servers.kill(this.#programs.tracker);
+  }
+
+  /** Publishes a file beside the stream; its URL. */
+  async publish(name: string, bytes: Uint8Array): Promise<string> {
+    const at = (folder: string): string => this.#servers.at(folder);
+    await mkdir(at("build"));
+    await writeFile(join(at("build"), name), bytes);
+    const release = ["--content", "lab/build", "--version", "1.0", "--keys-dir", at("keys"), "--store", at("store")];
+    await run(this.#programs.origin, ["publish", at("build"), ...release]);
+    return `${this.site.url}/lab/build/files/1.0/${name}`;
   }
 
   async close(): Promise<void> {
