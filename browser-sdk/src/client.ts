@@ -168,9 +168,11 @@ export class Client {
 
   /**
    * Answers the service worker of this page, so that published files come from the swarm whatever asks for them: media
-   * elements, images, WebAssembly. The site registers the worker.
+   * elements, images, WebAssembly. The site registers the worker. Does nothing in a browser without service workers.
    */
   serve(workers: ServiceWorkerContainer = navigator.serviceWorker): void {
+    // Where the types promise them always, insecure pages and some private windows have none.
+    if ((workers as ServiceWorkerContainer | undefined) === undefined) return;
     const { signal } = this.#close;
     import("./files.ts").then(
       ({ serve }) => serve(workers, this.#origin, (url, ask) => this.#answer(url, ask), signal),
