@@ -58,10 +58,11 @@ export class Browsers {
     this.#options = options;
   }
 
-  /** Opens a URL in a new profile. Resolves when the page's scripts have run. */
-  async open(url: string): Promise<Tab> {
+  /** Opens a URL in a new profile, where `before` runs before the page's own scripts. Resolves when those have run. */
+  async open(url: string, before?: string): Promise<Tab> {
     const browser = await this.#browser();
     const context = await browser.newContext({ viewport: { width: 700, height: 460 } });
+    if (before !== undefined) await context.addInitScript(before);
     const tab = await tabIn(context);
     await tab.page.goto(url, { waitUntil: "load" });
     return tab;

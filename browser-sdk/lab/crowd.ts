@@ -17,7 +17,9 @@ export interface PlayerPlan {
   readonly watch_s?: number;
   /** A script's source file, which is bundled and run in the page before the player starts: it may set `freshetLab`. */
   readonly page_script?: string;
-  /** What that script is told. */
+  /** JavaScript that runs before all scripts of the page. */
+  readonly before?: string;
+  /** What the page's script is told. */
   readonly script?: Readonly<Record<string, unknown>>;
   /** Leaves when it is done. Without it, a player stays until the last one is done, and may serve others. */
   readonly leaves?: boolean;
@@ -73,7 +75,7 @@ export async function crowd(plan: Plan, origin: StaticSite, browsers: Browsers):
     const before = origin.counts.all();
     const players = await Promise.all(
       plans.map(async (one, i) => {
-        const tab = await browsers.open(`${pages.url}/lab/player.html?v=${i + 1}`);
+        const tab = await browsers.open(`${pages.url}/lab/player.html?v=${i + 1}`, one.before);
         const script = one.page_script === undefined ? undefined : scripts.get(one.page_script);
         await tab.page.evaluate((url) => window.lab.warm(url), "/lab/warm.mp4");
         if (script !== undefined) await tab.page.addScriptTag({ url: script, type: "module" });

@@ -58,6 +58,8 @@ const files = {
     client = createClient({ tracker, origin: location.origin, tenantKey: tenant_key, consent, limits: UNLIMITED });
   },
   stats: () => client?.stats(),
+  diagnose: () => client?.diagnose(),
+  serve: () => client?.serve(),
   got: () => got,
   close: () => client?.close(),
   /** Has the ready-made service worker between this page and the network; the client of this page serves it. */
