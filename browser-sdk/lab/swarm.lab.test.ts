@@ -41,7 +41,7 @@ const RECORDING: MediaSpec = { seconds: 20, container: "ts", renditions: 1 };
 
 swarmTest("three viewers of a recording take most of it from each other", async () => {
   const { report } = await play(RECORDING, {});
-  expect(report.offload).toBeGreaterThan(0.4);
+  expect(report.offload).toBeGreaterThan(0.3);
   for (const player of report.players) expect(toldBy(player).stats.links).toBe(2);
   const later = report.players.slice(1).map((player) => toldBy(player).stats.peer_bytes);
   for (const bytes of later) expect(bytes).toBeGreaterThan(2_000_000);
