@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 import { media } from "./media.ts";
+import { SDK_PREFIX, sdkScripts } from "./sdk.ts";
 
 /** By path; `/lab/player.html` is the page, `/lab/warm.mp4` a clip that any browser plays. */
 export async function playerPages(): Promise<Readonly<Record<string, string | Uint8Array>>> {
@@ -21,10 +22,19 @@ export async function playerPages(): Promise<Readonly<Record<string, string | Ui
     "/lab/hls.min.js": hls,
     "/lab/player.js": player,
     "/lab/warm.mp4": warm,
+    ...(await sdkScripts()),
   };
 }
 
-/** One ES module, or one plain script, of a script and all that it imports. */
+/** What pages import as the SDK is the module that ships, and not its sources. */
+const shipped: Plugin = {
+  name: "shipped",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/src\/index\.ts$/ }, () => ({ path: `${SDK_PREFIX}freshet.js`, external: true }));
+  },
+};
+
+/** One ES module, or one plain script, of a script and all that it imports but the SDK. */
 export async function bundle(path: string, format: "esm" | "iife" = "esm"): Promise<Uint8Array> {
   const { outputFiles } = await build({
     entryPoints: [path],
@@ -34,6 +44,7 @@ export async function bundle(path: string, format: "esm" | "iife" = "esm"): Prom
     platform: "browser",
     target: "es2022",
     logLevel: "silent",
+    plugins: [shipped],
   });
   const [file] = outputFiles;
   if (!file) throw new Error(`esbuild made nothing of ${path}`);

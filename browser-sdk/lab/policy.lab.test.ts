@@ -1,8 +1,6 @@
 /** The whole SDK in a page that allows nothing but what `docs/EMBED.md` lists. */
 import { randomFillSync } from "node:crypto";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers, type Browsers, type Tab } from "./browser.ts";
@@ -10,7 +8,7 @@ import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
 import { bundle } from "./pages.ts";
 import type { SiteConfig } from "./policy/page.ts";
-import { run } from "./process.ts";
+import { sdkScripts } from "./sdk.ts";
 import { StaticSite } from "./static_site.ts";
 import { Swarm } from "./swarm.ts";
 
@@ -19,14 +17,10 @@ const FILE = randomFillSync(new Uint8Array(3 << 20));
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** The scripts that the package's build makes, and those of the page. */
+/** The scripts of the SDK, and those of the page. */
 async function scripts(): Promise<Readonly<Record<string, Uint8Array>>> {
-  const folder = await mkdtemp(join(tmpdir(), "freshet-lab-build-"));
-  onTestFinished(() => rm(folder, { recursive: true }));
-  await run(process.execPath, [here("../build.mjs"), here("../src/index.ts"), folder]);
-  const built = (await readdir(folder)).map(async (name) => [`/${name}`, await readFile(join(folder, name))] as const);
   return {
-    ...Object.fromEntries(await Promise.all(built)),
+    ...(await sdkScripts()),
     "/hls.min.js": await readFile(here("../node_modules/hls.js/dist/hls.min.js")),
     "/page.js": await bundle(here("policy/page.ts"), "iife"),
   };

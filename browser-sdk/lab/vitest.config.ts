@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ["lab/**/*.lab.test.ts"],
     environment: "node",
+    globalSetup: "./lab/sdk.ts",
     fileParallelism: false,
     testTimeout: 60_000,
   },

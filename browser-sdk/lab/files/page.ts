@@ -1,5 +1,5 @@
 /** The page's side of the tests with files: a client, and fetches that tell what came. */
-import { createClient, type Client } from "../../src/client.ts";
+import { createClient, type Client } from "../../src/index.ts";
 
 /** The lines of a laboratory are nobody's home. */
 const UNLIMITED = { rateBytesS: null, ratioPermille: null, totalBytes: null };
