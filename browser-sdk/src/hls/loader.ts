@@ -129,19 +129,19 @@ export class Loader {
     const entry = await stream.find(ask, now + waitS * 1e6);
     if (entry === undefined || signal.aborted) return "unlisted";
     const timing = new Timing();
-    const pieces: Uint8Array[] = [];
+    const whole = new Uint8Array(entry.bytes);
     this.stats.total = entry.bytes;
     try {
       await stream.read(entry, ask, signal, {
         came: (bytes) => timing.came(performance.now(), bytes),
         piece: (bytes) => {
+          whole.set(bytes, this.stats.loaded);
           this.#progress(bytes);
-          pieces.push(bytes);
         },
       });
     } catch (error) {
       // What was handed on is verified, but a player cannot take half a segment: it comes anew.
-      if (this.#callbacks?.onProgress !== undefined && pieces.length > 0) throw new OriginError(0, null, "broken off");
+      if (this.#callbacks?.onProgress !== undefined && this.stats.loaded > 0) throw new OriginError(0, null, "broken off");
       this.stats.loaded = 0;
       return isWrongBytes(error) ? "unlisted" : "no-peers";
     }
@@ -152,7 +152,7 @@ export class Loader {
     this.stats.loading.start = activeMs === undefined ? start : Math.max(end - activeMs - FIRST_BYTE_MS, start);
     this.stats.loading.first = this.stats.loading.start + FIRST_BYTE_MS;
     playhead.handed(frag.start, frag.duration);
-    this.#succeed(context, pieces, url, 200);
+    this.#succeed(context, whole, url, 200);
     return undefined;
   }
 
@@ -176,7 +176,7 @@ export class Loader {
       this.#presentation.passed(this.stats.loaded, reason);
       if (frag !== undefined) this.#presentation.playhead.handed(frag.start, frag.duration);
     }
-    this.#succeed(context, parts, response.url || url, response.status);
+    this.#succeed(context, concat(...parts), response.url || url, response.status);
   }
 
   #progress(bytes: Uint8Array): void {
@@ -188,10 +188,10 @@ export class Loader {
     this.#callbacks?.onProgress?.(stats, context, bytes.slice().buffer as ArrayBuffer, this.#response ?? null);
   }
 
-  #succeed(context: LoaderContext, parts: readonly Uint8Array[], url: string, code: number): void {
+  #succeed(context: LoaderContext, bytes: Uint8Array<ArrayBuffer>, url: string, code: number): void {
     const callbacks = this.#callbacks;
     const isHanded = callbacks?.onProgress !== undefined && context.frag !== undefined;
-    const whole = isHanded ? new ArrayBuffer(0) : concat(...parts).buffer;
+    const whole = isHanded ? new ArrayBuffer(0) : bytes.buffer;
     const data =
       context.responseType === "arraybuffer" ? whole : textOrJson(new TextDecoder().decode(whole), context.responseType);
     this.stats.loading.end = Math.max(performance.now(), this.stats.loading.first);

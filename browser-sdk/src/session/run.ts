@@ -1,5 +1,5 @@
 /** A run of neighbouring pieces, fetched from the origin in one request and checked piece by piece. */
-import { open, OriginError, read, WRONG_BYTES } from "../origin.ts";
+import { filler, open, OriginError, WRONG_BYTES } from "../origin.ts";
 import { Mismatch, VerifiedChunk } from "../protocol/chunk.ts";
 import type { PieceRef, Segment } from "./library.ts";
 
@@ -31,31 +31,23 @@ export async function fetchRun(
     events.piece(number, chunk);
     return chunk !== undefined;
   };
-  let piece = begin;
-  let filled = 0;
-  let buffer = new Uint8Array(pieces[piece]?.bytes ?? 0);
-  await read(response, (part) => {
-    if (signal.aborted) return;
-    events.progress(part.length);
-    let rest = part;
-    while (rest.length > 0) {
-      // More than was asked for: the resource is not what was signed.
-      if (piece >= begin + count) throw wrong("the answer is longer than it should be");
-      const taken = rest.subarray(0, buffer.length - filled);
-      buffer.set(taken, filled);
-      filled += taken.length;
-      rest = rest.subarray(taken.length);
-      if (filled < buffer.length) continue;
-      checks.push(check(piece, buffer));
-      piece += 1;
-      filled = 0;
-      buffer = new Uint8Array(pieces[piece]?.bytes ?? 0);
+  const fill = filler(response);
+  for (let piece = begin; piece < begin + count; piece += 1) {
+    let filled = { buffer: new Uint8Array((pieces[piece] as PieceRef).bytes), bytes: 0 };
+    while (filled.bytes < filled.buffer.length) {
+      const more = await fill(filled);
+      if (signal.aborted) return;
+      if (more === undefined) throw new OriginError(0, null, "the answer is shorter than it should be");
+      events.progress(more.bytes - filled.bytes);
+      filled = more;
     }
-  });
+    checks.push(check(piece, filled.buffer));
+  }
+  // More than was asked for: the resource is not what was signed.
+  const isLonger = (await fill({ buffer: new Uint8Array(1), bytes: 0 })) !== undefined;
   const areGood = await Promise.all(checks);
   // However many pieces are wrong, it is one answer that is.
-  if (areGood.includes(false)) throw wrong("the origin sends wrong bytes");
-  if (piece < begin + count) throw new OriginError(0, null, "the answer is shorter than it should be");
+  if (isLonger || areGood.includes(false)) throw new OriginError(WRONG_BYTES, null, "the origin sends wrong bytes");
 }
 
 /** The bytes as a chunk; `undefined` where they do not match. */
@@ -69,5 +61,3 @@ export async function verified(id: PieceRef["id"], bytes: Uint8Array): Promise<V
 }
 
 const bytesOf = (pieces: readonly PieceRef[]): number => pieces.reduce((sum, { bytes }) => sum + bytes, 0);
-
-const wrong = (text: string): OriginError => new OriginError(WRONG_BYTES, null, text);
