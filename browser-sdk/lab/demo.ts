@@ -12,7 +12,7 @@ import { programs, Servers } from "./servers.ts";
 import { StaticSite } from "./static_site.ts";
 import { streamKey } from "./swarm.ts";
 
-const [FILM, LIVE, BUILD] = ["demo/film", "demo/live", "demo/build"];
+const [FILM, LIVE, DASH, BUILD] = ["demo/film", "demo/live", "demo/dash", "demo/build"];
 const FILE = "data.bin";
 const FILE_BYTES = 64 << 20;
 /** Segments that the live playlist shows. */
@@ -49,6 +49,11 @@ async function start(): Promise<void> {
   say("Making a film of a minute …");
   const film = await media({ seconds: 60, container: "ts", renditions: 1 });
   await run(origin, ["publish-hls", film.folder, "--content", FILM, "--master", film.master, ...own]);
+  const dash = servers.at("dash");
+  await mkdir(dash);
+  const copy = ["-c", "copy", "-tag:v", "avc1", "-tag:a", "mp4a", "-f", "dash", "-seg_duration", "2", join(dash, "film.mpd")];
+  await run("ffmpeg", ["-v", "error", "-i", join(film.folder, film.master), ...copy]);
+  await run(origin, ["publish", dash, "--content", DASH, "--version", "1.0", ...own]);
   await mkdir(servers.at("build"));
   await writeFile(join(servers.at("build"), FILE), randomFillSync(new Uint8Array(FILE_BYTES)));
   await run(origin, ["publish", servers.at("build"), "--content", BUILD, "--version", "1.0", ...own]);
@@ -64,11 +69,13 @@ async function start(): Promise<void> {
   const { address } = await servers.start(origin, ["serve", ...local, "--store", servers.at("store")], "origin");
 
   const tenantKey = (await readFile(servers.at("keys/tenant.pub"), "utf8")).trim();
-  const file = `${BUILD}/files/1.0/${FILE}`;
+  const files = { file: `${BUILD}/files/1.0/${FILE}`, dash: `${DASH}/files/1.0/film.mpd` };
   const site = await StaticSite.start({
     documents: {
-      "/freshet.json": JSON.stringify({ tracker: url, tenantKey, film: FILM, live: LIVE, file }),
+      "/freshet.json": JSON.stringify({ tracker: url, tenantKey, film: FILM, live: LIVE, ...files }),
       "/hls.min.js": await readFile(here("../node_modules/hls.js/dist/hls.min.js")),
+      "/dash.min.js": await readFile(here("../node_modules/dashjs/dist/modern/umd/dash.all.min.js")),
+      "/freshet-worker.js": await readFile(here("../dist/freshet-worker.js")),
     },
     // The SDK's script and its parts lie beside each other.
     folders: { "/examples/": here("../examples"), "/sdk/": here("../dist") },
@@ -80,6 +87,7 @@ Open one of these in two tabs, and agree in both:
 
   film      ${site.url}/examples/watch.html
   live      ${site.url}/examples/watch.html?live
+  dash.js   ${site.url}/examples/dash.html
   download  ${site.url}/examples/download.html
 
 Ctrl-C stops everything.`);
