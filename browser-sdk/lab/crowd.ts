@@ -21,6 +21,8 @@ export interface PlayerPlan {
   readonly before?: string;
   /** What the page's script is told. */
   readonly script?: Readonly<Record<string, unknown>>;
+  /** What its viewer does while it plays. */
+  readonly acts?: (tab: Tab) => Promise<void>;
   /** Leaves when it is done. Without it, a player stays until the last one is done, and may serve others. */
   readonly leaves?: boolean;
 }
@@ -143,7 +145,7 @@ async function play({ plan, viewer, tab }: Player, limit: Promise<unknown>): Pro
     ...(script === undefined ? {} : { script }),
   };
   await tab.page.evaluate((given) => window.lab.start(given), config);
-  await Promise.race([limit, tab.page.evaluate(() => window.lab.done)]);
+  await Promise.race([limit, Promise.all([plan.acts?.(tab), tab.page.evaluate(() => window.lab.done)])]);
 }
 
 function summed(players: readonly PlayerOutcome[], origin: TallyByKind): CrowdReport {

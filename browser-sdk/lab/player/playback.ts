@@ -6,8 +6,10 @@ export class Playback {
   #firstFrameMs: number | null = null;
   #firstPlayed_s = 0;
   #waitingSinceMs: number | null = null;
+  #seekingSinceMs: number | null = null;
   #rebuffers = 0;
   #rebuffer_ms = 0;
+  readonly #seeks_ms: number[] = [];
 
   /** From now on. */
   constructor(video: HTMLVideoElement, onProgress: (played_s: number) => void) {
@@ -19,9 +21,17 @@ export class Playback {
       if (this.#firstFrameMs !== null) onProgress(this.played_s);
     });
     video.addEventListener("waiting", () => {
-      if (this.#firstFrameMs !== null) this.#waitingSinceMs ??= performance.now();
+      // What a jump waits for is the jump's own.
+      if (this.#firstFrameMs !== null && this.#seekingSinceMs === null) this.#waitingSinceMs ??= performance.now();
+    });
+    video.addEventListener("seeking", () => {
+      if (this.#firstFrameMs === null) return;
+      this.#waitingSinceMs = null;
+      this.#seekingSinceMs ??= performance.now();
     });
     video.addEventListener("playing", () => {
+      if (this.#seekingSinceMs !== null) this.#seeks_ms.push(performance.now() - this.#seekingSinceMs);
+      this.#seekingSinceMs = null;
       if (this.#waitingSinceMs === null) return;
       this.#rebuffers += 1;
       this.#rebuffer_ms += performance.now() - this.#waitingSinceMs;
@@ -53,6 +63,11 @@ export class Playback {
 
   get rebuffer_ms(): number {
     return this.#rebuffer_ms + (this.#waitingSinceMs === null ? 0 : performance.now() - this.#waitingSinceMs);
+  }
+
+  /** From each jump until play went on. */
+  get seeks_ms(): readonly number[] {
+    return this.#seeks_ms;
   }
 
   #firstFrame(media_s: number): void {

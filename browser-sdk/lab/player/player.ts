@@ -27,6 +27,16 @@ window.lab = {
     });
     player = new Player(config, hls, loads);
   },
+  async seek(to_s) {
+    const playing = new Promise((resolve) => video.addEventListener("playing", resolve, { once: true }));
+    video.currentTime = to_s;
+    await playing;
+  },
+  at(position_s) {
+    return new Promise((resolve) => {
+      video.addEventListener("timeupdate", () => video.currentTime >= position_s && resolve());
+    });
+  },
   done,
   async result() {
     if (!player) throw new Error("this page was not started");
@@ -87,6 +97,7 @@ class Player {
       played_s: this.#playback.played_s,
       rebuffers: this.#playback.rebuffers,
       rebuffer_ms: this.#playback.rebuffer_ms,
+      seeks_ms: this.#playback.seeks_ms,
       frames,
       frames_dropped,
       level_switches: this.#switches,

@@ -51,6 +51,8 @@ export interface PlayerReport {
   readonly played_s: number;
   readonly rebuffers: number;
   readonly rebuffer_ms: number;
+  /** From each jump of the viewer until play went on. */
+  readonly seeks_ms: readonly number[];
   readonly frames: number;
   readonly frames_dropped: number;
   readonly level_switches: number;
@@ -90,6 +92,10 @@ export interface Lab {
   /** Wakes the browser's decoders with a clip. */
   warm(url: string): Promise<void>;
   start(config: PlayerConfig): Promise<void>;
+  /** Jumps there; fulfilled when it plays on. */
+  seek(to_s: number): Promise<void>;
+  /** Fulfilled when play has come so far. */
+  at(position_s: number): Promise<void>;
   /** Fulfilled at the end of the media, after `watch_s`, or at a fatal error. */
   readonly done: Promise<void>;
   result(): Promise<PlayerReport>;
