@@ -18,6 +18,9 @@ const ENTRY_WAIT_SHARE = 0.5;
 /** Between the request for a segment and its first byte, as the player is told. */
 const FIRST_BYTE_MS = 5;
 
+/** A timer that is so late ran in a page that slept. */
+const ASLEEP_MS = 1000;
+
 /** One presentation: what the loaders of one player share. */
 export interface Presentation {
   readonly playhead: Playhead;
@@ -201,7 +204,14 @@ export class Loader {
 
   #arm(ms: number): void {
     clearTimeout(this.#timer);
-    if (this.#expires !== undefined && ms < Infinity) this.#timer = setTimeout(this.#expires, Math.max(ms, 0));
+    if (this.#expires === undefined || !(ms < Infinity)) return;
+    const dueMs = performance.now() + Math.max(ms, 0);
+    const expire = (): void => {
+      // A page that slept hears of its timers before it hears what came meanwhile.
+      if (performance.now() - dueMs > ASLEEP_MS) this.#arm(ms);
+      else this.#expires?.();
+    };
+    this.#timer = setTimeout(expire, Math.max(ms, 0));
   }
 
   /** Tells the player once how it ended. */
