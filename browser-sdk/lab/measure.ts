@@ -54,7 +54,8 @@ const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 const LIVE_SEGMENTS = 4;
 
 export async function measure(scene: Scene, conditions: Conditions): Promise<Measured> {
-  const { freshet = false, line = {} } = conditions;
+  const { freshet = false } = conditions;
+  const line = { ...scene.line, ...conditions.line };
   const stage = await stageFor(scene, line, freshet);
   try {
     const { screenshots } = conditions;

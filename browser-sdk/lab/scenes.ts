@@ -2,6 +2,7 @@
 import { type LiveOptions } from "./live.ts";
 import { type MediaSpec } from "./media.ts";
 import { type Plan } from "./crowd.ts";
+import { type Line } from "./static_site.ts";
 
 export interface Scene {
   readonly name: string;
@@ -9,7 +10,12 @@ export interface Scene {
   /** What is played: a recording, or a live stream that begins with the scene. */
   readonly media: MediaSpec | Omit<LiveOptions, "to">;
   readonly plan: Omit<Plan, "media_url">;
+  /** The origin's line, where none is given. */
+  readonly line?: Line;
 }
+
+/** An origin that has enough for two viewers. */
+export const POOR_LINE: Line = { rate_bytes_per_s: 375_000, latency_ms: 80 };
 
 const RECORDING: MediaSpec = { seconds: 60, container: "ts", renditions: 1 };
 
@@ -31,5 +37,12 @@ export const SCENES: readonly Scene[] = [
     about: "five viewers of a recording of 60 s at 1.5 Mbit/s, all at once",
     media: RECORDING,
     plan: { players: 5, join_interval_s: 0, limit_s: 150 },
+  },
+  {
+    name: "poor5",
+    about: "five viewers of a recording of 60 s at 1.5 Mbit/s, 4 s apart, from an origin at 3 Mbit/s and 80 ms",
+    media: RECORDING,
+    plan: { players: 5, join_interval_s: 4, limit_s: 240 },
+    line: POOR_LINE,
   },
 ];
