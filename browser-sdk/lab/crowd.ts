@@ -6,7 +6,8 @@ import { type Browsers, type Tab } from "./browser.ts";
 import { difference, KINDS, type TallyByKind } from "./counts.ts";
 import { bundle, playerPages } from "./pages.ts";
 import { type PlayerConfig, type PlayerReport } from "./player/report.ts";
-import { StaticSite } from "./static_site.ts";
+import { StaticSite, type Line } from "./static_site.ts";
+import { throttle } from "./throttle.ts";
 
 /** What may differ from player to player. */
 export interface PlayerPlan {
@@ -16,11 +17,13 @@ export interface PlayerPlan {
   /** For live streams: the player is done when it has played this much. */
   readonly watch_s?: number;
   /** A script's source file, which is bundled and run in the page before the player starts: it may set `freshetLab`. */
-  readonly page_script?: string;
+  readonly page_script?: string | undefined;
   /** JavaScript that runs before all scripts of the page. */
   readonly before?: string;
   /** What the page's script is told. */
   readonly script?: Readonly<Record<string, unknown>>;
+  /** The viewer's own line. */
+  readonly line?: Line;
   /** What its viewer does while it plays. */
   readonly acts?: (tab: Tab) => Promise<void>;
   /** Leaves when it is done. Without it, a player stays until the last one is done, and may serve others. */
@@ -80,6 +83,7 @@ export async function crowd(plan: Plan, origin: StaticSite, browsers: Browsers):
         const tab = await browsers.open(`${pages.url}/lab/player.html?v=${i + 1}`, one.before);
         const script = one.page_script === undefined ? undefined : scripts.get(one.page_script);
         await tab.page.evaluate((url) => window.lab.warm(url), "/lab/warm.mp4");
+        if (one.line !== undefined) await throttle(tab, one.line);
         if (script !== undefined) await tab.page.addScriptTag({ url: script, type: "module" });
         return { plan: one, viewer: String(i + 1), tab };
       }),

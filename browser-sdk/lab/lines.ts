@@ -16,6 +16,8 @@ const OFFLOAD_MIN: Readonly<Record<string, number>> = { vod5: 0.76, live5: 0.6, 
 const STARTUP_MS = 300;
 /** Latency is sampled each second, and players begin at different moments of a segment. */
 const LATENCY_TOLERANCE_S = 0.5;
+/** How many times more than the plain player one with the SDK may change its level. */
+export const SWITCHES_MORE_MAX = 1;
 
 /** Judges a scene with the SDK against the plain player's. */
 export function lines(ours: Measured, plain: Measured): readonly Line[] {
@@ -66,8 +68,22 @@ export function lines(ours: Measured, plain: Measured): readonly Line[] {
       isKept: ours.latency_s.median <= plain.latency_s.median + LATENCY_TOLERANCE_S,
     });
   }
+  if (levelsOf(plain).some((level) => level !== 0)) {
+    const more = ours.report.players.map(({ level_switches }, at) => {
+      return level_switches - (plain.report.players[at]?.level_switches ?? 0);
+    });
+    made.push({
+      name: "levels, switches more",
+      wanted: `plain's, <= ${SWITCHES_MORE_MAX}`,
+      reached: `${levelsOf(ours).join(" ")}, ${Math.max(...more)}`,
+      reference: levelsOf(plain).join(" "),
+      isKept: levelsOf(ours).join() === levelsOf(plain).join() && more.every((switches) => switches <= SWITCHES_MORE_MAX),
+    });
+  }
   return made;
 }
+
+const levelsOf = ({ report }: Measured) => report.players.map(({ level }) => level);
 
 /** A line as text. */
 export function lineText(scene: string, { name, wanted, reached, reference, isKept }: Line): string {

@@ -17,6 +17,12 @@ export interface Scene {
 /** An origin that has enough for two viewers. */
 export const POOR_LINE: Line = { rate_bytes_per_s: 375_000, latency_ms: 80 };
 
+/**
+ * A viewer's line for media at 1.5, 0.7 and 0.4 Mbit/s. At 1 Mbit/s it would be chance where hls.js stays: it goes up
+ * to 0.7 only with more, and down from it only with less.
+ */
+export const NARROW_LINE: Line = { rate_bytes_per_s: 150_000, latency_ms: 20 };
+
 const RECORDING: MediaSpec = { seconds: 60, container: "ts", renditions: 1 };
 
 export const SCENES: readonly Scene[] = [
@@ -44,5 +50,16 @@ export const SCENES: readonly Scene[] = [
     media: RECORDING,
     plan: { players: 5, join_interval_s: 4, limit_s: 240 },
     line: POOR_LINE,
+  },
+  {
+    name: "narrow4",
+    about: "four viewers of a recording of 40 s at 1.5, 0.7 and 0.4 Mbit/s, 3 s apart; two have lines of 1.2 Mbit/s",
+    media: { ...RECORDING, seconds: 40, renditions: 3 },
+    plan: {
+      players: 4,
+      join_interval_s: 3,
+      limit_s: 90,
+      overrides: { 1: { line: NARROW_LINE }, 3: { line: NARROW_LINE } },
+    },
   },
 ];

@@ -101,6 +101,7 @@ class Player {
       frames,
       frames_dropped,
       level_switches: this.#switches,
+      level: this.#level ?? null,
       errors: this.#errors,
       errors_total: this.#errors_total,
       latency: latencyOf(this.#latencies_s),

@@ -56,6 +56,8 @@ export interface PlayerReport {
   readonly frames: number;
   readonly frames_dropped: number;
   readonly level_switches: number;
+  /** What was played last, counted from the least rate up. */
+  readonly level: number | null;
   /** The first errors; `errors_total` counts on. */
   readonly errors: readonly PlayerError[];
   readonly errors_total: number;
