@@ -1,12 +1,13 @@
 /** The peers of all swarms of this page: the tracker names them, wires connect them, proofs make them links. */
 import { nowS, nowUs } from "./clock.ts";
 import type { Identity } from "./identity.ts";
-import { decodeFrame, encodeFrame, type Frame } from "./protocol/frame.ts";
+import { decodeFrame, encodeFrame } from "./protocol/frame.ts";
 import { swarmOfContent, type ContentName, type KeyId, type RootId } from "./protocol/id.ts";
 import type { PublicKey } from "./protocol/key.ts";
 import type { Root } from "./protocol/manifest/root.ts";
 import { checkTicket, openTicket, RIGHT_SEND } from "./protocol/ticket.ts";
 import type { Candidate, ServerMessage } from "./protocol/tracker.ts";
+import { FrameQueue } from "./session/frame_queue.ts";
 import type { Link } from "./session/link.ts";
 import type { Session } from "./session/session.ts";
 import { TrackerClient, type Welcome } from "./tracker/client.ts";
@@ -271,49 +272,6 @@ export class Network {
 
   #outcome(pair: number, outcome: "linked" | "failed" | "closed"): void {
     this.#tracker.send({ type: "paired", pair, outcome });
-  }
-}
-
-/** The frames of a wire: one by one while the sides introduce themselves, then to the link. */
-class FrameQueue {
-  readonly #frames: Frame[] = [];
-  #link: Link | undefined;
-  #isClosed = false;
-  #wake: () => void = () => undefined;
-
-  constructor(wire: Wire) {
-    wire.open({
-      frame: (frame) => {
-        if (this.#link !== undefined) return this.#link.frame(frame);
-        if (this.#frames.length >= 64) return wire.close();
-        this.#frames.push(frame);
-        this.#wake();
-      },
-      answer: (frame) => this.#link?.answered(frame),
-      broken: (request) => this.#link?.broken(request),
-      // Only what was announced is asked for, and nothing was yet.
-      asked: (request) => (this.#link === undefined ? wire.close() : this.#link.asked(request)),
-      cancelled: (request) => this.#link?.cancelled(request),
-      closed: () => {
-        this.#isClosed = true;
-        this.#wake();
-        this.#link?.closed();
-      },
-    });
-  }
-
-  async next(): Promise<Frame> {
-    while (this.#frames.length === 0 && !this.#isClosed) await new Promise<void>((resolve) => (this.#wake = resolve));
-    const frame = this.#frames.shift();
-    if (frame === undefined) throw new Error("the other side left during Hello");
-    return frame;
-  }
-
-  /** From now on everything goes to the link. */
-  hand(link: Link): void {
-    this.#link = link;
-    for (const frame of this.#frames.splice(0)) link.frame(frame);
-    if (this.#isClosed) link.closed();
   }
 }
 
