@@ -10,6 +10,7 @@ cargo build --release --locked --workspace --bins
 missed=0
 "$target/release/freshet-loadtest" figures --out "$target/figures" "$@" || missed=$?
 if [ $# -eq 0 ]; then
+    cargo build --release --locked -p freshet-edge-node --example browser_wire
     bin=$(realpath "$target/release")
     (cd browser-sdk && npm ci --no-audit --no-fund --silent && FRESHET_BIN_DIR=$bin npm run --silent bench) || missed=$?
 fi

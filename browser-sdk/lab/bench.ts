@@ -1,21 +1,49 @@
-/** `npm run bench`: what is promised of browsers, each crowd once with hls.js alone and once with the SDK. */
-import { lineText, lines } from "./lines.ts";
+/**
+ * `npm run bench`: what is promised of browsers. Wires are measured beside plain HTTP, crowds once with hls.js alone and
+ * once with the SDK. `npm run bench -- wires` measures only these, `-- crowds` only those.
+ */
+import { lineHead, lineText, lines, wireLines, type Line } from "./lines.ts";
 import { measure } from "./measure.ts";
 import { SCENES } from "./scenes.ts";
-import { head, row } from "./table.ts";
+import { head, row, wireHead, wireRow } from "./table.ts";
+import { measureWire, WIRES } from "./wires.ts";
 
-const texts: string[] = [];
-let isMissed = false;
-process.stdout.write(head());
-for (const scene of SCENES) {
-  const plain = await measure(scene, {});
-  process.stdout.write(row({ ...plain, scene: `${scene.name} -` }));
-  const ours = await measure(scene, { freshet: true });
-  process.stdout.write(row(ours));
-  const judged = lines(ours, plain);
-  isMissed ||= judged.some(({ isKept }) => !isKept);
-  texts.push(...judged.map((line) => lineText(scene.name, line)));
+const PARTS = { wires, crowds } as const;
+
+const named = process.argv.slice(2);
+const unknown = named.filter((name) => !(name in PARTS));
+if (unknown.length > 0) throw new Error(`no part is named ${unknown.join(", ")}; there are ${Object.keys(PARTS).join(", ")}`);
+for (const [name, part] of Object.entries(PARTS)) {
+  if (named.length === 0 || named.includes(name)) await part();
 }
-process.stdout.write("\nscene     line                            wanted                reached           plain player\n");
-for (const text of texts) process.stdout.write(text);
-process.exitCode = isMissed ? 1 : 0;
+
+async function wires(): Promise<void> {
+  const judged: (readonly [string, Line])[] = [];
+  process.stdout.write(wireHead());
+  for (const scene of WIRES) {
+    const rates = await measureWire(scene);
+    process.stdout.write(wireRow(scene.name, rates));
+    judged.push(...wireLines(scene, rates).map((line) => [scene.name, line] as const));
+  }
+  tell("plain HTTP", judged);
+}
+
+async function crowds(): Promise<void> {
+  const judged: (readonly [string, Line])[] = [];
+  process.stdout.write(head());
+  for (const scene of SCENES) {
+    const plain = await measure(scene, {});
+    process.stdout.write(row({ ...plain, scene: `${scene.name} -` }));
+    const ours = await measure(scene, { freshet: true });
+    process.stdout.write(row(ours));
+    judged.push(...lines(ours, plain).map((line) => [scene.name, line] as const));
+  }
+  tell("plain player", judged);
+}
+
+function tell(reference: string, judged: readonly (readonly [string, Line])[]): void {
+  process.stdout.write(`\n${lineHead(reference)}`);
+  for (const [scene, line] of judged) process.stdout.write(lineText(scene, line));
+  process.stdout.write("\n");
+  if (judged.some(([, { isKept }]) => !isKept)) process.exitCode = 1;
+}

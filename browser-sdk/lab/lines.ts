@@ -1,5 +1,6 @@
-/** What is promised of crowds with the SDK, beside the plain player in the same run. */
-import { type Measured } from "./measure.ts";
+/** What is promised of the SDK, beside what there is without it in the same run: wires, and crowds of players. */
+import { spread, type Measured } from "./measure.ts";
+import { type WireRates, type WireScene } from "./wires.ts";
 
 /** One promise: what was wanted and what was reached. */
 export interface Line {
@@ -85,11 +86,34 @@ export function lines(ours: Measured, plain: Measured): readonly Line[] {
 
 const levelsOf = ({ report }: Measured) => report.players.map(({ level }) => level);
 
-/** A line as text. */
-export function lineText(scene: string, { name, wanted, reached, reference, isKept }: Line): string {
-  const cells = [scene.padEnd(8), name.padEnd(30), wanted.padEnd(20), reached.padEnd(16), reference.padEnd(16)];
-  return `${cells.join("  ")}${isKept ? "ok" : "MISSED"}\n`;
+/** Judges a wire by the median of its runs. */
+export function wireLines({ down_min, up_min }: WireScene, rates: WireRates): readonly Line[] {
+  const line = (name: string, least: number, runs: readonly number[], plain: readonly number[]): Line => ({
+    name: `${name}, median of ${runs.length}`,
+    wanted: `>= ${least} MB/s`,
+    reached: megabytesS(median(runs)),
+    reference: megabytesS(median(plain)),
+    isKept: median(runs) >= least,
+  });
+  return [line("down", down_min, rates.down, rates.plain_down), line("up", up_min, rates.up, rates.plain_up)];
 }
 
+/** The head of lines, with a name for what they are compared with. */
+export function lineHead(reference: string): string {
+  return `${cells("scene", "line", "wanted", "reached", reference)}\n`;
+}
+
+/** A line as text. */
+export function lineText(scene: string, { name, wanted, reached, reference, isKept }: Line): string {
+  return `${cells(scene, name, wanted, reached, reference)}${isKept ? "ok" : "MISSED"}\n`;
+}
+
+function cells(scene: string, ...others: readonly string[]): string {
+  const widths = [30, 20, 16, 16];
+  return [scene.padEnd(19), ...others.map((text, at) => text.padEnd(widths[at] ?? 0))].join("  ");
+}
+
+const median = (runs: readonly number[]): number => spread(runs).median;
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 const ms = (value: number): string => `${value.toFixed(0)} ms`;
+const megabytesS = (value: number): string => `${value.toFixed(1)} MB/s`;

@@ -155,7 +155,7 @@ function summary(scene: string, report: CrowdReport): Omit<Measured, "wrong" | "
   };
 }
 
-function spread(values: readonly number[]): Spread {
+export function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
   return { median: sorted[sorted.length >> 1] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN };
 }

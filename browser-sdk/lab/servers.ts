@@ -15,13 +15,17 @@ export interface Programs {
   readonly tracker: string;
 }
 
-/** Where the programs are: in `FRESHET_BIN_DIR`, or where they were built for release or debugging. */
-export function programs(): Programs | undefined {
+/** Where programs are looked for: in `FRESHET_BIN_DIR`, or where they were built for release or debugging. */
+export function binFolders(): readonly string[] {
   const target = fileURLToPath(new URL("../../target/", import.meta.url));
   const named = process.env["FRESHET_BIN_DIR"];
-  const folders = named === undefined ? [join(target, "release"), join(target, "debug")] : [named];
+  return named === undefined ? [join(target, "release"), join(target, "debug")] : [named];
+}
+
+/** Where the programs are, all in one folder. */
+export function programs(): Programs | undefined {
   const has = (folder: string): boolean => [ORIGIN, TRACKER].every((program) => existsSync(join(folder, program)));
-  const folder = folders.find(has);
+  const folder = binFolders().find(has);
   return folder === undefined ? undefined : { origin: join(folder, ORIGIN), tracker: join(folder, TRACKER) };
 }
 

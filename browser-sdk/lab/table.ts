@@ -1,5 +1,6 @@
 /** Figures as a table, one row a scene. */
 import { type Measured, type Spread } from "./measure.ts";
+import { type WireRates } from "./wires.ts";
 
 interface Column {
   readonly name: string;
@@ -30,6 +31,27 @@ export function head(): string {
 
 export function row(measured: Measured): string {
   return line(COLUMNS.map(({ cell }) => cell(measured)));
+}
+
+const WIRE_COLUMNS: readonly { readonly name: string; readonly runs: (rates: WireRates) => readonly number[] }[] = [
+  { name: "down MB/s", runs: ({ down }) => down },
+  { name: "up MB/s", runs: ({ up }) => up },
+  { name: "HTTP down", runs: ({ plain_down }) => plain_down },
+  { name: "HTTP up", runs: ({ plain_up }) => plain_up },
+];
+const WIRE_WIDTH = 22;
+
+export function wireHead(): string {
+  return wireLine("wire", WIRE_COLUMNS.map(({ name }) => name));
+}
+
+/** Each run's rate. */
+export function wireRow(wire: string, rates: WireRates): string {
+  return wireLine(wire, WIRE_COLUMNS.map(({ runs }) => runs(rates).map((rate) => rate.toFixed(1)).join(" ")));
+}
+
+function wireLine(wire: string, cells: readonly string[]): string {
+  return `${[wire, ...cells].map((cell) => cell.padEnd(WIRE_WIDTH)).join("").trimEnd()}\n`;
 }
 
 /** Median and worst. */
