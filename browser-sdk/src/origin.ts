@@ -56,65 +56,32 @@ export async function open(
 }
 
 /** Hands on the body part by part; a body that stands still is broken off. Throws {@link OriginError}. */
-export async function read(response: Response, take: (part: Uint8Array) => void): Promise<void> {
-  const reader = response.body?.getReader();
-  for (;;) {
-    const { value } = (await moving(reader, reader?.read())) ?? {};
-    if (value === undefined) return;
-    take(value);
-  }
-}
-
-/** A buffer, and how much of it is filled. */
-export interface Filled {
-  readonly buffer: Uint8Array<ArrayBuffer>;
-  readonly bytes: number;
-}
-
-/**
- * Reads a body into buffers of the caller, so that nothing is copied twice, and no garbage left, where the browser can.
- * The function that it returns fills a buffer further and gives it back, or `undefined` at the end; it throws
- * {@link OriginError}.
- */
-export function filler({ body }: Response): (filled: Filled) => Promise<Filled | undefined> {
-  let byob: ReadableStreamBYOBReader | undefined;
-  try {
-    byob = body?.getReader({ mode: "byob" });
-  } catch {
-    // Bodies are no byte streams here.
-  }
-  if (byob !== undefined) {
-    return async ({ buffer, bytes }) => {
-      const { value } = (await moving(byob, byob.read(buffer.subarray(bytes)))) ?? {};
-      return value && { buffer: new Uint8Array(value.buffer), bytes: bytes + value.length };
-    };
-  }
+export async function read({ body }: Response, take: (part: Uint8Array) => void): Promise<void> {
   const reader = body?.getReader();
-  let rest: Uint8Array | undefined = new Uint8Array(0);
-  return async ({ buffer, bytes }) => {
-    if (rest?.length === 0) rest = (await moving(reader, reader?.read()))?.value;
-    const taken = rest?.subarray(0, buffer.length - bytes);
-    if (taken === undefined) return undefined;
-    rest = rest?.subarray(taken.length);
-    buffer.set(taken, bytes);
-    return { buffer, bytes: bytes + taken.length };
-  };
+  const cancel = (): void => void reader?.cancel().catch(() => undefined);
+  for (;;) {
+    const { value } = (await moving(reader?.read(), cancel)) ?? {};
+    if (value === undefined) return;
+    try {
+      take(value);
+    } catch (error) {
+      cancel();
+      throw error;
+    }
+  }
 }
 
-/** What is read next, unless the body stands still. */
-async function moving<T>(
-  reader: Pick<ReadableStreamDefaultReader, "cancel"> | undefined,
-  next: Promise<T> | undefined,
-): Promise<T | undefined> {
+/** What is read next; a body that stands still is broken off. Throws {@link OriginError}. */
+export async function moving<T>(next: Promise<T> | undefined, cancel: () => void): Promise<T | undefined> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const idle = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new OriginError(0, null, "the origin stands still")), IDLE_MS);
+    timer = setTimeout(() => {
+      cancel();
+      reject(new OriginError(0, null, "the origin stands still"));
+    }, IDLE_MS);
   });
   try {
     return await Promise.race([next, idle]);
-  } catch (error) {
-    reader?.cancel().catch(() => undefined);
-    throw error;
   } finally {
     clearTimeout(timer);
   }

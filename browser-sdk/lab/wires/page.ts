@@ -7,6 +7,7 @@ import { createIdentity, type Identity } from "../../src/identity.ts";
 import { decodeBase64, STANDARD } from "../../src/protocol/base64.ts";
 import { utf8 } from "../../src/protocol/bytes.ts";
 import { VerifiedChunk } from "../../src/protocol/chunk.ts";
+import { decodeFrame, encodeFrame } from "../../src/protocol/frame.ts";
 import { hashOf, type ChunkId, type Hash, type RootId, type SwarmId } from "../../src/protocol/id.ts";
 import { keyId, type PublicKey } from "../../src/protocol/key.ts";
 import { checkTicket, openTicket } from "../../src/protocol/ticket.ts";
@@ -65,7 +66,7 @@ const wires = {
     const { candidates, certificates } = known().node;
     if (kind === "web-transport") {
       const address = candidates.find(({ transport }) => transport === kind)?.address ?? "";
-      return introduced(await dialWebTransport(address, certificates, CONNECT_MS));
+      return introduced(await dialWebTransport({ encodeFrame, decodeFrame }, address, certificates, CONNECT_MS));
     }
     dial = new WebRtcDial("dialer", [], (data) => void window.wiresSignal(data));
     return introduced(await dial.wire);

@@ -1,5 +1,6 @@
 /** A run of neighbouring pieces, fetched from the origin in one request and checked piece by piece. */
-import { filler, open, OriginError, WRONG_BYTES } from "../origin.ts";
+import { filler, type Filled } from "../filler.ts";
+import { moving, open, OriginError, WRONG_BYTES } from "../origin.ts";
 import { Mismatch, VerifiedChunk } from "../protocol/chunk.ts";
 import type { PieceRef, Segment } from "./library.ts";
 
@@ -31,7 +32,8 @@ export async function fetchRun(
     events.piece(number, chunk);
     return chunk !== undefined;
   };
-  const fill = filler(response);
+  const body = filler(response.body ?? new Blob().stream());
+  const fill = (filled: Filled): Promise<Filled | undefined> => moving(body.fill(filled), body.cancel);
   for (let piece = begin; piece < begin + count; piece += 1) {
     let filled = { buffer: new Uint8Array((pieces[piece] as PieceRef).bytes), bytes: 0 };
     while (filled.bytes < filled.buffer.length) {

@@ -2,21 +2,15 @@
  * Connects a page to a node by WebTransport: each request has a stream of its own. A part of the SDK that is loaded for
  * the first node; what it shares with the rest is handed to it.
  */
-import { concat } from "../protocol/bytes.ts";
-import type { decodeFrame, encodeFrame, Frame, Request } from "../protocol/frame.ts";
+import type { Frame, Request } from "../protocol/frame.ts";
 import { hashBytes, type Hash } from "../protocol/id.ts";
-import { DATA_BYTES_MAX, FRAME_BYTES_MAX } from "../protocol/limits.ts";
+import { DATA_BYTES_MAX } from "../protocol/limits.ts";
 import type { LinkBinding } from "../protocol/ticket.ts";
+import { readFrames, type Frames } from "./frame_reader.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
 /** A page has no certificate of its own. */
 const NO_CERTIFICATE = "0".repeat(64) as Hash;
-
-/** Reads and writes frames. */
-export interface Frames {
-  readonly encodeFrame: typeof encodeFrame;
-  readonly decodeFrame: typeof decodeFrame;
-}
 
 /** Connects within `limitMs`, or throws. */
 export async function dialWebTransport(
@@ -67,7 +61,7 @@ class WebTransportWire implements Wire {
     this.#events = events;
     const close = (): void => this.close();
     this.#session.closed.then(() => events.closed(), () => events.closed());
-    this.#read(this.#control.readable, (frame) => this.#controlFrame(frame)).then(close, close);
+    readFrames(this.#frames, this.#control.readable, (frame) => this.#controlFrame(frame)).then(close, close);
     this.#accept().then(close, close);
   }
 
@@ -142,7 +136,7 @@ class WebTransportWire implements Wire {
     await writer.write(this.#frames.encodeFrame(request));
     writer.releaseLock();
     await writable.close();
-    await this.#read(readable, (frame) => {
+    await readFrames(this.#frames, readable, (frame) => {
       const isAnswer = (frame.type === "data" || frame.type === "refuse") && frame.request === request.request;
       if (!isAnswer) throw new Error("no answer");
       if (this.#asks.has(request.request)) this.#events?.answer(frame);
@@ -162,7 +156,7 @@ class WebTransportWire implements Wire {
 
   async #serve({ readable, writable }: Streams): Promise<void> {
     const writer = writable.getWriter() as WritableStreamDefaultWriter<Uint8Array>;
-    await this.#read(readable, (frame) => {
+    await readFrames(this.#frames, readable, (frame) => {
       if (frame.type !== "request" || this.#asked.has(frame.request)) throw new Error("no request");
       this.#asked.set(frame.request, writer);
       writer.closed.catch(() => {
@@ -170,26 +164,5 @@ class WebTransportWire implements Wire {
       });
       this.#events?.asked(frame);
     });
-  }
-
-  /** Reads frames until the stream ends. */
-  async #read(readable: ReadableStream<Uint8Array>, take: (frame: Frame) => void): Promise<void> {
-    const reader = readable.getReader();
-    let rest: Uint8Array = new Uint8Array(0);
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        rest = rest.length === 0 ? value : concat(rest, value);
-        for (let decoded = this.#frames.decodeFrame(rest); decoded !== undefined; decoded = this.#frames.decodeFrame(rest)) {
-          rest = rest.subarray(decoded.length);
-          if (decoded.frame.type !== "skipped") take(decoded.frame);
-        }
-        if (rest.length > FRAME_BYTES_MAX + 16) throw new Error("a frame beyond its limit");
-      }
-    } catch (error) {
-      reader.cancel().catch(() => undefined);
-      throw error;
-    }
   }
 }
