@@ -8,7 +8,7 @@ export interface Filled {
 
 export interface Filler {
   /** Fills a buffer further and gives it back, as another object over the same memory; `undefined` at the end. */
-  fill(filled: Filled): Promise<Filled | undefined>;
+  read(filled: Filled): Promise<Filled | undefined>;
   /** Wants no more. */
   cancel(): void;
 }
@@ -21,7 +21,7 @@ export function filler(stream: ReadableStream<Uint8Array>): Filler {
     return fromChunks(stream.getReader());
   }
   return {
-    async fill({ buffer, bytes }) {
+    async read({ buffer, bytes }) {
       const { done, value } = await reader.read(buffer.subarray(bytes));
       return done ? undefined : { buffer: new Uint8Array(value.buffer), bytes: bytes + value.length };
     },
@@ -33,7 +33,7 @@ export function filler(stream: ReadableStream<Uint8Array>): Filler {
 function fromChunks(reader: ReadableStreamDefaultReader<Uint8Array>): Filler {
   let rest: Uint8Array = new Uint8Array(0);
   return {
-    async fill({ buffer, bytes }) {
+    async read({ buffer, bytes }) {
       while (rest.length === 0) {
         const { done, value } = await reader.read();
         if (done) return undefined;

@@ -7,7 +7,6 @@
  * skipped. On WebTransport the first bidirectional stream carries control frames, and each Request has a stream of its
  * own on which Data or Refuse answer; on a data channel all frames share the channel.
  */
-import { concat } from "./bytes.ts";
 import { ProtocolError } from "./error.ts";
 import { hashBytes, type ContentName, type Hash, type RootId } from "./id.ts";
 import { publicKeyBytes, publicKeyOfBytes, type PublicKey } from "./key.ts";
@@ -306,13 +305,21 @@ export function encodingBit(encoding: Encoding): number {
   return 1 << ENCODINGS.indexOf(encoding);
 }
 
+/** Room for type and length, at their longest. */
+const NO_HEAD = new Uint8Array(5);
+
 /** The bytes of an own frame; one that is over a limit is a fault of the caller (`RangeError`). */
 export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
-  const body = new Writer();
-  for (const [name, field] of fieldsOf(frame.type)) field.write(body, frame[name as keyof Frame]);
-  const bytes = body.finish();
-  if (bytes.length > FRAME_BYTES_MAX) throw new RangeError("own frames stay within the limit");
-  return concat(new Writer().varint(FRAMES[frame.type][0]).varint(bytes.length).finish(), bytes);
+  // The head says how long the body is and stands before it, so it has room left there: a payload is copied once.
+  const out = new Writer(frame.type === "data" ? frame.payload.length + 32 : 64).raw(NO_HEAD);
+  for (const [name, field] of fieldsOf(frame.type)) field.write(out, frame[name as keyof Frame]);
+  const bytes = out.finish();
+  const length = bytes.length - NO_HEAD.length;
+  if (length > FRAME_BYTES_MAX) throw new RangeError("own frames stay within the limit");
+  const head = new Writer().varint(FRAMES[frame.type][0]).varint(length).finish();
+  const start = NO_HEAD.length - head.length;
+  bytes.set(head, start);
+  return bytes.subarray(start);
 }
 
 /**

@@ -33,8 +33,13 @@ export function varintLength(value: number): 1 | 2 | 4 | 8 {
 
 /** Collects own values; those are within their limits, so what is not is a fault of the caller (`RangeError`). */
 export class Writer {
-  #bytes = new Uint8Array(64);
+  #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+
+  /** Has room for so many bytes, and finds more where they are not enough. */
+  constructor(room = 64) {
+    this.#bytes = new Uint8Array(room);
+  }
 
   /** All that was written, without a copy. */
   finish(): Uint8Array<ArrayBuffer> {

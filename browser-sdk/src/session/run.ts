@@ -33,7 +33,7 @@ export async function fetchRun(
     return chunk !== undefined;
   };
   const body = filler(response.body ?? new Blob().stream());
-  const fill = (filled: Filled): Promise<Filled | undefined> => moving(body.fill(filled), body.cancel);
+  const fill = (filled: Filled): Promise<Filled | undefined> => moving(body.read(filled), body.cancel);
   for (let piece = begin; piece < begin + count; piece += 1) {
     let filled = { buffer: new Uint8Array((pieces[piece] as PieceRef).bytes), bytes: 0 };
     while (filled.bytes < filled.buffer.length) {

@@ -37,7 +37,7 @@ export async function readFrames(
         end -= start;
         start = 0;
       }
-      const filled = await source.fill({ buffer: room, bytes: end });
+      const filled = await source.read({ buffer: room, bytes: end });
       if (filled === undefined) return;
       room = filled.buffer;
       end = filled.bytes;
