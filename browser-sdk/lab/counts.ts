@@ -1,4 +1,5 @@
 /** What a server has sent, by kind of document, by path and by viewer. */
+import { CONFIG_PATH } from "./swarm_config.ts";
 
 export const KINDS = ["page", "playlist", "entry", "segment", "other"] as const;
 export type Kind = (typeof KINDS)[number];
@@ -90,6 +91,8 @@ const EXTENSIONS: readonly (readonly [RegExp, Kind])[] = [
 
 /** What kind of document a path names. */
 export function kindOf(path: string): Kind {
+  // A site writes into its pages what the lab's pages have to ask for.
+  if (path === CONFIG_PATH) return "page";
   return EXTENSIONS.find(([form]) => form.test(path))?.[1] ?? "other";
 }
 

@@ -15,6 +15,8 @@ import type { Fragment, LoaderCallbacks, LoaderConfiguration, LoaderContext, Loa
 /** How long a segment without an entry is waited for at most, and how much of the time until it is needed. */
 const ENTRY_WAIT_S_MAX = 2;
 const ENTRY_WAIT_SHARE = 0.5;
+/** It is waited for so long also by who has nothing to play: without it, the segment would come over a line as slow. */
+const ENTRY_WAIT_S_MIN = 0.5;
 /** Between the request for a segment and its first byte, as the player is told. */
 const FIRST_BYTE_MS = 5;
 
@@ -128,7 +130,7 @@ export class Loader {
       range: rangeEnd ? { start: context.rangeStart ?? 0, end: rangeEnd } : undefined,
       deadlineUs: now + Math.floor(aheadS * 1e6),
     };
-    const waitS = Math.max(Math.min(aheadS * ENTRY_WAIT_SHARE, ENTRY_WAIT_S_MAX), 0.2);
+    const waitS = Math.max(Math.min(aheadS * ENTRY_WAIT_SHARE, ENTRY_WAIT_S_MAX), ENTRY_WAIT_S_MIN);
     const entry = await stream.find(ask, now + waitS * 1e6);
     if (entry === undefined || signal.aborted) return "unlisted";
     const timing = new Timing();
