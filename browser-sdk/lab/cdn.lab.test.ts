@@ -2,18 +2,16 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers } from "./browser.ts";
 import { crowd } from "./crowd.ts";
 import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
-import { allTold, expectPlayed, toldBy } from "./played.ts";
+import { allTold, expectPlayed, SDK, toldBy } from "./played.ts";
 import { StaticSite } from "./static_site.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 const SECONDS = 12;
 const LAST = "360p_00005.ts";
 

@@ -1,15 +1,13 @@
 /** Nothing connects before a viewer agrees, all of it is gone within a second when that is taken back, and play goes on. */
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers, type Tab } from "./browser.ts";
 import { crowd } from "./crowd.ts";
 import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
-import { expectPlayed } from "./played.ts";
+import { expectPlayed, SDK } from "./played.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 const SECONDS = 16;
 const GONE_MS = 1_000;
 

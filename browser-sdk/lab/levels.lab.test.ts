@@ -1,17 +1,14 @@
 /** Which rendition an adaptive player settles on: the one that its line carries, whoever brings the bytes. */
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers } from "./browser.ts";
 import { crowd, type PlayerOutcome } from "./crowd.ts";
 import { SWITCHES_MORE_MAX } from "./lines.ts";
 import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
-import { toldBy } from "./played.ts";
+import { SDK, toldBy } from "./played.ts";
 import { NARROW_LINE } from "./scenes.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
-
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 
 swarmTest("who has a narrow line settles where the plain player does, also with bytes from peers", async () => {
   const { folder } = await media({ seconds: 12, container: "ts", renditions: 3 });

@@ -2,16 +2,15 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers } from "./browser.ts";
 import { crowd } from "./crowd.ts";
 import { LowLatency } from "./low_latency.ts";
 import { swarmTest } from "./needs.ts";
+import { SDK } from "./played.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 const WATCHED_S = 8;
 /** Less than three segments, which is where a player without parts would stay. */
 const BEHIND_S_MAX = 5;

@@ -1,7 +1,14 @@
 /** What must hold of each player with the SDK, and what the SDK says of itself. */
-import { expect } from "vitest";
-import { type CrowdReport, type PlayerOutcome } from "./crowd.ts";
-import { type Truth } from "./truth.ts";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished } from "vitest";
+import { withBrowsers } from "./browser.ts";
+import { crowd, type CrowdReport, type Plan, type PlayerOutcome } from "./crowd.ts";
+import { media, type MediaSpec } from "./media.ts";
+import { Swarm } from "./swarm.ts";
+import { Truth } from "./truth.ts";
+
+/** The SDK in a player's page. */
+export const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 
 /** What the SDK says of itself at the end (`fixtures/freshet.ts`). */
 export interface Told {
@@ -23,4 +30,22 @@ export async function expectPlayed({ players }: CrowdReport, truth: Truth, secon
     expect(player.played_s).toBeGreaterThan(seconds - 0.5);
     expect(await truth.wrong(player.loads)).toEqual([]);
   }
+}
+
+/** Plays a recording with the SDK, by default in three viewers, and checks what holds always. */
+export async function play(
+  spec: MediaSpec,
+  plan: Partial<Plan>,
+  during?: (swarm: Swarm) => Promise<void>,
+): Promise<CrowdReport> {
+  const { folder } = await media(spec);
+  // A line that is no faster than a viewer's: peers are then there before everything has come over HTTP.
+  const swarm = await Swarm.start({ folder, line: { rate_bytes_per_s: 1_000_000 } });
+  onTestFinished(() => swarm.close());
+  const whole = { players: 3, join_interval_s: 2, limit_s: 50, page_script: SDK, media_url: swarm.mediaUrl, ...plan };
+  const meanwhile = during?.(swarm);
+  const report = await withBrowsers({}, (browsers) => crowd(whole, swarm.site, browsers));
+  await expectPlayed(report, new Truth(folder, Swarm.prefix), spec.seconds);
+  await meanwhile;
+  return report;
 }

@@ -2,19 +2,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers, type Tab } from "./browser.ts";
 import { crowd, type PlayerOutcome } from "./crowd.ts";
 import { Live } from "./live.ts";
 import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
-import { allTold, toldBy } from "./played.ts";
+import { allTold, SDK, toldBy } from "./played.ts";
 import { sleep } from "./sleep.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 /** How long a tab sleeps: longer than its buffer lasts, and than a player waits for a load. */
 const ASLEEP_S = Number(process.env["ASLEEP_S"] ?? 11);
 

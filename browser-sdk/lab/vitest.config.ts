@@ -1,12 +1,28 @@
-/** Tests with real browsers: `npm run lab`. One file after the other, since they measure time. */
+/**
+ * Tests with real browsers: `npm run lab`. First those that look at clocks, one after the other; then crowds, two at a
+ * time, since their players mostly wait.
+ */
 import { defineConfig } from "vitest/config";
+
+const CLOCKS = ["browser", "plain", "poor", "relay", "static_site"].map((name) => `lab/${name}.lab.test.ts`);
 
 export default defineConfig({
   test: {
-    include: ["lab/**/*.lab.test.ts"],
     environment: "node",
     globalSetup: "./lab/sdk.ts",
-    fileParallelism: false,
     testTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: "clocks", include: CLOCKS, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      {
+        extends: true,
+        test: {
+          name: "crowds",
+          include: ["lab/**/*.lab.test.ts"],
+          exclude: CLOCKS,
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
   },
 });
