@@ -3,12 +3,12 @@ import { existsSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type WireKind } from "../src/transport/wire.ts";
+import type { WireKind } from "../src/transport/wire.ts";
 import { withBrowsers, type Browsers, type Tab } from "./browser.ts";
 import { Relay, type RelayOptions } from "./relay.ts";
 import { binFolders, Servers } from "./servers.ts";
 import { StaticSite } from "./static_site.ts";
-import { type Moved } from "./wires/page.ts";
+import type { Moved } from "./wires/page.ts";
 import { wirePages } from "./wires/pages.ts";
 
 const RUNS = 3;
