@@ -18,14 +18,14 @@ export function sdkScripts(): Promise<Readonly<Record<string, Uint8Array>>> {
   return made;
 }
 
-/** Builds once for all of vitest's processes. */
+/** Builds once for all of vitest's processes; it asks for each of its projects. */
 export async function setup(): Promise<void> {
-  process.env[FOLDER] = await build();
+  process.env[FOLDER] ??= await build();
 }
 
 export async function teardown(): Promise<void> {
   const folder = process.env[FOLDER];
-  if (folder !== undefined) await rm(folder, { recursive: true });
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 }
 
 async function scripts(): Promise<Readonly<Record<string, Uint8Array>>> {
