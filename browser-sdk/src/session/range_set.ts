@@ -5,36 +5,51 @@ import type { Range } from "../protocol/ranges.ts";
 const RANGES_MAX = 4096;
 
 export class RangeSet {
-  #ranges: Range[] = [];
+  readonly #ranges: Range[] = [];
 
   add({ start, end }: Range): void {
-    const touches = (range: Range): boolean => range.start <= end && range.end >= start;
-    const joined = this.#ranges.filter(touches);
+    // What it touches becomes one with it.
+    const from = this.#first((range) => range.end >= start);
+    const to = this.#first((range) => range.start > end);
+    if (from === to && this.#ranges.length >= RANGES_MAX) return;
     const union = {
-      start: Math.min(start, ...joined.map((range) => range.start)),
-      end: Math.max(end, ...joined.map((range) => range.end)),
+      start: Math.min(start, this.#ranges[from]?.start ?? start),
+      end: Math.max(end, this.#ranges[to - 1]?.end ?? end),
     };
-    const others = this.#ranges.filter((range) => !touches(range));
-    if (others.length === RANGES_MAX) return;
-    const at = others.findIndex((range) => range.start > union.start);
-    others.splice(at < 0 ? others.length : at, 0, union);
-    this.#ranges = others;
+    this.#ranges.splice(from, to - from, union);
   }
 
   remove({ start, end }: Range): void {
-    const left = this.#ranges.flatMap((range) =>
+    const from = this.#first((range) => range.end > start);
+    const to = this.#first((range) => range.start >= end);
+    const left = this.#ranges.slice(from, to).flatMap((range) =>
       [
         { start: range.start, end: Math.min(range.end, start) },
         { start: Math.max(range.start, end), end: range.end },
       ].filter((part) => part.start < part.end),
     );
-    this.#ranges = left.slice(0, RANGES_MAX);
+    this.#ranges.splice(from, to - from, ...left);
+    if (this.#ranges.length > RANGES_MAX) this.#ranges.pop();
   }
 
   /** The parts that lie within a range. */
   within({ start, end }: Range): readonly Range[] {
+    const from = this.#first((range) => range.end > start);
+    const to = this.#first((range) => range.start >= end);
     return this.#ranges
-      .map((range) => ({ start: Math.max(range.start, start), end: Math.min(range.end, end) }))
-      .filter((part) => part.start < part.end);
+      .slice(from, to)
+      .map((range) => ({ start: Math.max(range.start, start), end: Math.min(range.end, end) }));
+  }
+
+  /** Number of the first range that fits; all after it do too. */
+  #first(fits: (range: Range) => boolean): number {
+    let low = 0;
+    let high = this.#ranges.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (fits(this.#ranges[middle] as Range)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
   }
 }
