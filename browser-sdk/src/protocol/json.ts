@@ -47,18 +47,18 @@ function marked(text: string): string {
   return text.replace(TOKEN, (token) => {
     if (token === "{" || token === "[") {
       around.push(new Set());
-      if (around.length > DEPTH_MAX) throw new SyntaxError("too deep");
+      if (around.length > DEPTH_MAX) throw new SyntaxError();
     } else if (token === "}" || token === "]") {
       around.pop();
     } else if (token.startsWith('"')) {
       const isName = token.endsWith(":");
       const string = JSON.parse(isName ? token.slice(0, -1) : token) as string;
-      if (LONE_SURROGATE.test(string)) throw new SyntaxError("half a surrogate pair");
+      if (LONE_SURROGATE.test(string)) throw new SyntaxError();
       const names = around.at(-1);
       if (isName && names?.has(string)) return `${JSON.stringify(string + AGAIN)}:`;
       if (isName) names?.add(string);
     } else {
-      if (!Number.isFinite(Number(token))) throw new SyntaxError("a number is out of range");
+      if (!Number.isFinite(Number(token))) throw new SyntaxError();
       const isLarge = token.length > LARGEST.length || (token.length === LARGEST.length && token > LARGEST);
       if (/[.eE]/.test(token) || token === "-0" || isLarge) return "[]";
     }

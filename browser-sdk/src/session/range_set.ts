@@ -1,5 +1,6 @@
 /** What a peer says it holds: ascending, disjoint ranges of wire positions, bounded. */
 import type { Range } from "../protocol/ranges.ts";
+import { firstPlace } from "../swarm/search.ts";
 
 /** Most ranges kept; a peer that splinters its word further is believed less. */
 const RANGES_MAX = 4096;
@@ -9,8 +10,8 @@ export class RangeSet {
 
   add({ start, end }: Range): void {
     // What it touches becomes one with it.
-    const from = this.#first((range) => range.end >= start);
-    const to = this.#first((range) => range.start > end);
+    const from = firstPlace(this.#ranges, (range) => range.end >= start);
+    const to = firstPlace(this.#ranges, (range) => range.start > end);
     if (from === to && this.#ranges.length >= RANGES_MAX) return;
     const union = {
       start: Math.min(start, this.#ranges[from]?.start ?? start),
@@ -20,8 +21,8 @@ export class RangeSet {
   }
 
   remove({ start, end }: Range): void {
-    const from = this.#first((range) => range.end > start);
-    const to = this.#first((range) => range.start >= end);
+    const from = firstPlace(this.#ranges, (range) => range.end > start);
+    const to = firstPlace(this.#ranges, (range) => range.start >= end);
     const left = this.#ranges.slice(from, to).flatMap((range) =>
       [
         { start: range.start, end: Math.min(range.end, start) },
@@ -34,22 +35,10 @@ export class RangeSet {
 
   /** The parts that lie within a range. */
   within({ start, end }: Range): readonly Range[] {
-    const from = this.#first((range) => range.end > start);
-    const to = this.#first((range) => range.start >= end);
+    const from = firstPlace(this.#ranges, (range) => range.end > start);
+    const to = firstPlace(this.#ranges, (range) => range.start >= end);
     return this.#ranges
       .slice(from, to)
       .map((range) => ({ start: Math.max(range.start, start), end: Math.min(range.end, end) }));
-  }
-
-  /** Number of the first range that fits; all after it do too. */
-  #first(fits: (range: Range) => boolean): number {
-    let low = 0;
-    let high = this.#ranges.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (fits(this.#ranges[middle] as Range)) high = middle;
-      else low = middle + 1;
-    }
-    return low;
   }
 }

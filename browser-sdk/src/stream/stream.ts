@@ -61,7 +61,7 @@ export class Stream {
       return { type: "rendition", release, stream, epoch, rendition, sharing };
     });
     const start = piecePosition(sequence, 0);
-    if (shelf === undefined || start === undefined) throw new Error("more renditions than a link can name");
+    if (shelf === undefined || start === undefined) throw new Error("too many renditions");
     const pieces = entry.pieces.map((id, piece) => ({ id, bytes: pieceBytes(entry, piece) }));
     const source = { url, offset: entry.offset, isWhole: range === undefined };
     await this.session.read(this.session.segment(shelf, start, pieces, source), deadlineUs, signal, delivery);

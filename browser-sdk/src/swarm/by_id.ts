@@ -1,4 +1,5 @@
 /** A few things by their number, in the order of their numbers. */
+import { firstPlace } from "./search.ts";
 
 /** A map that goes through its entries by ascending id. Ids grow, so that a new one mostly goes to the end. */
 export class ById<V> {
@@ -48,13 +49,6 @@ export class ById<V> {
 
   /** First place whose id is at least `id`. */
   #place(id: number): number {
-    let low = 0;
-    let high = this.#ids.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#ids[middle] as number) < id) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstPlace(this.#ids, (other) => other >= id);
   }
 }
