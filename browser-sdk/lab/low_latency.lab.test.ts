@@ -15,7 +15,13 @@ const WATCHED_S = 8;
 /** Less than three segments, which is where a player without parts would stay. */
 const BEHIND_S_MAX = 5;
 
-swarmTest("the parts of a low-latency stream come over HTTP, unharmed", async () => {
+/**
+ * hls.js 1.7 gives a stream up as mismatched where it sees a segment for the first time when that is whole: on a machine
+ * so busy that two seconds pass between two looks at the playlist. Then the test is played again.
+ */
+const RETRIES = 3;
+
+swarmTest("the parts of a low-latency stream come over HTTP, unharmed", { retry: RETRIES }, async () => {
   const folder = await mkdtemp(join(tmpdir(), "freshet-lab-parts-"));
   onTestFinished(() => rm(folder, { recursive: true }));
   const packager = await LowLatency.start(folder, 60);
@@ -27,7 +33,7 @@ swarmTest("the parts of a low-latency stream come over HTTP, unharmed", async ()
   const { players } = await withBrowsers({}, (browsers) => crowd(plan, swarm.site, browsers));
   const truth = new Truth(folder, Swarm.prefix);
   for (const player of players) {
-    expect(player).toMatchObject({ end: "watched", problems: [] });
+    expect(player, JSON.stringify(player.errors)).toMatchObject({ end: "watched", problems: [] });
     // So near the edge a busy machine lets anybody's buffer run dry, and hls.js breaks off a load of its own then.
     expect(player.errors.filter(({ type, details }) => type === "networkError" && details !== "aborted")).toEqual([]);
     expect(await truth.wrong(player.loads)).toEqual([]);

@@ -19,15 +19,17 @@ swarmTest("three viewers of a recording take most of it from each other", async 
 });
 
 swarmTest("nobody notices that the tracker is gone", async () => {
-  const report = await play(RECORDING, {}, (swarm) => {
-    // The first two have met by then, and the last one has just begun.
-    const { counts } = swarm.site;
-    return counts.until(() => counts.ofViewer("3").playlist.requests >= 2).then(() => swarm.killTracker());
+  const report = await play(RECORDING, {}, {
+    during: (swarm) => {
+      // The first two have met by then, and the last one has just begun.
+      const { counts } = swarm.site;
+      return counts.until(() => counts.ofViewer("3").playlist.requests >= 2).then(() => swarm.killTracker());
+    },
   });
   expect(report.offload).toBeGreaterThan(0.1);
 });
 
 swarmTest("without a tracker it is plain HTTP", async () => {
-  const report = await play({ ...RECORDING, seconds: 8 }, { players: 2 }, (swarm) => swarm.killTracker());
+  const report = await play({ ...RECORDING, seconds: 8 }, { players: 2 }, { during: (swarm) => swarm.killTracker() });
   expect(report.offload).toBeLessThan(0.01);
 });
