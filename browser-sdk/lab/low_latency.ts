@@ -71,7 +71,9 @@ export class LowLatency {
       if (part >= first && part < count) await this.#write(`${segment}.${part}.m4s`, made[part] as Uint8Array);
     }
     if (count === PARTS) await this.#write(`${segment}.m4s`, Buffer.concat(made));
-    await this.#write("live.m3u8", this.#playlist(segment, count));
+    // A segment is listed together with the next one's first part: hls.js 1.7 takes two playlists that both end with a
+    // whole segment for mismatched.
+    if (count < PARTS || segment < WINDOW) await this.#write("live.m3u8", this.#playlist(segment, count));
   }
 
   #playlist(last: number, count: number): string {
