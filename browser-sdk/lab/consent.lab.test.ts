@@ -4,7 +4,8 @@ import { withBrowsers, type Tab } from "./browser.ts";
 import { crowd } from "./crowd.ts";
 import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
-import { expectPlayed, SDK } from "./played.ts";
+import { expectPlayed } from "./played.ts";
+import { SDK } from "./sdk.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 

@@ -23,8 +23,10 @@ async function demo(): Promise<Demo> {
   const hooks = fileURLToPath(new URL("typescript.mjs", import.meta.url));
   const child = spawn(process.execPath, ["--import", hooks, program], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "close").then(([code]) => code as unknown);
-  onTestFinished(() => {
-    child.kill("SIGKILL");
+  // Killed, it could not end what it started.
+  onTestFinished(async () => {
+    child.kill("SIGINT");
+    await ended;
   });
   const pages: string[] = [];
   for await (const line of createInterface(child.stdout)) {

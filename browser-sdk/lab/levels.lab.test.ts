@@ -5,8 +5,9 @@ import { crowd, type PlayerOutcome } from "./crowd.ts";
 import { SWITCHES_MORE_MAX } from "./lines.ts";
 import { media } from "./media.ts";
 import { swarmTest } from "./needs.ts";
-import { SDK, toldBy } from "./played.ts";
+import { toldBy } from "./played.ts";
 import { NARROW_LINE } from "./scenes.ts";
+import { SDK } from "./sdk.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 

@@ -7,7 +7,7 @@ import { withBrowsers } from "./browser.ts";
 import { crowd } from "./crowd.ts";
 import { LowLatency } from "./low_latency.ts";
 import { swarmTest } from "./needs.ts";
-import { SDK } from "./played.ts";
+import { SDK } from "./sdk.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 

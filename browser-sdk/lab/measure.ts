@@ -2,12 +2,12 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { withBrowsers, type BrowserOptions } from "./browser.ts";
 import { crowd, type CrowdReport, type Plan } from "./crowd.ts";
 import { Live } from "./live.ts";
 import { media } from "./media.ts";
 import { type Scene } from "./scenes.ts";
+import { SDK } from "./sdk.ts";
 import { StaticSite, type Line } from "./static_site.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
@@ -48,8 +48,6 @@ export interface Spread {
 
 /** Paths of media on an origin without Freshet. */
 const PREFIX = "/media/";
-/** The SDK, as a page plugs it in. */
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 /** Segments that a live playlist shows before the first player comes. */
 const LIVE_SEGMENTS = 4;
 

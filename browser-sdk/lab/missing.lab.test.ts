@@ -1,6 +1,5 @@
 /** Browsers that lack something: they play and download all the same. */
 import { randomFillSync } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers } from "./browser.ts";
 import { crowd, type PlayerOutcome } from "./crowd.ts";
@@ -10,10 +9,10 @@ import { MISSING, type Missing } from "./missing.ts";
 import { swarmTest } from "./needs.ts";
 import { allTold, expectPlayed, toldBy } from "./played.ts";
 import { Published } from "./published.ts";
+import { SDK } from "./sdk.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
 
-const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 const SECONDS = 8;
 
 /** Whether who lacks it still finds peers. */

@@ -1,14 +1,11 @@
 /** What must hold of each player with the SDK, and what the SDK says of itself. */
-import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { withBrowsers } from "./browser.ts";
 import { crowd, type CrowdReport, type Plan, type PlayerOutcome } from "./crowd.ts";
 import { media, type MediaSpec } from "./media.ts";
+import { SDK } from "./sdk.ts";
 import { Swarm } from "./swarm.ts";
 import { Truth } from "./truth.ts";
-
-/** The SDK in a player's page. */
-export const SDK = fileURLToPath(new URL("fixtures/freshet.ts", import.meta.url));
 
 /** What the SDK says of itself at the end (`fixtures/freshet.ts`). */
 export interface Told {

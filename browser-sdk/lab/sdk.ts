@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { run } from "./process.ts";
 
+/** The page script that plugs the SDK into a player. */
+export const SDK = here("fixtures/freshet.ts");
 /** Where the scripts of {@link sdkScripts} lie on a site. */
 export const SDK_PREFIX = "/sdk/";
 /** Names the folder of a build that is there already. */

@@ -67,6 +67,7 @@ export interface Stats {
 const KEPT_BYTES_MAX = 64 << 20;
 const TROUBLES_MAX = 20;
 const MBIT_BYTES_S = 125_000;
+
 /** A page's part in the swarms of one tenant. */
 export class Client {
   readonly #origin: string;

@@ -51,16 +51,22 @@ export async function diagnose(
 
 async function natBefore(stun: readonly string[]): Promise<Nat> {
   const connection = new RTCPeerConnection({ iceServers: [{ urls: [...stun] }] });
-  /** Ports that servers saw, by the address they saw them at. */
-  const mapped = new Map<string, Set<number | null>>();
+  /** What the servers saw, by foundation: candidates of one have the same socket behind them (RFC 8445, 5.1.1.3). */
+  const mapped = new Map<string, Set<string>>();
   let isBlocked = false;
   try {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, STUN_MS);
+      // Browsers ask for longer than that before they give up.
+      const timer = setTimeout(() => {
+        isBlocked = true;
+        resolve();
+      }, STUN_MS);
       connection.onicecandidateerror = () => (isBlocked = true);
       connection.onicecandidate = ({ candidate }) => {
-        if (candidate?.type === "srflx" && candidate.address !== null) {
-          mapped.set(candidate.address, (mapped.get(candidate.address) ?? new Set()).add(candidate.port));
+        if (candidate?.type === "srflx") {
+          const { address, port, foundation } = candidate;
+          const seen = mapped.get(foundation ?? "") ?? new Set();
+          mapped.set(foundation ?? "", seen.add(`${address} ${port}`));
         } else if (candidate === null) {
           clearTimeout(timer);
           resolve();
@@ -72,8 +78,8 @@ async function natBefore(stun: readonly string[]): Promise<Nat> {
   } finally {
     connection.close();
   }
-  const ports = Math.max(0, ...[...mapped.values()].map(({ size }) => size));
+  const most = Math.max(0, ...[...mapped.values()].map(({ size }) => size));
   // Without a NAT, what the servers see is what is there already, and no candidate of its own.
-  if (ports === 0) return isBlocked ? "udp-blocked" : "none";
-  return ports === 1 ? "endpoint-independent" : "endpoint-dependent";
+  if (most === 0) return isBlocked ? "udp-blocked" : "none";
+  return most === 1 ? "endpoint-independent" : "endpoint-dependent";
 }

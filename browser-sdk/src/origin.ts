@@ -21,6 +21,7 @@ export const WRONG_BYTES = 200;
 /** Whether it is an {@link OriginError} about wrong bytes; parts of the SDK have classes of their own. */
 export const isWrongBytes = (error: unknown): boolean =>
   error instanceof Error && error.name === "OriginError" && (error as OriginError).status === WRONG_BYTES;
+
 /** Time without a byte after which an answer counts as broken off. */
 const IDLE_MS = 10_000;
 

@@ -14,15 +14,11 @@ const bytesOf = ({ start, end }: Range): Uint8Array<ArrayBuffer> =>
 function source(until = FILE_BYTES, failure: Error = new OriginError(503, null, "busy")) {
   const deadlines: number[] = [];
   const signals: AbortSignal[] = [];
-  const seen = { held: 0, wantedBytes: 0, passed: 0, plain: [] as Range[], deadlines, signals };
+  const seen = { wantedBytes: 0, passed: 0, plain: [] as Range[], deadlines, signals };
   const file: Source = {
     async run(byte) {
       const start = byte - (byte % RUN_BYTES);
       return { position: start / RUN_BYTES, start, end: Math.min(start + RUN_BYTES, FILE_BYTES), chunks: [] };
-    },
-    hold() {
-      seen.held += 1;
-      return () => void (seen.held -= 1);
     },
     async read({ start, end }, deadlineUs, signal, { piece }) {
       seen.wantedBytes = Math.max(seen.wantedBytes, end);
@@ -67,7 +63,6 @@ test("at most 8 MiB ahead of the reader are wanted, the first at once", async ()
     expect(seen.wantedBytes).toBeLessThanOrEqual(taken + (8 << 20) + RUN_BYTES);
   }
   expect(taken).toBe(FILE_BYTES);
-  expect(seen.held).toBe(0);
   const [first = 0, second = 0, third = 0] = seen.deadlines;
   expect(second - first).toBeGreaterThan(4_000_000);
   expect(third).toBeGreaterThan(second);
@@ -80,7 +75,6 @@ test("what the swarm cannot give is finished over plain HTTP", async () => {
   expect(Buffer.compare(body, bytesOf({ start: 10, end: FILE_BYTES }))).toBe(0);
   expect(seen.plain).toEqual([{ start: until, end: FILE_BYTES }]);
   expect(seen.passed).toBe(FILE_BYTES - until);
-  expect(seen.held).toBe(0);
 });
 
 test("wrong bytes are not asked for again unverified", async () => {
@@ -97,12 +91,10 @@ test("who leaves wants nothing more", async () => {
   leave.abort(new Error("left"));
   await expect(aborted.read()).rejects.toThrow("left");
   expect(seen.signals.every((signal) => signal.aborted)).toBe(true);
-  expect(seen.held).toBe(0);
 
   const other = source();
   const cancelled = Body.stream(other.file, { start: 0, end: FILE_BYTES }, undefined).getReader();
   await cancelled.read();
   await cancelled.cancel();
   expect(other.seen.signals.every((signal) => signal.aborted)).toBe(true);
-  expect(other.seen.held).toBe(0);
 });

@@ -19,7 +19,6 @@ const ENTRY_WAIT_SHARE = 0.5;
 const ENTRY_WAIT_S_MIN = 0.5;
 /** Between the request for a segment and its first byte, as the player is told. */
 const FIRST_BYTE_MS = 5;
-
 /** A timer that is so late ran in a page that slept. */
 const ASLEEP_MS = 1000;
 

@@ -20,8 +20,6 @@ const SLACK_US = 4_000_000;
 export interface Source {
   /** The run that holds a byte. */
   run(byte: number): Promise<Run>;
-  /** Keeps the bytes of a run; returns how to let go of them. */
-  hold(run: Run): () => void;
   read(run: Run, deadlineUs: number, signal: AbortSignal, delivery: Delivery): Promise<void>;
   /** The same bytes over plain HTTP, as a page without peers would get them. */
   plain(range: Range, signal: AbortSignal): Promise<Response>;
@@ -35,8 +33,6 @@ interface Reading {
   at: number;
   readonly pieces: Uint8Array[];
   end: "ended" | { readonly failure: unknown } | undefined;
-  /** Lets go of the pieces. */
-  release: () => void;
 }
 
 export class Body implements UnderlyingDefaultSource<Uint8Array> {
@@ -63,7 +59,6 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
     this.#wanted = start;
     this.#end = end;
     this.#close.signal.addEventListener("abort", () => this.#leave.abort(this.#close.signal.reason));
-    this.#leave.signal.addEventListener("abort", () => this.#letGo());
     if (signal?.aborted) this.#close.abort(signal.reason);
     signal?.addEventListener("abort", () => this.#close.abort(signal.reason), { signal: this.#close.signal });
   }
@@ -113,7 +108,7 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
         // A copy: peers are given the same bytes, whatever the reader does with its own.
         const bytes = piece.slice(Math.max(this.#at - begin, 0), Math.max(this.#end - begin, 0));
         if (bytes.length > 0) return bytes;
-      } else if (reading.end === "ended") this.#readings.shift()?.release();
+      } else if (reading.end === "ended") this.#readings.shift();
       else if (reading.end !== undefined) await this.#goPlain(reading.end.failure);
       else await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -122,7 +117,7 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
   /** Wants runs as far ahead as may be. */
   async #want(): Promise<void> {
     while (this.#wanted < this.#end && this.#wanted < this.#at + AHEAD_BYTES) {
-      const reading: Reading = { at: this.#wanted, pieces: [], end: undefined, release: () => undefined };
+      const reading: Reading = { at: this.#wanted, pieces: [], end: undefined };
       this.#readings.push(reading);
       const ended = (end: Reading["end"]): void => {
         reading.end = end;
@@ -132,9 +127,6 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
         const run = await this.#source.run(this.#wanted);
         reading.at = run.start;
         this.#wanted = run.end;
-        reading.release = this.#source.hold(run);
-        // The body may have been left while the run was looked for.
-        if (this.#leave.signal.aborted) return this.#letGo();
         const take = (piece: Uint8Array): void => {
           reading.pieces.push(piece);
           this.#wake();
@@ -151,10 +143,6 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
     }
   }
 
-  #letGo(): void {
-    for (const { release } of this.#readings.splice(0)) release();
-  }
-
   /** When the reader comes to a run, if it goes on as before. */
   #deadlineUs({ start }: Run): number {
     const measured = (this.#takenBytes * 1e6) / Math.max(this.#takenUs, 1);
@@ -167,6 +155,7 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
   async #goPlain(failure: unknown): Promise<void> {
     if (isWrongBytes(failure)) throw failure;
     this.#leave.abort();
+    this.#readings.length = 0;
     const { body } = await this.#source.plain({ start: this.#at, end: this.#end }, this.#close.signal);
     this.#rest = body?.getReader();
   }

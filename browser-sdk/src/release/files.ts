@@ -3,11 +3,10 @@ import { open } from "../origin.ts";
 import { utf8 } from "../protocol/bytes.ts";
 import { hashOf } from "../protocol/id.ts";
 import type { RelPath } from "../protocol/path.ts";
-import type { Segment } from "../session/library.ts";
 import type { Session } from "../session/session.ts";
 import { OWN, type Address } from "./address.ts";
 import { Body, type Source } from "./body.ts";
-import { rangeOf, runAt, type Run } from "./file.ts";
+import { rangeOf, runAt } from "./file.ts";
 import { mediaTypeOf } from "./media_type.ts";
 import type { Release, Releases } from "./release.ts";
 
@@ -71,16 +70,16 @@ export class Files {
     });
     if (shelf === undefined) throw new Error("more releases than a link can name");
     this.#events.opened(release);
-    const segment = ({ position, start, end, chunks }: Run): Segment =>
-      this.#session.segment(shelf, position, chunks, { url, offset: start, isWhole: end - start === size });
     return {
       run: async (byte) => {
         const run = runAt(await this.#releases.part(release, path, byte), byte);
         if (run === undefined) throw new Error("the parts of the file do not join");
         return run;
       },
-      hold: (run) => this.#session.hold(segment(run)),
-      read: (run, deadlineUs, signal, delivery) => this.#session.read(segment(run), deadlineUs, signal, delivery),
+      read: ({ position, start, end, chunks }, deadlineUs, signal, delivery) => {
+        const segment = this.#session.segment(shelf, position, chunks, { url, offset: start, isWhole: end - start === size });
+        return this.#session.read(segment, deadlineUs, signal, delivery);
+      },
       plain: (range, signal) => open(url, range, signal),
       passed: (bytes) => this.#events.passed(bytes),
     };

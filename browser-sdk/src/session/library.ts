@@ -46,8 +46,6 @@ export interface Segment {
   keptBytes: number;
   /** Whether the origin once answered with other bytes than those that were signed. */
   wasWrong: boolean;
-  /** Readers who may still look at bytes of it. */
-  holders: number;
   /** Last time that the player wanted it. */
   usedUs: number;
 }
@@ -96,7 +94,7 @@ export class Library {
     const number = this.#nextSegment;
     this.#nextSegment += 1;
     const kept = pieces.map(() => undefined);
-    const segment = { number, shelf, start, pieces, source, kept, keptBytes: 0, wasWrong: false, holders: 0, usedUs: nowUs };
+    const segment = { number, shelf, start, pieces, source, kept, keptBytes: 0, wasWrong: false, usedUs: nowUs };
     this.#segments.set(number, segment);
     this.#places.set(`${shelf.number} ${start}`, segment);
     return segment;
@@ -127,7 +125,7 @@ export class Library {
     return segment;
   }
 
-  /** Drops a segment that nobody holds, and its bytes. */
+  /** Drops a segment and its bytes. */
   drop({ number, shelf, start, pieces, keptBytes }: Segment): void {
     this.#bytes -= keptBytes;
     this.#segments.delete(number);
@@ -137,12 +135,12 @@ export class Library {
     }
   }
 
-  /** Segments to be dropped, so that the rest stays within the bound: those not used for longest, but none that is held. */
-  excess(segmentsMax: number): readonly Segment[] {
+  /** Segments to be dropped, so that the rest stays within the bound: those not used for longest, but none in `wanted`. */
+  excess(wanted: ReadonlySet<number>, segmentsMax: number): readonly Segment[] {
     let bytes = this.#bytes - this.#bytesMax;
     let count = this.#segments.size - segmentsMax;
     if (bytes <= 0 && count <= 0) return [];
-    const oldest = [...this.#segments.values()].filter(({ holders }) => holders === 0);
+    const oldest = [...this.#segments.values()].filter(({ number }) => !wanted.has(number));
     oldest.sort((a, b) => a.usedUs - b.usedUs);
     return oldest.filter(({ keptBytes }) => {
       const isExcess = count > 0 || (bytes > 0 && keptBytes > 0);

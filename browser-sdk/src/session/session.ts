@@ -38,7 +38,7 @@ export interface SessionEvents {
 export interface Delivery {
   /** A piece came in, in any order. */
   came(bytes: number): void;
-  /** The next piece in order; who looks at it after this call holds its segment. */
+  /** The next piece in order. */
   piece(bytes: Uint8Array): void;
 }
 
@@ -132,7 +132,6 @@ export class Session implements LinkEvents {
     signal.throwIfAborted();
     if (this.#isClosed) throw new Error("closed");
     segment.usedUs = nowUs();
-    const release = this.hold(segment);
     const reader: Reader = { segment, deadlineUs, handed: 0, failures: 0, delivery, ...NOBODY };
     const done = new Promise<void>((resolve, reject) => Object.assign(reader, { resolve, reject }));
     this.#readers.add(reader);
@@ -147,17 +146,8 @@ export class Session implements LinkEvents {
       signal.removeEventListener("abort", onAbort);
       this.#readers.delete(reader);
       this.#want(segment);
-      release();
-    }
-  }
-
-  /** Keeps the bytes of a segment; returns how to let go of them. */
-  hold(segment: Segment): () => void {
-    segment.holders += 1;
-    return () => {
-      segment.holders -= 1;
       this.#dropExcess();
-    };
+    }
   }
 
   /** Wants a segment for the reader who needs it first, or no longer. */
@@ -339,12 +329,9 @@ export class Session implements LinkEvents {
 
   #serve(id: number, request: number, position: number): void {
     const link = this.#links.get(id);
-    const segment = this.#library.segment(Math.floor(position / PIECES_MAX));
     const bytes = this.#library.bytes(position);
-    const release = segment && this.hold(segment);
     const sent = link === undefined || bytes === undefined ? Promise.resolve(0) : link.answer(request, bytes);
     sent.then((count) => {
-      release?.();
       this.#input({ input: "sent", link: id, request, bytes: count });
       this.#events.moved();
     });
@@ -427,7 +414,8 @@ export class Session implements LinkEvents {
   }
 
   #dropExcess(): void {
-    for (const segment of this.#library.excess(SEGMENTS_MAX - 1)) {
+    const inUse = new Set([...this.#readers].map(({ segment }) => segment.number));
+    for (const segment of this.#library.excess(inUse, SEGMENTS_MAX - 1)) {
       this.#player({ player: "forget", segment: segment.number });
       this.#library.drop(segment);
     }
