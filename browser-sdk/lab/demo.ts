@@ -28,11 +28,14 @@ const servers = new Servers(await mkdtemp(join(tmpdir(), "freshet-demo-")));
 const closing: (() => Promise<void>)[] = [() => servers.close()];
 const asked = Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
 
+const started = start();
 try {
-  const ended = await Promise.race([start().then(() => false), asked.then(() => true)]);
-  if (!ended) await asked;
+  await Promise.race([started, asked]);
+  await asked;
 } finally {
   say("\nStopping.");
+  // What is half started would otherwise outlive this program.
+  await started.catch(() => undefined);
   for (let close = closing.pop(); close; close = closing.pop()) await close();
 }
 
