@@ -7,7 +7,7 @@ export interface Filled {
 }
 
 export interface Filler {
-  /** Fills a buffer further and gives it back, as another object over the same memory; `undefined` at the end. */
+  /** Fills a buffer further and gives back its memory, all of it, as another object; `undefined` at the end. */
   read(filled: Filled): Promise<Filled | undefined>;
   /** Wants no more. */
   cancel(): void;
@@ -42,7 +42,7 @@ function fromChunks(reader: ReadableStreamDefaultReader<Uint8Array>): Filler {
       const part = rest.subarray(0, buffer.length - bytes);
       buffer.set(part, bytes);
       rest = rest.subarray(part.length);
-      return { buffer, bytes: bytes + part.length };
+      return { buffer: new Uint8Array(buffer.buffer), bytes: bytes + part.length };
     },
     cancel: () => void reader.cancel().catch(() => undefined),
   };

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { concat } from "../src/protocol/bytes.ts";
 import { decodeFrame, encodeFrame, type Frame } from "../src/protocol/frame.ts";
 import { readFrames } from "../src/transport/frame_reader.ts";
+import { streamOf } from "./streams.ts";
 
 const data = (length: number, byte: number): Frame => ({
   type: "data",
@@ -17,20 +18,6 @@ const FRAMES: readonly Frame[] = [
   { type: "proof", signature: new Uint8Array(64).fill(9) },
 ];
 
-function streamOf(bytes: Uint8Array, cut: number, type: "bytes" | undefined): ReadableStream<Uint8Array> {
-  let at = 0;
-  const pull = (controller: ReadableStreamDefaultController<Uint8Array> | ReadableByteStreamController): void => {
-    // A stream of bytes takes its chunks for itself.
-    const part = bytes.slice(at, at + cut);
-    at += part.length;
-    if (part.length > 0) controller.enqueue(part);
-    if (at < bytes.length) return;
-    controller.close();
-    if ("byobRequest" in controller) controller.byobRequest?.respond(0);
-  };
-  return type === undefined ? new ReadableStream({ pull }) : new ReadableStream({ type, pull });
-}
-
 /** The head of Data of 65 KiB. */
 function overLimit(controller: ReadableStreamDefaultController<Uint8Array> | ReadableByteStreamController): void {
   controller.enqueue(Uint8Array.of(12, 0x80, 1, 4, 0));
@@ -44,7 +31,7 @@ function shown(frame: Frame): unknown {
 describe.each(["bytes", undefined] as const)("a stream of type %s", (type) => {
   test.each([1_300, 1 << 10, 5, 65_536, 1 << 22])("cut at %i bytes", async (cut) => {
     const taken: unknown[] = [];
-    await readFrames({ decodeFrame }, streamOf(concat(...FRAMES.map(encodeFrame)), cut, type), (frame: Frame) => taken.push(shown(frame)));
+    await readFrames({ decodeFrame }, streamOf(concat(...FRAMES.map((frame) => encodeFrame(frame))), cut, type), (frame: Frame) => taken.push(shown(frame)));
     expect(taken).toEqual(FRAMES.map(shown));
   });
 

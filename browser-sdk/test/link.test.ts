@@ -81,6 +81,35 @@ test("what is refused ends as the core knows it", () => {
   expect(told).toEqual(ends.map((end, request) => ["ended", request, end]));
 });
 
+/** Part of an answer of three bytes. */
+const part = (request: number, ...payload: number[]) =>
+  ({ type: "data", request, encoding: "identity", total: 3, payload: Uint8Array.from(payload) }) as const;
+
+test("an answer is put together here, or by the wire", () => {
+  const { link, told } = linked();
+  const request = { type: "request", kind: "chunk", hash: id("d"), offset: 0, encodings: 0 } as const;
+  for (const number of [0, 1, 2, 3]) link.ask({ ...request, request: number }, 3);
+  link.answered(part(0, 1, 2));
+  link.answered(part(0, 3));
+  const gathered = Uint8Array.of(4, 5, 6);
+  link.answered({ ...part(1), payload: gathered.subarray(0, 1) }, gathered);
+  link.answered({ ...part(1), payload: gathered.subarray(1) }, gathered);
+  // More than was said, and another size than was asked for.
+  link.answered(part(2, 1, 2));
+  link.answered(part(2, 3, 4));
+  link.answered({ ...part(3, 1), total: 4 });
+  expect(told).toEqual([
+    ["received", 0, 2, undefined],
+    ["received", 0, 1, Uint8Array.of(1, 2, 3)],
+    ["received", 1, 1, undefined],
+    ["received", 1, 2, gathered],
+    ["received", 2, 2, undefined],
+    ["ended", 2, "failed"],
+    ["ended", 3, "failed"],
+  ]);
+  expect((told[3] as unknown[])[3]).toBe(gathered);
+});
+
 test("a set of ranges holds what was added and not removed since", () => {
   const set = new RangeSet();
   const held = new Set<number>();

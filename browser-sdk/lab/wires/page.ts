@@ -51,6 +51,8 @@ let identity: Identity | undefined;
 let url = "";
 let link: Link | undefined;
 let dial: WebRtcDial | undefined;
+/** Chunks that came down, which the node then asks for. */
+let held: Uint8Array[] = [];
 /** Takes what comes of own requests. */
 let taken: Pick<LinkEvents, "received" | "ended" | "closed"> | undefined;
 
@@ -77,6 +79,7 @@ const wires = {
     const { chunks, chunk_bytes } = known().node;
     const begunUs = nowUs();
     let [next, whole] = [0, 0];
+    held = [];
     return new Promise((resolve, reject) => {
       const ask = (): void => {
         const hash = chunks[next];
@@ -92,6 +95,7 @@ const wires = {
       taken = {
         received(_, request, __, bytes) {
           if (bytes === undefined) return;
+          held[request] = bytes;
           ask();
           VerifiedChunk.check(chunks[request] as ChunkId, bytes).then(count, reject);
         },
@@ -101,7 +105,7 @@ const wires = {
       for (let i = 0; i < PARALLEL; i += 1) ask();
     });
   },
-  /** Offers all chunks to the node, which then fetches them; it knows when it has them. */
+  /** Offers all chunks, which have come down before, to the node, which then fetches them; it knows when it has them. */
   up(): void {
     const { chunks } = known().node;
     const { wire } = linked();
@@ -159,12 +163,13 @@ async function introduced(wire: Wire): Promise<void> {
       await checkTicket(await openTicket(theirs, [other.tracker_key]), { key, swarm, now: nowS(), grace: 0 });
     },
   };
+  const places = new Map(other.chunks.map((id, place) => [id, place]));
   await introduce(wire, introduction, () => frames.next(), nowUs);
   link = new Link(0, introduction.expected, wire, {
     positions: () => undefined,
     received: (...came) => taken?.received(...came),
     ended: (...how) => taken?.ended(...how),
-    asked: (from, { request, hash }) => void from.answer(request, chunkOf(other.chunks.indexOf(hash as ChunkId))),
+    asked: (from, { request, hash }) => void from.answer(request, held[places.get(hash as ChunkId) as number] as Uint8Array),
     cancelled: () => undefined,
     entry: () => undefined,
     closed: (gone) => taken?.closed(gone),

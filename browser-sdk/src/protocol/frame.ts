@@ -308,13 +308,16 @@ export function encodingBit(encoding: Encoding): number {
 /** Room for type and length, at their longest. */
 const NO_HEAD = new Uint8Array(5);
 
-/** The bytes of an own frame; one that is over a limit is a fault of the caller (`RangeError`). */
-export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
+/**
+ * The bytes of an own frame; one that is over a limit is a fault of the caller (`RangeError`). `laterBytes` more belong to
+ * it, which the caller sends after these.
+ */
+export function encodeFrame(frame: Frame, laterBytes = 0): Uint8Array<ArrayBuffer> {
   // The head says how long the body is and stands before it, so it has room left there: a payload is copied once.
   const out = new Writer(frame.type === "data" ? frame.payload.length + 32 : 64).raw(NO_HEAD);
   for (const [name, field] of fieldsOf(frame.type)) field.write(out, frame[name as keyof Frame]);
   const bytes = out.finish();
-  const length = bytes.length - NO_HEAD.length;
+  const length = bytes.length - NO_HEAD.length + laterBytes;
   if (length > FRAME_BYTES_MAX) throw new RangeError("own frames stay within the limit");
   const head = new Writer().varint(FRAMES[frame.type][0]).varint(length).finish();
   const start = NO_HEAD.length - head.length;
@@ -325,14 +328,17 @@ export function encodeFrame(frame: Frame): Uint8Array<ArrayBuffer> {
 /**
  * Reads one frame off the front of `bytes`; `undefined` when more bytes are needed. Payloads are views of `bytes`. Throws
  * {@link FrameError} when what is there can never become a good frame.
+ *
+ * Where `isEager`, Data needs no more than its head: its payload is what is there of it, and `length` that of all of it.
  */
-export function decodeFrame(bytes: Uint8Array): Decoded | undefined {
+export function decodeFrame(bytes: Uint8Array, isEager = false): Decoded | undefined {
   const head = readHead(bytes);
   if (head === undefined) return undefined;
   const { kind, start, end } = head;
   const name = NAMES.get(kind);
   if (name === undefined && kind % 2 === 0) throw new FrameError("unknown-critical", String(kind), kind);
-  if (end > bytes.length) return undefined;
+  const isCut = end > bytes.length;
+  if (isCut && !(isEager && name === "data")) return undefined;
   if (name === undefined) return { frame: { type: "skipped", kind }, length: end };
   try {
     const reader = new Reader(bytes.subarray(start, end));
@@ -340,8 +346,9 @@ export function decodeFrame(bytes: Uint8Array): Decoded | undefined {
     reader.finish();
     return { frame, length: end };
   } catch (error) {
-    if (error instanceof WireError) throw new FrameError(error.code, error.subject, kind);
-    throw error;
+    if (!(error instanceof WireError)) throw error;
+    if (isCut && error.code === "truncated") return undefined;
+    throw new FrameError(error.code, error.subject, kind);
   }
 }
 

@@ -18,7 +18,7 @@ export class FrameQueue {
         this.#frames.push(frame);
         this.#wake();
       },
-      answer: (frame) => this.#link?.answered(frame),
+      answer: (frame, gathered) => this.#link?.answered(frame, gathered),
       broken: (request) => this.#link?.broken(request),
       // Only what was announced is asked for, and nothing was yet.
       asked: (request) => (this.#link === undefined ? wire.close() : this.#link.asked(request)),

@@ -34,8 +34,10 @@ const ALL: Range = { start: 0, end: Infinity };
 
 /** An own request, and what came of it. */
 interface Pending {
-  readonly bytes: Uint8Array;
+  readonly total: number;
   received: number;
+  /** Where the answer gathers, unless the wire has it. */
+  bytes: Uint8Array | undefined;
 }
 
 export class Link {
@@ -71,8 +73,8 @@ export class Link {
   }
 
   ask(request: Request, bytes: number): void {
-    this.#pending.set(request.request, { bytes: new Uint8Array(bytes), received: 0 });
-    this.wire.ask(request);
+    this.#pending.set(request.request, { total: bytes, received: 0, bytes: undefined });
+    this.wire.ask(request, bytes);
   }
 
   cancel(request: number): void {
@@ -119,7 +121,7 @@ export class Link {
     }
   }
 
-  answered(frame: Data | Extract<Frame, { readonly type: "refuse" }>): void {
+  answered(frame: Data | Extract<Frame, { readonly type: "refuse" }>, gathered?: Uint8Array): void {
     const pending = this.#pending.get(frame.request);
     // It was taken back a moment ago.
     if (pending === undefined) return;
@@ -129,15 +131,16 @@ export class Link {
     }
     const { payload } = frame;
     const end = pending.received + payload.length;
-    if (frame.encoding !== "identity" || frame.total !== pending.bytes.length || end > frame.total) {
+    if (frame.encoding !== "identity" || frame.total !== pending.total || end > frame.total) {
       return this.broken(frame.request);
     }
-    pending.bytes.set(payload, pending.received);
+    const bytes = gathered ?? (pending.bytes ??= new Uint8Array(pending.total));
+    if (gathered === undefined) bytes.set(payload, pending.received);
     pending.received = end;
     this.receivedBytes += payload.length;
     const isWhole = end === frame.total;
     if (isWhole) this.#pending.delete(frame.request);
-    this.#events.received(this, frame.request, payload.length, isWhole ? pending.bytes : undefined);
+    this.#events.received(this, frame.request, payload.length, isWhole ? bytes : undefined);
   }
 
   broken(request: number): void {

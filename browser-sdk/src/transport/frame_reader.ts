@@ -11,15 +11,12 @@ export interface Frames {
 
 /** A frame with its head. */
 const FRAME_ROOM_BYTES = FRAME_BYTES_MAX + 16;
-/** Rooms in turn, each taken once the one before is full: most streams are short, and the last holds some frames. */
-const ROOMS_BYTES = [1 << 10, 16 << 10, 256 << 10] as const;
+/** Rooms in turn, each taken once the one before is full: most streams are short, and the last holds any frame. */
+const ROOMS_BYTES = [1 << 10, 16 << 10, 128 << 10] as const;
 
 /**
- * Reads frames until the stream ends. The payload of Data is a view of what is read next, so it is good until `take`
- * returns; all else is the taker's.
- *
- * Bytes come packet by packet. They gather in one buffer, where the browser puts them itself if it can: a chunk for each
- * packet, and a copy of the frame's beginning with each, cost a page more than all the rest of a fast link.
+ * Reads frames until the stream ends. Bytes come packet by packet; they gather in one buffer, where the browser puts them
+ * itself if it can.
  */
 export async function readFrames(
   { decodeFrame }: Pick<Frames, "decodeFrame">,
@@ -45,8 +42,8 @@ export async function readFrames(
         const decoded = decodeFrame(room.subarray(start, end));
         if (decoded === undefined) break;
         const { frame, length } = decoded;
-        if (frame.type === "data") take(frame);
-        else if (frame.type !== "skipped") take(decodeFrame(room.slice(start, start + length))?.frame as Frame);
+        // What is read next overwrites the room.
+        if (frame.type !== "skipped") take(decodeFrame(room.slice(start, start + length))?.frame as Frame);
         start += length;
       }
       if (end - start > FRAME_ROOM_BYTES) throw new Error("a frame beyond its limit");

@@ -6,11 +6,13 @@ import type { Frame, Request } from "../protocol/frame.ts";
 import { hashBytes, type Hash } from "../protocol/id.ts";
 import { DATA_BYTES_MAX } from "../protocol/limits.ts";
 import type { LinkBinding } from "../protocol/ticket.ts";
+import { readAnswer } from "./answer_reader.ts";
 import { readFrames, type Frames } from "./frame_reader.ts";
 import type { Wire, WireEvents } from "./wire.ts";
 
 /** A page has no certificate of its own. */
 const NO_CERTIFICATE = "0".repeat(64) as Hash;
+const NO_BYTES = new Uint8Array(0);
 
 /** Connects within `limitMs`, or throws. */
 export async function dialWebTransport(
@@ -69,8 +71,8 @@ class WebTransportWire implements Wire {
     this.#controlWriter.write(this.#frames.encodeFrame(frame)).catch(() => undefined);
   }
 
-  ask(request: Request): void {
-    this.#ask(request).catch(() => {
+  ask(request: Request, bytes: number): void {
+    this.#ask(request, bytes).catch(() => {
       if (this.#asks.delete(request.request)) this.#events?.broken(request.request);
     });
   }
@@ -88,7 +90,10 @@ class WebTransportWire implements Wire {
     try {
       while (sent < bytes.length) {
         const payload = bytes.subarray(sent, sent + DATA_BYTES_MAX);
-        await writer.write(this.#frames.encodeFrame({ type: "data", request, encoding: "identity", total: bytes.length, payload }));
+        const head = { type: "data", request, encoding: "identity", total: bytes.length, payload: NO_BYTES } as const;
+        // The stream copies what it takes, so the payload need not be copied to its head.
+        await writer.write(this.#frames.encodeFrame(head, payload.length));
+        await writer.write(payload);
         sent += payload.length;
       }
       await writer.close();
@@ -122,7 +127,7 @@ class WebTransportWire implements Wire {
     this.#events?.frame(frame);
   }
 
-  async #ask(request: Request): Promise<void> {
+  async #ask(request: Request, bytes: number): Promise<void> {
     const abort = new AbortController();
     this.#asks.set(request.request, () => abort.abort());
     const { readable, writable } = await this.#session.createBidirectionalStream();
@@ -136,10 +141,10 @@ class WebTransportWire implements Wire {
     await writer.write(this.#frames.encodeFrame(request));
     writer.releaseLock();
     await writable.close();
-    await readFrames(this.#frames, readable, (frame) => {
+    await readAnswer(this.#frames, readable, bytes, (frame, gathered) => {
       const isAnswer = (frame.type === "data" || frame.type === "refuse") && frame.request === request.request;
       if (!isAnswer) throw new Error("no answer");
-      if (this.#asks.has(request.request)) this.#events?.answer(frame);
+      if (this.#asks.has(request.request)) this.#events?.answer(frame, gathered);
     });
     this.#asks.delete(request.request);
   }

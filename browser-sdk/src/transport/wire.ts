@@ -9,8 +9,11 @@ export type WireKind = "web-rtc" | "web-transport";
 export interface WireEvents {
   /** A frame of the link itself. */
   frame(frame: Frame): void;
-  /** A part of an answer to an own request, or its refusal. */
-  answer(frame: Data | Extract<Frame, { readonly type: "refuse" }>): void;
+  /**
+   * A part of an answer to an own request, or its refusal. `gathered` holds the answer up to here, where the wire puts it
+   * together itself.
+   */
+  answer(frame: Data | Extract<Frame, { readonly type: "refuse" }>, gathered?: Uint8Array): void;
   /** An own request broke off. */
   broken(request: number): void;
   /** The peer asks. */
@@ -31,7 +34,8 @@ export interface Wire {
   /** Begins to tell `events` what comes in. */
   open(events: WireEvents): void;
   send(frame: Frame): void;
-  ask(request: Request): void;
+  /** Asks for a blob of so many bytes. */
+  ask(request: Request, bytes: number): void;
   /** Takes an own request back. */
   cancel(request: number): void;
   /** Answers a request, as fast as the peer takes it; how many bytes it took. */
