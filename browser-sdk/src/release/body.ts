@@ -2,7 +2,7 @@
 import { nowUs } from "../clock.ts";
 import { isWrongBytes, OriginError } from "../origin.ts";
 import type { Range } from "../protocol/ranges.ts";
-import type { Delivery } from "../session/session.ts";
+import type { Delivery } from "../session/readers.ts";
 import type { Run } from "./file.ts";
 
 /** How far ahead of the reader runs are wanted. */

@@ -17,10 +17,8 @@ import type { Policy } from "../swarm/policy.ts";
 import type { Wire } from "../transport/wire.ts";
 import { Library, localRange, type HttpSource, type PieceRef, type Segment, type Shelf } from "./library.ts";
 import { Link, type LinkEvents } from "./link.ts";
+import { Readers, type Delivery } from "./readers.ts";
 import { fetchRun, verified, type RunEvents } from "./run.ts";
-
-/** Origin fetches of a segment that may fail before its reader is told. */
-const FAILURES_MAX = 2;
 
 /** What a session tells its owner. */
 export interface SessionEvents {
@@ -34,28 +32,6 @@ export interface SessionEvents {
   moved(): void;
 }
 
-/** Takes what is read. */
-export interface Delivery {
-  /** A piece came in, in any order. */
-  came(bytes: number): void;
-  /** The next piece in order. */
-  piece(bytes: Uint8Array): void;
-}
-
-/** Somebody who reads a segment. */
-interface Reader {
-  readonly segment: Segment;
-  readonly deadlineUs: number;
-  /** Pieces that were handed on, from the first on. */
-  handed: number;
-  failures: number;
-  readonly delivery: Delivery;
-  resolve: () => void;
-  reject: (reason: Error) => void;
-}
-
-const NOBODY = { resolve: () => undefined, reject: () => undefined };
-
 export class Session implements LinkEvents {
   readonly #core: MediaCore;
   readonly #library: Library;
@@ -65,7 +41,7 @@ export class Session implements LinkEvents {
   /** Links and positions of own requests. */
   readonly #requests = new Map<number, { readonly link: Link; readonly position: number }>();
   readonly #fetches = new Map<number, AbortController>();
-  readonly #readers = new Set<Reader>();
+  readonly #readers = new Readers();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #policy: Policy;
   #isCarrying = false;
@@ -132,33 +108,22 @@ export class Session implements LinkEvents {
     signal.throwIfAborted();
     if (this.#isClosed) throw new Error("closed");
     segment.usedUs = nowUs();
-    const reader: Reader = { segment, deadlineUs, handed: 0, failures: 0, delivery, ...NOBODY };
-    const done = new Promise<void>((resolve, reject) => Object.assign(reader, { resolve, reject }));
-    this.#readers.add(reader);
-    // A signal may live for many segments: what waits for it is taken back below.
-    const onAbort = (): void => reader.reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort);
-    this.#handOn(segment);
+    const reading = this.#readers.read(segment, deadlineUs, signal, delivery);
     this.#want(segment);
     try {
-      await done;
+      await reading;
     } finally {
-      signal.removeEventListener("abort", onAbort);
-      this.#readers.delete(reader);
       this.#want(segment);
       this.#dropExcess();
     }
   }
 
   /** Wants a segment for the reader who needs it first, or no longer. */
-  #want({ number }: Segment): void {
-    const deadlines = this.#readersOf(number).map(({ deadlineUs }) => deadlineUs);
-    if (deadlines.length === 0) this.#player({ player: "unwant", segment: number });
-    else this.#player({ player: "want", segment: number, deadline_us: Math.min(...deadlines) });
-  }
-
-  #readersOf(number: number): readonly Reader[] {
-    return [...this.#readers].filter(({ segment }) => segment.number === number);
+  #want(segment: Segment): void {
+    const { number } = segment;
+    const deadline_us = this.#readers.deadlineUs(segment);
+    if (deadline_us === undefined) this.#player({ player: "unwant", segment: number });
+    else this.#player({ player: "want", segment: number, deadline_us });
   }
 
   /** A wire whose other side has proved its key. */
@@ -187,7 +152,7 @@ export class Session implements LinkEvents {
     clearTimeout(this.#timer);
     this.unlink("the page leaves");
     for (const abort of this.#fetches.values()) abort.abort();
-    for (const reader of this.#readers) reader.reject(new Error("closed"));
+    this.#readers.close();
   }
 
   // What links say.
@@ -379,43 +344,19 @@ export class Session implements LinkEvents {
         if (abort.signal.aborted) return;
         // What still comes of the answer is of no use.
         abort.abort();
-        this.#failed(segment, failure);
+        this.#readers.failed(segment, failure);
       },
     );
   }
 
-  #failed({ number }: Segment, failure: OriginError): void {
-    for (const reader of this.#readersOf(number)) {
-      reader.failures += 1;
-      if (reader.failures >= FAILURES_MAX) reader.reject(failure);
-    }
-  }
-
-  // To who reads.
-
   #arrived(position: number): void {
     const segment = this.#library.segment(Math.floor(position / PIECES_MAX));
     if (segment === undefined) return;
-    const bytes = segment.pieces[position % PIECES_MAX]?.bytes ?? 0;
-    for (const { delivery } of this.#readersOf(segment.number)) delivery.came(bytes);
-    this.#handOn(segment);
-  }
-
-  #handOn({ number, kept }: Segment): void {
-    for (const reader of this.#readersOf(number)) {
-      for (let bytes = kept[reader.handed]; bytes !== undefined; bytes = kept[reader.handed]) {
-        reader.handed += 1;
-        reader.delivery.piece(bytes);
-      }
-      if (reader.handed < kept.length) continue;
-      this.#readers.delete(reader);
-      reader.resolve();
-    }
+    this.#readers.arrived(segment, segment.pieces[position % PIECES_MAX]?.bytes ?? 0);
   }
 
   #dropExcess(): void {
-    const inUse = new Set([...this.#readers].map(({ segment }) => segment.number));
-    for (const segment of this.#library.excess(inUse, SEGMENTS_MAX - 1)) {
+    for (const segment of this.#library.excess(this.#readers.segments, SEGMENTS_MAX - 1)) {
       this.#player({ player: "forget", segment: segment.number });
       this.#library.drop(segment);
     }

@@ -1,7 +1,8 @@
 /** A stream on this page: finds the signed entry of what the player asks for, and reads it from the swarm. */
 import { piecePosition, pieceBytes, type SegmentEntry } from "../protocol/segment.ts";
 import type { ContentName } from "../protocol/id.ts";
-import type { Delivery, Session } from "../session/session.ts";
+import type { Delivery } from "../session/readers.ts";
+import type { Session } from "../session/session.ts";
 import type { Entries } from "./entries.ts";
 
 /** What a player asks for. */
