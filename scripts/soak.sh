@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Long forms: properties with 20 times the cases, long fuzzing, large builds, kills, and many seeds. About an hour. All
-# stages run, whatever becomes of one. SEED=N goes other ways than the last time; FUZZ_SECONDS=N is for each target.
+# Long forms: properties with 20 times the cases, long fuzzing, large builds, kills, many seeds, and a tab asleep. Over an
+# hour. All stages run, whatever becomes of one. SEED=N goes other ways than the last time; FUZZ_SECONDS=N is for each
+# target.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
@@ -30,6 +31,13 @@ figures() {
     "$target/release/freshet-loadtest" figures --out "$target/figures" --seed "$seed" "$@"
 }
 
+tab_asleep() (
+    bin=$(realpath "$target/release")
+    cd browser-sdk
+    npm ci --no-audit --no-fund --silent
+    ASLEEP_S=60 FRESHET_BIN_DIR=$bin npm run --silent lab -- viewer
+)
+
 echo "soak: SEED=$seed"
 stage "programs (release)" cargo build --release --locked --workspace --bins
 stage "properties, $PROPTEST_CASES cases each" \
@@ -37,6 +45,7 @@ stage "properties, $PROPTEST_CASES cases each" \
 stage "fuzzing, $fuzz_seconds s a target" scripts/fuzz.sh "$fuzz_seconds"
 stage "kills, and 50 seeds of each crowd" figures --soak
 stage "large builds" figures memory large wire --runs 5
+stage "a tab that sleeps for a minute" tab_asleep
 stage "crowds, ten runs" figures flash-offload flash-speed flash-poor-origin --runs 10
 
 printf '\n'
