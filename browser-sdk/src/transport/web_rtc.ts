@@ -32,6 +32,9 @@ export class WebRtcDial {
   readonly wire: Promise<Wire>;
   #resolve: (wire: Wire) => void = () => undefined;
   #reject: (reason: Error) => void = () => undefined;
+  /** Resolves when both descriptions show, which may be after the channel that they describe has opened. */
+  readonly #described: Promise<void>;
+  #show: () => void = () => undefined;
 
   constructor(side: Side, stun: readonly string[], signal: (data: string) => void) {
     this.#side = side;
@@ -41,6 +44,7 @@ export class WebRtcDial {
       this.#resolve = resolve;
       this.#reject = reject;
     });
+    this.#described = new Promise((resolve) => (this.#show = resolve));
     this.#timer = setTimeout(() => this.close(), CONNECT_MS);
     this.#connection.onicecandidate = ({ candidate }) => {
       if (candidate === null || candidate.candidate === "") return;
@@ -87,6 +91,7 @@ export class WebRtcDial {
     if (signal.type !== (this.#side === "dialer" ? "answer" : "offer")) return;
     await this.#connection.setRemoteDescription({ type: signal.type, sdp: signal.sdp });
     if (signal.type === "offer") await this.#describe();
+    this.#show();
     for (const candidate of this.#early.splice(0)) await this.#connection.addIceCandidate(candidate);
   }
 
@@ -114,6 +119,7 @@ export class WebRtcDial {
   }
 
   async #opened(channel: RTCDataChannel, early: readonly unknown[]): Promise<void> {
+    await this.#described;
     const [own, theirs] = await Promise.all(
       [this.#connection.localDescription, this.#connection.remoteDescription].map(fingerprintHash),
     );
