@@ -14,10 +14,10 @@ interface Due {
   readonly deliver: () => void;
 }
 
-/** What comes out at once at most, in time on the line: a timer that was late makes no burst that no real line has. */
-const BURST_MS = 1;
 /** How much faster than the line what a late timer has held back follows. */
 const CATCH_UP = 1.5;
+/** What comes out at once at most, in time on the line: a timer that was late makes no burst that no real line has. */
+const BURST_MS = 1.5;
 /** Delivered items at the queue's front that are kept before the array is cut. */
 const DELIVERED_MAX = 1_024;
 
