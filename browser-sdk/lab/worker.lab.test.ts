@@ -116,6 +116,9 @@ swarmTest("what a page leaves unfinished is finished by the worker", async () =>
     await expect.poll(() => page.evaluate(() => window.files.got()), { timeout: 20_000 }).toBeGreaterThan(1_000_000);
     expect(Object.values((await stats(helper))?.origin_bytes ?? {}).some((bytes) => bytes > 1_000_000)).toBe(true);
     await helper.page.close();
+    // The network is asked again, too: a media element would not.
+    origin.site.faults.add({ path: /large\.bin$/, fault: { kind: "status", status: 503 }, times: 1 });
+    origin.site.faults.add({ path: /large\.bin$/, fault: { kind: "cut", after_bytes: 300_000 }, times: 1 });
     expect(await all).toMatchObject({ status: 200, ...expected(LARGE) });
   });
 });

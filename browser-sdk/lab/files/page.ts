@@ -78,7 +78,10 @@ const files = {
     document.body.append(video);
     const ended = new Promise((resolve, reject) => {
       video.addEventListener("ended", resolve);
-      video.addEventListener("error", () => reject(new Error(`${video.error?.code} ${video.error?.message}`)));
+      video.addEventListener("error", async () => {
+        const { code, message } = video.error ?? {};
+        reject(new Error(`${code} ${message} at ${video.currentTime} s; ${JSON.stringify(await client?.diagnose())}`));
+      });
     });
     await video.play();
     await ended;

@@ -14,6 +14,8 @@ const HEAD_MS = 4000;
 /** How long it may be silent after that, and how often is looked whether it is still there. */
 const SILENT_MS = 10_000;
 const LOOK_MS = 500;
+/** Pauses before the network is asked again for what it did not give. */
+const PAUSES_MS = [300, 1200];
 /** Most pages remembered; those that came first go first. */
 const PAGES_MAX = 64;
 /** The end of the URLs that clients fetch themselves (`OWN` in release/address.ts). */
@@ -95,6 +97,8 @@ class Asked implements UnderlyingDefaultSource<Uint8Array> {
   /** Next byte of the file, and the one after the last. */
   #at = 0;
   #end = 0;
+  /** The page gave up, and the network goes on. */
+  #isLeft = false;
   #rest: ReadableStreamDefaultReader<Uint8Array> | undefined;
 
   constructor(page: WorkerClient, done: () => void) {
@@ -147,10 +151,26 @@ class Asked implements UnderlyingDefaultSource<Uint8Array> {
   }
 
   async #part(): Promise<Uint8Array> {
-    if (this.#rest === undefined) {
+    if (!this.#isLeft) {
       const part = (await this.#next(SILENT_MS, 1)) as Part | undefined;
       if (part === "wrong") throw new TypeError("the origin sends wrong bytes");
       if (part instanceof Uint8Array) return part;
+      this.#isLeft = true;
+    }
+    // A media element ends at the first failure, so there is none before the network was asked more than once.
+    for (const pauseMs of PAUSES_MS) {
+      try {
+        return await this.#plain();
+      } catch {
+        this.#rest = undefined;
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+    return this.#plain();
+  }
+
+  async #plain(): Promise<Uint8Array> {
+    if (this.#rest === undefined) {
       const range = `bytes=${this.#at}-${this.#end - 1}`;
       const { status, body } = await fetch(this.#url, { headers: { Range: range } });
       if (status !== 206 || body === null) throw new TypeError(`the origin answers ${status}`);
