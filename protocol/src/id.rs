@@ -139,6 +139,8 @@ hash_id! {
     PageId
     /// Names a release: the hash of its root's payload, whatever signatures surround it.
     RootId
+    /// Names a patch: the hash of its payload, whatever signatures surround it.
+    PatchId
     /// Names a signing key: the hash of the public key's bytes.
     KeyId
     /// Names a swarm.
@@ -154,8 +156,9 @@ impl SwarmId {
 }
 
 /// Segments that the origin's paths use themselves.
-const RESERVED_SEGMENTS: [&str; 11] = [
-    "channels", "entries", "files", "index", "keys", "media", "packs", "pages", "policy", "roots", "versions",
+const RESERVED_SEGMENTS: [&str; 13] = [
+    "channels", "entries", "files", "history", "index", "keys", "media", "packs", "pages", "patches",
+    "policy", "roots", "versions",
 ];
 
 /// What a tenant publishes under a name: `tenant/name`, up to four segments.

@@ -15,6 +15,7 @@ pub mod limits;
 mod manifest;
 pub mod origin_path;
 mod pack_index;
+mod patch;
 mod path;
 mod pointer;
 mod ranges;
@@ -32,15 +33,17 @@ pub use frame::{
     BlobKind, DATA_HEAD_BYTES_MAX, Data, Decoded, Encoding, Frame, FrameError, Hello, PEER_ALPN,
     PEER_VERSION, RefuseReason, Request, frame_head_len,
 };
-pub use id::{ChunkId, ContentName, Hash, IdError, KeyId, Name, PageId, PeerId, RootId, SwarmId};
+pub use id::{ChunkId, ContentName, Hash, IdError, KeyId, Name, PageId, PatchId, PeerId, RootId, SwarmId};
 pub use key::{BadSignature, KeyError, PublicKey, SigningKey};
 pub use key_document::{Grant, KEY_DOCUMENT_KIND, KEY_DOCUMENT_SCHEMA, KeyDocument, KeyDocumentError, Role};
 pub use manifest::cut::PageCutter;
 pub use manifest::page::{ChunkRef, Entry, FilePart, Page, PageError};
 pub use manifest::root::{Chunker, PageRef, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
 pub use pack_index::{PackId, PackIndex, Place};
+pub use patch::document::{PATCH_ALGORITHM, PATCH_KIND, PATCH_SCHEMA, Patch, PatchError, PatchPageRef};
+pub use patch::page::{Delta, PatchChunk, PatchPage};
 pub use path::{PathError, RelPath, check_link_target};
-pub use pointer::{POINTER_KIND, POINTER_SCHEMA, Pointer, PointerError};
+pub use pointer::{POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, PointerError};
 pub use ranges::{ranges_of, ranges_within, wire_ranges};
 pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_at, piece_position};
 pub use shard::ShardMap;

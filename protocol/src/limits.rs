@@ -22,6 +22,14 @@ pub const PAGE_ENTRIES_MAX: usize = 16 << 10;
 pub const ENTRIES_MAX: usize = 4 << 20;
 /// Largest payload of a channel pointer, in bytes.
 pub const POINTER_BYTES_MAX: usize = 4 << 10;
+/// Largest payload of a patch, in bytes.
+pub const PATCH_BYTES_MAX: usize = 64 << 10;
+/// Most patches that a channel pointer may name.
+pub const PATCHES_MAX: usize = 16;
+/// Most neighbouring chunks of an older release that one delta may need.
+pub const DELTA_BASE_CHUNKS_MAX: u32 = 256;
+/// Most bytes of an older release that one delta may need.
+pub const DELTA_BASE_BYTES_MAX: u64 = 8 << 20;
 /// Largest payload of a tenant's key document, in bytes.
 pub const KEY_DOCUMENT_BYTES_MAX: usize = 16 << 10;
 /// Most keys in a key document.

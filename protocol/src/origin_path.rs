@@ -1,7 +1,7 @@
 //! The paths of an origin's HTTP interface, below its base URL (PROTOCOL.md 5). All but pointers, keys and indexes are
 //! immutable, and pages of entries once they are full.
 
-use crate::id::{ContentName, Hash, Name, PageId, RootId};
+use crate::id::{ContentName, Hash, Name, PageId, PatchId, RootId};
 use crate::limits::PAGE_SEQUENCES;
 use crate::pack_index::PackId;
 use crate::path::RelPath;
@@ -19,6 +19,11 @@ pub fn keys(content: &ContentName) -> String {
 /// Path of a root's envelope.
 pub fn root(content: &ContentName, root: RootId) -> String {
     format!("{content}/roots/{root}")
+}
+
+/// Path of a patch's envelope.
+pub fn patch(content: &ContentName, patch: PatchId) -> String {
+    format!("{content}/patches/{patch}")
 }
 
 /// Path of a page, zstd-compressed.

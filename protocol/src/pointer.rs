@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, DocumentKind, EnvelopeError};
-use crate::id::{ContentName, Name, RootId};
+use crate::id::{ContentName, Name, PatchId, RootId};
 use crate::key::{PublicKey, SigningKey};
-use crate::limits::{INTEGER_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX};
+use crate::limits::{INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX};
 
 /// The pointer's payload type and limit.
 pub const POINTER_KIND: DocumentKind =
@@ -52,6 +52,15 @@ pub enum PointerError {
     },
 }
 
+/// A way to the pointer's release from an older one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchRef {
+    /// The older release.
+    pub from: RootId,
+    /// The patch.
+    pub patch: PatchId,
+}
+
 /// A channel's signed word about its release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pointer {
@@ -72,9 +81,17 @@ pub struct Pointer {
     /// Addresses of trackers, `ws://` or `wss://`.
     #[serde(default)]
     pub trackers: Vec<String>,
+    /// Patches from releases that the channel showed before; of several from one release the first counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<PatchRef>,
 }
 
 impl Pointer {
+    /// The patch from a release to this one, if there is any.
+    pub fn patch_from(&self, from: RootId) -> Option<PatchId> {
+        self.patches.iter().find(|patch| patch.from == from).map(|patch| patch.patch)
+    }
+
     /// Signs the pointer.
     ///
     /// # Errors
@@ -122,6 +139,8 @@ impl Pointer {
             Err(PointerError::Inconsistent("a number is larger than 2^53-1"))
         } else if self.trackers.len() > URLS_MAX || !self.trackers.iter().all(is_tracker) {
             Err(PointerError::Inconsistent("trackers are too many, too long, or not ws:// or wss://"))
+        } else if self.patches.len() > PATCHES_MAX {
+            Err(PointerError::Inconsistent("too many patches"))
         } else {
             Ok(())
         }
@@ -142,6 +161,7 @@ mod tests {
             root: RootId::of(b"root"),
             version: "1.2".parse().expect("name"),
             trackers: vec!["ws://127.0.0.1:1/".to_owned()],
+            patches: vec![],
         }
     }
 
@@ -172,6 +192,9 @@ mod tests {
             refused(|p| p.trackers = vec!["ws://x".to_owned(); 9]),
             PointerError::Inconsistent(_)
         ));
+        let patch = PatchRef { from: RootId::of(b"old"), patch: PatchId::of(b"patch") };
+        let too_many = Pointer { patches: vec![patch; 17], ..pointer() };
+        assert_eq!(too_many.seal(&key), Err(PointerError::Inconsistent("too many patches")));
         assert!(matches!(
             refused(|p| p.trackers = vec!["http://x".to_owned()]),
             PointerError::Inconsistent(_)

@@ -65,20 +65,9 @@ export function parseHash(text: string): Hash {
   return text as Hash;
 }
 
-/** Segments that the origin's paths use themselves. */
-const RESERVED_SEGMENTS: ReadonlySet<string> = new Set([
-  "channels",
-  "entries",
-  "files",
-  "index",
-  "keys",
-  "media",
-  "packs",
-  "pages",
-  "policy",
-  "roots",
-  "versions",
-]);
+/** A segment of a content name: none that the origin's paths use themselves. */
+const NAME_SEGMENT =
+  /^(?!(channels|entries|files|history|index|keys|media|packs|pages|patches|policy|roots|versions)$)[a-z0-9][a-z0-9._-]*$/;
 
 /** Reads a content name. Throws {@link IdError}. */
 export function parseContentName(text: string): ContentName {
@@ -87,7 +76,7 @@ export function parseContentName(text: string): ContentName {
     text.length <= CONTENT_BYTES_MAX &&
     segments.length >= 2 &&
     segments.length <= 4 &&
-    segments.every((segment) => /^[a-z0-9][a-z0-9._-]*$/.test(segment) && !RESERVED_SEGMENTS.has(segment));
+    segments.every((segment) => NAME_SEGMENT.test(segment));
   if (!good) throw new IdError("content-name");
   return text as ContentName;
 }

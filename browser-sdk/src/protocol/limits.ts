@@ -22,6 +22,14 @@ export const PAGE_ENTRIES_MAX = 16 << 10;
 export const ENTRIES_MAX = 4 << 20;
 /** Largest payload of a channel pointer, in bytes. */
 export const POINTER_BYTES_MAX = 4 << 10;
+/** Largest payload of a patch, in bytes. */
+export const PATCH_BYTES_MAX = 64 << 10;
+/** Most patches that a channel pointer may name. */
+export const PATCHES_MAX = 16;
+/** Most neighbouring chunks of an older release that one delta may need. */
+export const DELTA_BASE_CHUNKS_MAX = 256;
+/** Most bytes of an older release that one delta may need. */
+export const DELTA_BASE_BYTES_MAX = 8 << 20;
 /** Largest payload of a tenant's key document, in bytes. */
 export const KEY_DOCUMENT_BYTES_MAX = 16 << 10;
 /** Most keys in a key document. */

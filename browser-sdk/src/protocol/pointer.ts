@@ -6,7 +6,7 @@ import { ProtocolError } from "./error.ts";
 import { list, orNone, parsed, record, text, u32, u64, type FormOf } from "./form.ts";
 import { parseContentName, parseHash, parseName } from "./id.ts";
 import type { PublicKey } from "./key.ts";
-import { INTEGER_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX } from "./limits.ts";
+import { INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX } from "./limits.ts";
 
 /** The pointer's payload type and limit. */
 export const POINTER_KIND: DocumentKind = {
@@ -35,11 +35,12 @@ const POINTER = record({
   root: parsed(text, parseHash),
   version: parsed(text, parseName),
   trackers: orNone(list(text)),
+  patches: orNone(list(record({ from: parsed(text, parseHash), patch: parsed(text, parseHash) }))),
 });
 
 /**
  * A channel's signed word about its release. `sequence` counts up with each change; `expires` is in Unix seconds, and
- * what is installed stays usable after it; `trackers` are `ws://` or `wss://` addresses.
+ * what is installed stays usable after it; `trackers` are `ws://` or `wss://` addresses; `patches` are of use to nodes.
  */
 export type Pointer = FormOf<typeof POINTER>;
 
@@ -67,6 +68,7 @@ function check(pointer: Pointer): void {
   if (pointer.trackers.length > URLS_MAX || !pointer.trackers.every(isTracker)) {
     throw new PointerError("inconsistent", "trackers are too many, too long, or not ws:// or wss://");
   }
+  if (pointer.patches.length > PATCHES_MAX) throw new PointerError("inconsistent", "too many patches");
 }
 
 function isTracker(url: string): boolean {

@@ -200,6 +200,7 @@ mod tests {
             root: RootId::of(b"root"),
             version: "1".parse().expect("name"),
             trackers: Vec::new(),
+            patches: Vec::new(),
         }
         .seal(online)
         .expect("good pointer")

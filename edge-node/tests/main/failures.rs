@@ -104,6 +104,7 @@ async fn pointers_do_not_go_back_and_expire() {
         root: published.root,
         version: "2.0".parse().expect("name"),
         trackers: Vec::new(),
+        patches: Vec::new(),
     };
     let sealed = expired.seal(site.load_keys().online()).expect("good pointer");
     std::fs::write(&pointer, sealed).expect("written");

@@ -82,6 +82,7 @@ pub(super) async fn put_pointer(
         root,
         version: version.clone(),
         trackers: trackers.clone(),
+        patches: Vec::new(),
     };
     store.swap(&object, pointer.seal(keys.online())?.into(), seen).await?;
     Ok(pointer.sequence)

@@ -7,9 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use freshet_protocol::{
-    ClientMessage, Decoded, DocumentKind, Frame, KeyDocument, POINTER_KIND, PackIndex, Page, Pointer,
-    ROOT_KIND, RelPath, Root, SegmentEntry, ServerMessage, SigningKey, Ticket, check_link_target,
-    decode_entry_page, encode_entry_page,
+    ClientMessage, Decoded, DocumentKind, Frame, KeyDocument, PATCH_KIND, POINTER_KIND, PackIndex, Page,
+    Patch, PatchId, PatchPage, Pointer, ROOT_KIND, RelPath, Root, SegmentEntry, ServerMessage, SigningKey,
+    Ticket, check_link_target, decode_entry_page, encode_entry_page,
 };
 
 /// The key that signs what a target wraps in an envelope, so that mutation reaches what lies behind the signature.
@@ -50,6 +50,23 @@ pub fn frame(bytes: &[u8]) {
 pub fn page(bytes: &[u8]) {
     if let Ok(page) = Page::decode(bytes) {
         assert_eq!(Page::decode(&page.encode()), Ok(page));
+    }
+}
+
+/// Pages of patches, plain.
+pub fn patch_page(bytes: &[u8]) {
+    if let Ok(page) = PatchPage::decode(bytes) {
+        assert_eq!(page.encode(), bytes, "a page of a patch has one form");
+    }
+}
+
+/// Heads of patches, as the payload of a signed one.
+pub fn patch(bytes: &[u8]) {
+    let key = signing_key();
+    let envelope = seal(PATCH_KIND, bytes, &[&key]);
+    if let Ok(patch) = Patch::open_as(PatchId::of(bytes), &envelope, &[key.public()]) {
+        let (id, again) = patch.seal(&key).expect("what a reader accepts, a publisher may sign");
+        assert_eq!(Patch::open_as(id, &again, &[key.public()]), Ok(patch));
     }
 }
 

@@ -8,12 +8,14 @@ use crate::checks;
 type Check = fn(&[u8]);
 
 /// Each fuzz target and its check.
-pub(crate) const TARGETS: [(&str, Check); 11] = [
+pub(crate) const TARGETS: [(&str, Check); 13] = [
     ("client_message", checks::client_message),
     ("entry_page", checks::entry_page),
     ("frame", checks::frame),
     ("pack_index", checks::pack_index),
     ("page", checks::page),
+    ("patch", checks::patch),
+    ("patch_page", checks::patch_page),
     ("path", checks::path),
     ("pointer", checks::pointer),
     ("root", checks::root),

@@ -1,8 +1,8 @@
 //! Stable names of errors, as the vectors give them and the TypeScript twin's `code` repeats them.
 
 use freshet_protocol::{
-    BadSignature, EnvelopeError, FrameError, IdError, KeyDocumentError, KeyError, PageError, PathError,
-    PointerError, RootError, SegmentError, TicketError, TrackerMessageError, WireError,
+    BadSignature, EnvelopeError, FrameError, IdError, KeyDocumentError, KeyError, PageError, PatchError,
+    PathError, PointerError, RootError, SegmentError, TicketError, TrackerMessageError, WireError,
 };
 
 /// An error as the vectors name it.
@@ -119,6 +119,18 @@ impl From<RootError> for Fault {
             RootError::Unsupported(what) => fault_about("unsupported", what),
             RootError::Inconsistent(what) => fault_about("inconsistent", what),
             RootError::Other { .. } => fault("other"),
+        }
+    }
+}
+
+impl From<PatchError> for Fault {
+    fn from(error: PatchError) -> Self {
+        match error {
+            PatchError::Envelope(error) => error.into(),
+            PatchError::Malformed(_) => fault("malformed"),
+            PatchError::Unsupported(what) => fault_about("unsupported", what),
+            PatchError::Inconsistent(what) => fault_about("inconsistent", what),
+            PatchError::Other { .. } => fault("other"),
         }
     }
 }

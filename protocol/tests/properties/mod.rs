@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use freshet_protocol::{
-    AnswerFrame, ClientMessage, ContentName, Decoded, Frame, Hash, KeyDocument, Name, PackIndex, Page,
-    Pointer, PublicKey, RelPath, Root, SegmentEntry, ServerMessage, Ticket, WireError,
+    AnswerFrame, ClientMessage, ContentName, Decoded, Frame, Hash, KeyDocument, Name, PackIndex, Page, Patch,
+    PatchPage, Pointer, PublicKey, RelPath, Root, SegmentEntry, ServerMessage, Ticket, WireError,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -53,6 +53,7 @@ fn good_bytes() -> impl Strategy<Value = (usize, Vec<u8>)> {
     let [frame, page, ticket, segment] = ["frame", "page", "ticket", "segment"].map(target);
     let [client, server, index] = ["client_message", "server_message", "pack_index"].map(target);
     let [root, pointer, path] = ["root", "pointer", "path"].map(target);
+    let [patch, deltas] = ["patch", "patch_page"].map(target);
     let json = |value: &dyn Fn() -> serde_json::Result<Vec<u8>>| value().expect("JSON");
     prop_oneof![
         values::frame().prop_map(move |value| (frame, value.encode())),
@@ -66,6 +67,8 @@ fn good_bytes() -> impl Strategy<Value = (usize, Vec<u8>)> {
             (index, [(value.places.len() as u16).to_be_bytes().as_slice(), &value.encode()].concat())
         }),
         values::root().prop_map(move |value| (root, json(&|| serde_json::to_vec(&value)))),
+        values::patch().prop_map(move |value| (patch, json(&|| serde_json::to_vec(&value)))),
+        values::patch_page().prop_map(move |value| (deltas, value.encode())),
         values::pointer().prop_map(move |value| (pointer, json(&|| serde_json::to_vec(&value)))),
         values::key_document().prop_map(move |value| (pointer, json(&|| serde_json::to_vec(&value)))),
         values::path().prop_map(move |value| (path, value.to_string().into_bytes())),
@@ -168,6 +171,25 @@ proptest! {
             let is_whole = again.entries.len() == usize::from(bytes[1]);
             prop_assert!(!is_whole || again.encode() == bytes);
         }
+    }
+
+    #[test]
+    fn patch_pages_round_trip(page in values::patch_page()) {
+        prop_assert_eq!(PatchPage::decode(&page.encode()), Ok(page));
+    }
+
+    #[test]
+    fn accepted_patch_pages_have_one_form(page in values::patch_page(), changes in changes()) {
+        let mut bytes = page.encode();
+        changes.iter().for_each(|change| change.apply(&mut bytes));
+        checks::patch_page(&bytes);
+    }
+
+    #[test]
+    fn patches_round_trip(patch in values::patch()) {
+        let key = signing_key();
+        let (id, envelope) = patch.seal(&key).expect("within its limits");
+        prop_assert_eq!(Patch::open_as(id, &envelope, &[key.public()]), Ok(patch));
     }
 
     #[test]

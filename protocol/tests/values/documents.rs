@@ -1,6 +1,9 @@
 //! Generated documents.
 
-use freshet_protocol::{Chunker, Grant, KeyDocument, PageId, PageRef, Pointer, Role, Root};
+use freshet_protocol::{
+    Chunker, Grant, KeyDocument, PATCH_ALGORITHM, PageId, PageRef, Patch, PatchId, PatchPageRef, PatchRef,
+    Pointer, Role, Root,
+};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -38,8 +41,9 @@ fn chunker() -> impl Strategy<Value = Chunker> {
 /// Channel pointers.
 pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
     let trackers = vec("wss?://\\PC{1,40}", 0..=8);
-    (content_name(), name(), integer(), integer(), root_id(), name(), trackers).prop_map(
-        |(content, channel, sequence, expires, root, version, trackers)| Pointer {
+    let patch = (root_id(), hash()).prop_map(|(from, patch)| PatchRef { from, patch: PatchId(patch) });
+    (content_name(), name(), integer(), integer(), root_id(), name(), trackers, vec(patch, 0..=4)).prop_map(
+        |(content, channel, sequence, expires, root, version, trackers, patches)| Pointer {
             schema: 1,
             content,
             channel,
@@ -48,6 +52,28 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
             root,
             version,
             trackers,
+            patches,
+        },
+    )
+}
+
+/// Patches whose numbers add up.
+pub(crate) fn patch() -> impl Strategy<Value = Patch> {
+    let page = (hash(), 0..=256_u32 << 10, 0..8000_u32).prop_map(|(id, bytes, chunks)| PatchPageRef {
+        id: PageId(id),
+        bytes,
+        chunks,
+    });
+    (content_name(), root_id(), root_id(), integer(), vec(page, 0..6)).prop_map(
+        |(content, from, to, bytes, pages)| Patch {
+            schema: 1,
+            content,
+            from,
+            to,
+            algorithm: PATCH_ALGORITHM.to_owned(),
+            chunks: pages.iter().map(|page| page.chunks).sum(),
+            bytes,
+            pages,
         },
     )
 }

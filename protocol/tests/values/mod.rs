@@ -5,15 +5,15 @@ mod frames;
 mod messages;
 
 use freshet_protocol::{
-    ChunkId, ChunkRef, ContentName, Encoding, Entry, FilePart, Hash, KeyId, Name, PackId, PackIndex, Page,
-    PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind, SegmentPlace, SwarmId, Ticket,
-    check_link_target, limits,
+    ChunkId, ChunkRef, ContentName, Delta, Encoding, Entry, FilePart, Hash, KeyId, Name, PackId, PackIndex,
+    Page, PatchChunk, PatchPage, PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind,
+    SegmentPlace, SwarmId, Ticket, check_link_target, limits,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
-pub(crate) use documents::{key_document, pointer, root};
+pub(crate) use documents::{key_document, patch, pointer, root};
 pub(crate) use frames::frame;
 pub(crate) use messages::{client_message, server_message};
 
@@ -79,6 +79,24 @@ pub(crate) fn page() -> impl Strategy<Value = Page> {
     btree_set(path(), 0..6)
         .prop_flat_map(move |paths| paths.into_iter().map(entry).collect::<Vec<_>>())
         .prop_map(|entries| Page { entries })
+}
+
+pub(crate) fn patch_page() -> impl Strategy<Value = PatchPage> {
+    let base = (0..limits::CHUNKS_MAX - 256, 1..=256_u32);
+    let delta = (hash(), 1..=2_u32 << 20, base).prop_map(|(id, bytes, (base, chunks))| Delta {
+        id: ChunkId(id),
+        bytes,
+        base: base..base + chunks,
+    });
+    vec((0..limits::CHUNKS_MAX / 8, option::of(delta)), 0..6).prop_map(|chunks| {
+        let mut next = 0;
+        let place = |(gap, delta)| {
+            let target = next + gap;
+            next = target + 1;
+            PatchChunk { target, delta }
+        };
+        PatchPage { chunks: chunks.into_iter().map(place).collect() }
+    })
 }
 
 pub(crate) fn pack_index() -> impl Strategy<Value = PackIndex> {

@@ -59,6 +59,18 @@ pub(super) fn folded_input(envelope: &[u8], block: &str) -> Value {
     json!({ "parts": parts, "trusted": [signing_key().public()] })
 }
 
+/// Input of a signed document whose empty list of pages is replaced by `count` times the same page, each padded so that
+/// its base64 form repeats. Returns the payload, too.
+pub(super) fn paged_input(kind: DocumentKind, empty: &str, page: &str, count: usize) -> (Value, String) {
+    let (head, tail) = empty.split_once("\"pages\":[]").expect("a list of pages");
+    let pad = |text: String| format!("{text}{}", " ".repeat((3 - text.len() % 3) % 3));
+    let head = pad(format!("{head}\"pages\":["));
+    let block = pad(format!("{page},"));
+    let payload = format!("{head}{}{page}]{tail}", block.repeat(count - 1));
+    let envelope = seal(kind, payload.as_bytes(), &[&signing_key()]);
+    (folded_input(&envelope, &STANDARD.encode(block)), payload)
+}
+
 fn other_key() -> SigningKey {
     SigningKey::from_seed(&[2; 32])
 }

@@ -22,6 +22,8 @@ mod mutation;
 mod name;
 mod pack_index;
 mod page;
+mod patch;
+mod patch_page;
 mod path;
 mod pointer;
 mod proof;
@@ -215,6 +217,8 @@ forms! {
     envelopes => envelope::FORM,
     roots => root::FORM,
     pages => page::FORM,
+    patches => patch::FORM,
+    patch_pages => patch_page::FORM,
     pointers => pointer::FORM,
     key_documents => key_document::FORM,
     tickets => ticket::FORM,

@@ -1,6 +1,6 @@
 //! Channel pointers.
 
-use freshet_protocol::{POINTER_KIND, POINTER_SCHEMA, Pointer, PublicKey, RootId};
+use freshet_protocol::{POINTER_KIND, POINTER_SCHEMA, PatchId, PatchRef, Pointer, PublicKey, RootId};
 use serde_json::{Value, json};
 
 use super::case::{Case, with};
@@ -37,7 +37,12 @@ pub(super) fn pointer() -> Pointer {
         root: RootId::of(b"root"),
         version: "1.2".parse().expect("name"),
         trackers: vec!["ws://127.0.0.1:1/".to_owned()],
+        patches: vec![],
     }
+}
+
+fn patches(count: u8) -> Vec<PatchRef> {
+    (0..count).map(|n| PatchRef { from: RootId::of(&[n]), patch: PatchId::of(&[n]) }).collect()
 }
 
 fn signed(pointer: &Pointer) -> Value {
@@ -58,6 +63,10 @@ fn build(cases: &mut Cases) {
     cases.valid("no list of trackers", signed_input(POINTER_KIND, &text), json!(bare));
     let later = plain.replacen('{', "{\"rollback\":true,", 1);
     cases.valid("a field of a later version", signed_input(POINTER_KIND, &later), json!(pointer()));
+    let patched = Pointer { patches: patches(2), ..pointer() };
+    cases.valid("patches from two releases", signed(&patched), json!(patched));
+    let most = Pointer { patches: patches(16), ..pointer() };
+    cases.valid("patches from sixteen releases", signed(&most), json!(most));
     let url = format!("wss://{}", "x".repeat(250));
     let largest =
         Pointer { sequence: (1 << 53) - 1, expires: (1 << 53) - 1, trackers: vec![url; 8], ..pointer() };
@@ -82,6 +91,7 @@ fn build_limits(cases: &mut Cases) {
     };
     inconsistent("sequence 2^53", Pointer { sequence: 1 << 53, ..pointer() }, numbers);
     inconsistent("expires 2^64-1", Pointer { expires: u64::MAX, ..pointer() }, numbers);
+    inconsistent("seventeen patches", Pointer { patches: patches(17), ..pointer() }, "too many patches");
     let with_trackers = |urls: Vec<String>| Pointer { trackers: urls, ..pointer() };
     inconsistent("nine trackers", with_trackers(vec!["ws://x".to_owned(); 9]), trackers);
     inconsistent(

@@ -1,14 +1,11 @@
 //! Roots of releases.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use freshet_protocol::{Chunker, PageId, PageRef, PublicKey, ROOT_KIND, ROOT_SCHEMA, Root, RootId};
 use serde_json::{Value, json};
 
 use super::case::{Case, with};
-use super::envelope::{folded_input, padded_input, signed_input};
+use super::envelope::{padded_input, paged_input, signed_input};
 use super::{Cases, Form, Judged};
-use crate::checks::{seal, signing_key};
 use crate::faults::{Fault, fault, fault_about};
 
 pub(super) const FORM: Form = Form {
@@ -167,18 +164,12 @@ fn build_limits(cases: &mut Cases) {
     cases.invalid("513 pages", many_pages(513), fault_about("inconsistent", "too many pages"));
 }
 
-/// A root of `count` small pages, each padded so that its base64 form repeats.
 fn many_pages(count: usize) -> Value {
     let empty = Root { chunks: 0, pages: vec![], ..root() };
-    let text = serde_json::to_string(&empty).expect("JSON");
-    let (head, tail) = text.split_once("\"pages\":[]").expect("a list of pages");
-    let pad = |text: String| format!("{text}{}", " ".repeat((3 - text.len() % 3) % 3));
-    let head = pad(format!("{head}\"pages\":["));
     let page = PageRef { chunks: 0, first: String::new(), ..root().pages[0].clone() };
-    let page = serde_json::to_string(&page).expect("JSON");
-    let block = pad(format!("{page},"));
-    let payload = format!("{head}{}{page}]{tail}", block.repeat(count - 1));
-    folded_input(&seal(ROOT_KIND, payload.as_bytes(), &[&signing_key()]), &STANDARD.encode(block))
+    let [empty, page] =
+        [serde_json::to_string(&empty), serde_json::to_string(&page)].map(|text| text.expect("JSON"));
+    paged_input(ROOT_KIND, &empty, &page, count).0
 }
 
 fn build_forms(cases: &mut Cases, plain: &str) {

@@ -63,6 +63,7 @@ pub(super) fn make(store: &Path) -> Result<Made> {
         root: id,
         version: root.version,
         trackers: Vec::new(),
+        patches: Vec::new(),
     };
     write(
         store,
