@@ -30,6 +30,9 @@ pub struct CoreConfig {
     pub wanted: Vec<Range<ChunkIndex>>,
     /// Positions held at the start. Ascending, disjoint.
     pub held: Vec<Range<ChunkIndex>>,
+    /// Positions that the tracker spreads as first copies, if not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leased: Option<Range<ChunkIndex>>,
     /// The knobs.
     pub policy: Policy,
     /// Whether a tracker is configured: the first decisions then wait a little for its word.
@@ -83,7 +86,8 @@ impl Core {
     /// A core at the time `now` (microseconds).
     pub fn new(now: u64, config: CoreConfig) -> Self {
         let len = config.chunk_bytes.len() as u32;
-        let ledger = Ledger::new(config.chunk_bytes, &config.wanted, &config.held);
+        let leased = config.leased.unwrap_or(0..len);
+        let ledger = Ledger::new(config.chunk_bytes, leased, &config.wanted, &config.held);
         let mut core = Self {
             policy: config.policy,
             ledger,
@@ -129,6 +133,7 @@ impl Core {
                     self.hold(chunk, Source::Local);
                 }
             }
+            Input::Want { ranges } => self.want(now, ranges),
             Input::Lost { chunk } => {
                 if self.ledger.lose(chunk) {
                     self.announce.lost(chunk);
@@ -139,8 +144,9 @@ impl Core {
                 self.governor.swarm(active_jobs, origin_budget_bytes_s);
                 self.shards.answered(now, granted.is_empty());
                 self.tracker = Tracker::Up;
-                let map = self.ledger.shards();
-                granted.into_iter().for_each(|shard| self.origin.lease(map.positions(shard)));
+                for shard in granted {
+                    self.origin.lease(self.ledger.shard_positions(shard));
+                }
             }
             Input::TrackerUp => self.tracker = Tracker::Up,
             Input::TrackerDown => {
@@ -292,6 +298,16 @@ impl Core {
         }
         if sources > 1 || (sources == 1 && source == Source::Local) {
             self.assign.take_back(&mut self.ledger, chunk, &mut self.outputs);
+        }
+    }
+
+    fn want(&mut self, now: u64, ranges: Vec<Range<ChunkIndex>>) {
+        let len = self.ledger.len();
+        for chunk in ranges.into_iter().flatten().filter(|&chunk| chunk < len) {
+            self.ledger.want(chunk);
+        }
+        if self.ledger.missing_chunks > 0 && std::mem::take(&mut self.is_complete) {
+            self.tick_us = now + TICK_US;
         }
     }
 

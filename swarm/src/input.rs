@@ -154,6 +154,11 @@ pub enum Input {
         /// Ascending, disjoint ranges.
         ranges: Vec<Range<ChunkIndex>>,
     },
+    /// These positions are wanted, too: what was to be made of others could not be.
+    Want {
+        /// Ascending, disjoint ranges.
+        ranges: Vec<Range<ChunkIndex>>,
+    },
     /// A held position no longer matches its hash (the owner edited the file): it is withdrawn, and not fetched again.
     Lost {
         /// The position.

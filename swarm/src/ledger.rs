@@ -42,6 +42,8 @@ pub(crate) struct Ledger {
     held: Bits,
     /// How many links hold each position, of [`LINKS_MAX`] at most.
     holders: Vec<u8>,
+    /// The positions that shards divide.
+    leased: Range<u32>,
     shards: ShardMap,
     shard_missing: Vec<u32>,
     shards_done: Vec<u32>,
@@ -56,17 +58,25 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    pub(crate) fn new(bytes: Arc<[u32]>, wanted: &[Range<u32>], held: &[Range<u32>]) -> Self {
+    pub(crate) fn new(
+        bytes: Arc<[u32]>,
+        leased: Range<u32>,
+        wanted: &[Range<u32>],
+        held: &[Range<u32>],
+    ) -> Self {
         let len = bytes.len() as u32;
-        let shards = ShardMap::new(len);
-        let total: u64 = bytes.iter().map(|&bytes| u64::from(bytes)).sum();
+        let leased = leased.start.min(len)..leased.end.min(len);
+        let shards = ShardMap::new(leased.len() as u32);
+        let spread = &bytes[leased.start as usize..leased.end as usize];
+        let total: u64 = spread.iter().map(|&bytes| u64::from(bytes)).sum();
         let mut ledger = Self {
             states: vec![State::Unwanted; bytes.len()],
-            mean_bytes: (total / u64::from(len.max(1))).max(1),
+            mean_bytes: (total / leased.len().max(1) as u64).max(1),
             bytes,
             free: Bits::new(len),
             held: Bits::new(len),
             holders: vec![0; len as usize],
+            leased,
             shards,
             shard_missing: (0..shards.count()).map(|shard| shards.positions(shard).len() as u32).collect(),
             shards_done: Vec::new(),
@@ -89,12 +99,14 @@ impl Ledger {
         ledger
     }
 
-    fn want(&mut self, chunk: ChunkIndex) {
+    pub(crate) fn want(&mut self, chunk: ChunkIndex) {
         if self.states[chunk as usize] == State::Unwanted {
             self.states[chunk as usize] = State::Free;
             self.free.insert(chunk);
             self.missing_chunks += 1;
-            self.missing_bytes += u64::from(self.bytes[chunk as usize]);
+            let bytes = u64::from(self.bytes[chunk as usize]);
+            self.missing_bytes += bytes;
+            self.job_bytes += bytes;
         }
     }
 
@@ -102,8 +114,15 @@ impl Ledger {
         self.bytes.len() as u32
     }
 
-    pub(crate) fn shards(&self) -> ShardMap {
-        self.shards
+    /// Positions of a shard.
+    pub(crate) fn shard_positions(&self, shard: u32) -> Range<ChunkIndex> {
+        let within = self.shards.positions(shard);
+        within.start + self.leased.start..within.end + self.leased.start
+    }
+
+    /// The shard that a position belongs to, if any.
+    fn shard_of(&self, chunk: ChunkIndex) -> Option<u32> {
+        self.leased.contains(&chunk).then(|| self.shards.shard_of(chunk - self.leased.start))
     }
 
     pub(crate) fn state(&self, chunk: ChunkIndex) -> State {
@@ -173,10 +192,11 @@ impl Ledger {
         self.free.remove(chunk);
         self.states[chunk as usize] = State::Held;
         self.held.insert(chunk);
-        let shard = self.shards.shard_of(chunk);
-        self.shard_missing[shard as usize] -= 1;
-        if self.shard_missing[shard as usize] == 0 {
-            self.shards_done.push(shard);
+        if let Some(shard) = self.shard_of(chunk) {
+            self.shard_missing[shard as usize] -= 1;
+            if self.shard_missing[shard as usize] == 0 {
+                self.shards_done.push(shard);
+            }
         }
         match source {
             Source::Peer => self.peer_bytes += bytes,
@@ -191,9 +211,10 @@ impl Ledger {
         let was_held = self.held.remove(chunk);
         if was_held {
             self.states[chunk as usize] = State::Unwanted;
-            let shard = self.shards.shard_of(chunk);
-            self.shard_missing[shard as usize] += 1;
-            self.shards_done.retain(|&done| done != shard);
+            if let Some(shard) = self.shard_of(chunk) {
+                self.shard_missing[shard as usize] += 1;
+                self.shards_done.retain(|&done| done != shard);
+            }
         }
         was_held
     }
@@ -238,8 +259,13 @@ mod tests {
 
     #[test]
     fn a_chunk_walks_through_its_states() {
-        let mut ledger = Ledger::new([10; 8].into(), &[0..6], &[5..6, 7..8]);
+        let mut ledger = Ledger::new([10; 8].into(), 0..8, &[0..6], &[5..6, 7..8]);
         assert_eq!((ledger.missing_chunks, ledger.missing_bytes, ledger.job_bytes), (5, 50, 50));
+        ledger.want(6);
+        ledger.want(7);
+        assert_eq!((ledger.missing_chunks, ledger.missing_bytes, ledger.job_bytes), (6, 60, 60));
+        ledger.hold(6, Source::Local);
+        assert!(ledger.lose(6));
         assert_eq!(
             (ledger.state(6), ledger.state(7), ledger.state(9)),
             (State::Unwanted, State::Held, State::Unwanted)

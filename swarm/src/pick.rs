@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn rarest_of_what_the_peer_has() {
-        let mut ledger = Ledger::new([1; 300].into(), &[0..300], &[]);
+        let mut ledger = Ledger::new([1; 300].into(), 0..300, &[0..300], &[]);
         let mut has = Bits::new(300);
         let mut picker = Picker::new(1);
         assert_eq!(picker.pick(&ledger, &has), None);
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_pick_is_bounded_and_still_reaches_all() {
         let len = PICK_WORDS_MAX * 64 * 4;
-        let ledger = Ledger::new(vec![1; len as usize].into(), &[0..len], &[]);
+        let ledger = Ledger::new(vec![1; len as usize].into(), 0..len, &[0..len], &[]);
         let mut has = Bits::new(len);
         has.insert(len - 1);
         let mut picker = Picker::new(1);

@@ -78,7 +78,7 @@ impl ShardAsk {
         if leased >= wanted {
             return 0;
         }
-        let shard_bytes = ledger.mean_bytes() * ledger.shards().positions(0).len().max(1) as u64;
+        let shard_bytes = ledger.mean_bytes() * ledger.shard_positions(0).len().max(1) as u64;
         ((wanted - leased).div_ceil(shard_bytes) as u32).min(SHARDS_PER_MESSAGE_MAX as u32)
     }
 }

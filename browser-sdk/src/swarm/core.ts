@@ -22,6 +22,8 @@ export interface CoreConfig {
   readonly wanted: readonly Range[];
   /** Positions held at the start. */
   readonly held: readonly Range[];
+  /** Positions that the tracker spreads as first copies, if not all. */
+  readonly leased?: Range;
   readonly policy: Policy;
   /** Whether a tracker is configured: the first decisions then wait a little for its word. */
   readonly has_tracker: boolean;
@@ -69,7 +71,7 @@ export class Core {
   constructor(now: number, config: CoreConfig) {
     const len = config.chunk_bytes.length;
     this.#policy = config.policy;
-    this.#ledger = new Ledger(config.chunk_bytes, config.wanted, config.held);
+    this.#ledger = new Ledger(config.chunk_bytes, config.leased ?? { start: 0, end: len }, config.wanted, config.held);
     this.#picker = new Picker(config.seed);
     this.#origin = new Origin(len, config.seed);
     this.#governor = new Governor(now);
@@ -166,6 +168,13 @@ export class Core {
       case "found":
         for (const chunk of within(ledger.len, input.ranges)) this.#hold(chunk, "local");
         return;
+      case "want":
+        for (const chunk of within(ledger.len, input.ranges)) ledger.want(chunk);
+        if (ledger.missingChunks > 0 && this.#isComplete) {
+          this.#isComplete = false;
+          this.#tickUs = now + TICK_US;
+        }
+        return;
       case "lost":
         if (ledger.lose(input.chunk)) {
           this.#announce.lost(input.chunk);
@@ -176,7 +185,7 @@ export class Core {
         this.#governor.swarm(input.active_jobs, input.origin_budget_bytes_s);
         this.#shards.answered(now, input.granted.length === 0);
         this.#tracker = "up";
-        for (const shard of input.granted) this.#origin.lease(ledger.shards.positions(shard));
+        for (const shard of input.granted) this.#origin.lease(ledger.shardPositions(shard));
         return;
       case "tracker-up":
         this.#tracker = "up";

@@ -32,6 +32,8 @@ export type Input =
   | { readonly input: "origin-ended"; readonly fetch: number; readonly end: FetchEnd }
   /** These positions are held now without having been fetched. */
   | { readonly input: "found"; readonly ranges: readonly Range[] }
+  /** These positions are wanted, too: what was to be made of others could not be. */
+  | { readonly input: "want"; readonly ranges: readonly Range[] }
   /** A held position no longer matches its hash: it is withdrawn, and not fetched again. */
   | { readonly input: "lost"; readonly chunk: number }
   /** The tracker answers: first copies to fetch, peers that still fetch, and what the origin may send to all of them. */

@@ -29,12 +29,14 @@ export class Ledger {
   readonly held: Bits;
   /** How many links hold each position. */
   readonly #holders: Uint8Array;
-  readonly shards: ShardMap;
+  /** The positions that shards divide. */
+  readonly #leased: Range;
+  readonly #shards: ShardMap;
   readonly #shardMissing: number[] = [];
   #shardsDone: number[] = [];
   /** Mean size of a chunk, in bytes. */
   readonly meanBytes: number;
-  readonly jobBytes: number;
+  jobBytes = 0;
   missingChunks = 0;
   missingBytes = 0;
   peerBytes = 0;
@@ -43,24 +45,38 @@ export class Ledger {
   wasteBytes = 0;
   corruptBytes = 0;
 
-  constructor(bytes: readonly number[], wanted: readonly Range[], held: readonly Range[]) {
+  constructor(bytes: readonly number[], leased: Range, wanted: readonly Range[], held: readonly Range[]) {
     const len = bytes.length;
     this.#states = new Uint8Array(len);
     this.#bytes = bytes;
     this.free = new Bits(len);
     this.held = new Bits(len);
     this.#holders = new Uint8Array(len);
-    this.shards = new ShardMap(len);
-    for (let shard = 0; shard < this.shards.count; shard += 1) {
-      const { start, end } = this.shards.positions(shard);
+    this.#leased = { start: Math.min(leased.start, len), end: Math.min(leased.end, len) };
+    const spread = bytes.slice(this.#leased.start, this.#leased.end);
+    this.#shards = new ShardMap(spread.length);
+    for (let shard = 0; shard < this.#shards.count; shard += 1) {
+      const { start, end } = this.#shards.positions(shard);
       this.#shardMissing.push(end - start);
     }
-    const total = bytes.reduce((sum, one) => sum + one, 0);
-    this.meanBytes = Math.max(quotient(total, Math.max(len, 1)), 1);
-    for (const chunk of within(len, wanted)) this.#want(chunk);
+    const total = spread.reduce((sum, one) => sum + one, 0);
+    this.meanBytes = Math.max(quotient(total, Math.max(spread.length, 1)), 1);
+    for (const chunk of within(len, wanted)) this.want(chunk);
     for (const chunk of within(len, held)) this.hold(chunk, "local");
     this.jobBytes = this.missingBytes;
     this.#shardsDone = [];
+  }
+
+  /** Positions of a shard. */
+  shardPositions(shard: number): Range {
+    const { start, end } = this.#shards.positions(shard);
+    return { start: start + this.#leased.start, end: end + this.#leased.start };
+  }
+
+  /** The shard that a position belongs to, if any. */
+  #shardOf(chunk: number): number | undefined {
+    const { start, end } = this.#leased;
+    return chunk >= start && chunk < end ? this.#shards.shardOf(chunk - start) : undefined;
   }
 
   get len(): number {
@@ -130,10 +146,12 @@ export class Ledger {
     this.free.delete(chunk);
     this.#states[chunk] = HELD;
     this.held.add(chunk);
-    const shard = this.shards.shardOf(chunk);
-    const missing = (this.#shardMissing[shard] ?? 0) - 1;
-    this.#shardMissing[shard] = missing;
-    if (missing === 0) this.#shardsDone.push(shard);
+    const shard = this.#shardOf(chunk);
+    if (shard !== undefined) {
+      const missing = (this.#shardMissing[shard] ?? 0) - 1;
+      this.#shardMissing[shard] = missing;
+      if (missing === 0) this.#shardsDone.push(shard);
+    }
     if (source === "peer") {
       this.peerBytes += bytes;
     } else if (source !== "local") {
@@ -148,9 +166,11 @@ export class Ledger {
     const wasHeld = this.held.delete(chunk);
     if (wasHeld) {
       this.#states[chunk] = UNWANTED;
-      const shard = this.shards.shardOf(chunk);
-      this.#shardMissing[shard] = (this.#shardMissing[shard] ?? 0) + 1;
-      this.#shardsDone = this.#shardsDone.filter((done) => done !== shard);
+      const shard = this.#shardOf(chunk);
+      if (shard !== undefined) {
+        this.#shardMissing[shard] = (this.#shardMissing[shard] ?? 0) + 1;
+        this.#shardsDone = this.#shardsDone.filter((done) => done !== shard);
+      }
     }
     return wasHeld;
   }
@@ -177,11 +197,12 @@ export class Ledger {
     return this.#states[chunk] ?? UNWANTED;
   }
 
-  #want(chunk: number): void {
+  want(chunk: number): void {
     if (this.#states[chunk] !== UNWANTED) return;
     this.#states[chunk] = FREE;
     this.free.add(chunk);
     this.missingChunks += 1;
     this.missingBytes += this.bytes(chunk);
+    this.jobBytes += this.bytes(chunk);
   }
 }

@@ -50,7 +50,7 @@ export class ShardAsk {
     const wanted = origin.flightWanted("leased") * 2;
     const leased = origin.leasedBytes(ledger, wanted);
     if (leased >= wanted) return 0;
-    const { start, end } = ledger.shards.positions(0);
+    const { start, end } = ledger.shardPositions(0);
     const shardBytes = ledger.meanBytes * Math.max(end - start, 1);
     return Math.min(Math.ceil((wanted - leased) / shardBytes), SHARDS_PER_MESSAGE_MAX);
   }

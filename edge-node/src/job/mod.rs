@@ -133,6 +133,7 @@ impl Job {
                 chunk_bytes: release.chunks().iter().map(|chunk| chunk.bytes).collect(),
                 wanted: wanted(&files, &local),
                 held: local.held.ranges(),
+                leased: None,
                 policy,
                 has_tracker: network.is_some(),
                 seed,

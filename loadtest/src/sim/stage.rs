@@ -48,6 +48,7 @@ impl World<'_> {
             chunk_bytes: self.chunk_bytes.clone(),
             wanted: std::iter::once(0..chunks).collect(),
             held: place.held.is_full().then_some(0..chunks).into_iter().collect(),
+            leased: None,
             policy: self.plan.policy(&self.plan.groups[place.group as usize]),
             has_tracker: self.plan.p2p,
             seed: place.core_seed,

@@ -120,7 +120,7 @@ impl MediaCore {
             Input::PeerCancel { link, request } => self.upload.cancelled(link, request),
             Input::Sent { link, request, bytes } => self.upload.sent(now, link, request, bytes),
             Input::Policy(policy) => self.set_policy(policy),
-            Input::Shards { .. } | Input::TrackerUp | Input::TrackerDown => {}
+            Input::Want { .. } | Input::Shards { .. } | Input::TrackerUp | Input::TrackerDown => {}
         }
         self.decide(now);
     }

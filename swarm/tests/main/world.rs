@@ -27,6 +27,7 @@ pub(crate) fn config(chunks: u32, seed: u32) -> CoreConfig {
         chunk_bytes: vec![CHUNK_BYTES; chunks as usize].into(),
         wanted: vec![0..chunks],
         held: Vec::new(),
+        leased: None,
         policy: Policy { sharing: true, goal: Goal::Offload, ..Policy::default() },
         has_tracker: false,
         seed,

@@ -154,6 +154,7 @@ export class MediaCore {
         return this.#upload.sent(now, input.link, input.request, input.bytes);
       case "policy":
         return this.#setPolicy(input);
+      case "want":
       case "shards":
       case "tracker-up":
       case "tracker-down":

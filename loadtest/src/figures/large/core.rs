@@ -116,6 +116,7 @@ impl Peers {
             chunk_bytes: vec![CHUNK_BYTES; CHUNKS as usize].into(),
             wanted: vec![0..CHUNKS],
             held: Vec::new(),
+            leased: None,
             policy: Policy { sharing: true, goal: Goal::Offload, ..Policy::default() },
             has_tracker: false,
             seed: 1,
