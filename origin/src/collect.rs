@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use freshet_protocol::{ContentName, Name, PackId, PageId, RootId};
+use freshet_protocol::{ContentName, Name, PackId, PageId, PatchId, PatchRef, RootId};
 use serde::Serialize;
 
 use crate::inventory::{self, Inventory};
@@ -88,6 +88,7 @@ pub async fn gc(options: &GcOptions) -> Result<Vec<Collected>, ReadError> {
 #[derive(Default)]
 struct Used {
     roots: BTreeSet<RootId>,
+    patches: BTreeSet<PatchId>,
     pages: BTreeSet<PageId>,
     /// For each pack, the stored size of each chunk by its offset.
     packs: BTreeMap<PackId, BTreeMap<u64, u32>>,
@@ -99,10 +100,42 @@ impl Used {
             return Ok(());
         }
         for page in release::root(store, content, id).await?.pages {
-            if self.pages.insert(page.id) {
-                for place in release::index(store, content, &page).await?.places {
-                    self.packs.entry(place.pack).or_default().insert(place.offset, place.stored_bytes);
+            self.add_page(store, content, page.id, page.chunks).await?;
+        }
+        Ok(())
+    }
+
+    /// What a channel shows: its release, the patches to it, and the releases that they lead from, which the next publish
+    /// makes patches of.
+    async fn add_channel(
+        &mut self,
+        store: &Store,
+        content: &ContentName,
+        channel: &Name,
+    ) -> Result<(), ReadError> {
+        let pointer = release::pointer(store, content, channel).await?;
+        self.add(store, content, pointer.root).await?;
+        for PatchRef { from, patch } in pointer.patches {
+            self.add(store, content, from).await?;
+            if self.patches.insert(patch) {
+                for page in release::patch(store, content, patch).await?.pages {
+                    self.add_page(store, content, page.id, page.chunks).await?;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_page(
+        &mut self,
+        store: &Store,
+        content: &ContentName,
+        page: PageId,
+        blobs: u32,
+    ) -> Result<(), ReadError> {
+        if self.pages.insert(page) {
+            for place in release::index(store, content, page, blobs).await?.places {
+                self.packs.entry(place.pack).or_default().insert(place.offset, place.stored_bytes);
             }
         }
         Ok(())
@@ -121,7 +154,7 @@ impl Plan {
         let store = &options.store;
         let mut kept = Used::default();
         for channel in held.channels.keys() {
-            kept.add(store, content, release::pointer(store, content, channel).await?.root).await?;
+            kept.add_channel(store, content, channel).await?;
         }
         let mut versions = Vec::new();
         for version in held.versions.keys() {
@@ -173,6 +206,8 @@ impl Plan {
         let root = |(id, object)| (object, kept.roots.contains(id), removed.roots.contains(id));
         let page = |(id, object)| (object, kept.pages.contains(id), removed.pages.contains(id));
         let pack = |(id, object)| (object, kept.packs.contains_key(id), removed.packs.contains_key(id));
+        let patch = |(id, object)| (object, kept.patches.contains(id), false);
+        plan(held.patches.iter().map(patch).collect());
         plan(held.roots.iter().map(root).collect());
         plan(held.pages.iter().map(page).collect());
         plan(held.gzip_pages.iter().map(page).collect());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, RelPath, RootId};
+use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, PatchId, RelPath, RootId};
 
 use crate::layout::{self, Kind};
 use crate::store::{Object, Store, StoreError};
@@ -12,8 +12,10 @@ use crate::store::{Object, Store, StoreError};
 pub(crate) struct Inventory {
     pub(crate) keys: Option<Object>,
     pub(crate) channels: BTreeMap<Name, Object>,
+    pub(crate) histories: BTreeMap<Name, Object>,
     pub(crate) versions: BTreeMap<Name, Object>,
     pub(crate) roots: BTreeMap<RootId, Object>,
+    pub(crate) patches: BTreeMap<PatchId, Object>,
     pub(crate) pages: BTreeMap<PageId, Object>,
     pub(crate) gzip_pages: BTreeMap<PageId, Object>,
     pub(crate) indexes: BTreeMap<PageId, Object>,
@@ -48,8 +50,10 @@ impl Inventory {
         let replaced = match kind {
             Kind::Keys => self.keys.replace(object),
             Kind::Channel(name) => self.channels.insert(name, object),
+            Kind::History(name) => self.histories.insert(name, object),
             Kind::Version(name) => self.versions.insert(name, object),
             Kind::Root(id) => self.roots.insert(id, object),
+            Kind::Patch(id) => self.patches.insert(id, object),
             Kind::Page(id) => self.pages.insert(id, object),
             Kind::PageGzip(id) => self.gzip_pages.insert(id, object),
             Kind::Index(id) => self.indexes.insert(id, object),

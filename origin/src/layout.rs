@@ -1,6 +1,6 @@
 //! Names of the objects in a store: those of `freshet_protocol::origin_path`, and one that only origins read.
 
-use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, RelPath, RootId};
+use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, PatchId, RelPath, RootId};
 
 /// Ending of a pack's list of chunks.
 const CHUNKS_SUFFIX: &str = ".chunks";
@@ -12,7 +12,10 @@ const GZIP_SUFFIX: &str = ".gz";
 pub(crate) enum Kind {
     Keys,
     Channel(Name),
+    /// What a channel has shown.
+    History(Name),
     Root(RootId),
+    Patch(PatchId),
     Page(PageId),
     /// The page again, for browsers, which have gzip and no zstd.
     PageGzip(PageId),
@@ -30,6 +33,11 @@ pub(crate) enum Kind {
 /// Object of a pack's list of chunks.
 pub(crate) fn sidecar(content: &ContentName, pack: PackId) -> String {
     format!("{}{CHUNKS_SUFFIX}", freshet_protocol::origin_path::pack(content, pack))
+}
+
+/// Object of what a channel has shown.
+pub(crate) fn history(content: &ContentName, channel: &Name) -> String {
+    format!("{content}/history/{channel}")
 }
 
 /// Object of a page of entries.
@@ -62,7 +70,9 @@ pub(crate) fn parse(path: &str) -> Option<(ContentName, Kind)> {
     let content = content.parse().ok()?;
     let kind = match collection {
         "channels" => Kind::Channel(last.parse().ok()?),
+        "history" => Kind::History(last.parse().ok()?),
         "roots" => Kind::Root(last.parse().ok()?),
+        "patches" => Kind::Patch(last.parse().ok()?),
         "pages" => match last.strip_suffix(GZIP_SUFFIX) {
             Some(page) => Kind::PageGzip(page.parse().ok()?),
             None => Kind::Page(last.parse().ok()?),

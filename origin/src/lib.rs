@@ -3,6 +3,7 @@
 
 mod collect;
 mod gzip;
+mod history;
 mod inventory;
 mod key_document;
 mod keys;
@@ -23,8 +24,8 @@ pub use key_document::PutKeysError;
 pub use keys::{Keys, KeysError, StreamKey};
 pub use list::{ChannelListing, ContentListing, VersionListing, list};
 pub use publish::{
-    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PublishError, PublishOptions, Published, WalkError,
-    publish, publish_reporting,
+    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PublishError, PublishOptions, Published,
+    RewriteCause, Rewritten, Update, UpdateFrom, WalkError, publish, publish_reporting,
 };
 pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};

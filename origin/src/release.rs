@@ -4,11 +4,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX, ROOT_BYTES_MAX};
+use freshet_protocol::limits::{PACK_INDEX_BYTES_MAX, PAGE_BYTES_MAX, PATCH_BYTES_MAX, ROOT_BYTES_MAX};
 use freshet_protocol::{
-    ChunkRef, ContentName, DocumentKind, Encoding, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND,
-    PackIndex, Page, PageError, PageId, PageRef, Place, Pointer, ROOT_KIND, Root, RootId, VerifiedChunk,
-    WireError, envelope_bytes_max, origin_path,
+    ChunkRef, ContentName, DocumentKind, Encoding, KEY_DOCUMENT_KIND, KeyDocument, Name, PATCH_KIND,
+    POINTER_KIND, PackIndex, Page, PageError, PageId, PageRef, Patch, PatchId, PatchPage, PatchPageRef,
+    Place, Pointer, ROOT_KIND, Root, RootId, VerifiedChunk, WireError, envelope_bytes_max, origin_path,
 };
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,26 @@ pub(crate) async fn page(store: &Store, content: &ContentName, page: &PageRef) -
     Page::open(page, &plain).map_err(|error: PageError| damaged(object(), error))
 }
 
+pub(crate) async fn patch(store: &Store, content: &ContentName, id: PatchId) -> Result<Patch, ReadError> {
+    let object = origin_path::patch(content, id);
+    let bytes = store.read(&object, envelope_bytes_max(PATCH_KIND) as u64).await?;
+    let payload = payload(&object, &bytes, PATCH_KIND)?;
+    if payload.len() > PATCH_BYTES_MAX || PatchId::of(&payload) != id {
+        return Err(damaged(object, "its payload does not hash to its name"));
+    }
+    parse_json(&object, &payload)
+}
+
+pub(crate) async fn patch_page(
+    store: &Store,
+    content: &ContentName,
+    page: &PatchPageRef,
+) -> Result<PatchPage, ReadError> {
+    let plain = plain_page(store, content, page.id).await?;
+    let object = || origin_path::page(content, page.id);
+    PatchPage::open(page, &plain).map_err(|error: PageError| damaged(object(), error))
+}
+
 /// A page's plain bytes, which hash to its id.
 pub(crate) async fn plain_page(
     store: &Store,
@@ -136,18 +156,19 @@ fn check_page(object: String, page: PageId, plain: Vec<u8>) -> Result<Bytes, Rea
 pub(crate) async fn index(
     store: &Store,
     content: &ContentName,
-    page: &PageRef,
+    page: PageId,
+    blobs: u32,
 ) -> Result<PackIndex, ReadError> {
-    let object = origin_path::index(content, page.id);
+    let object = origin_path::index(content, page);
     let bytes = store.read(&object, PACK_INDEX_BYTES_MAX as u64).await?;
-    PackIndex::decode(&bytes, page.chunks).map_err(|error: WireError| damaged(object, error))
+    PackIndex::decode(&bytes, blobs).map_err(|error: WireError| damaged(object, error))
 }
 
-fn parse_json<T: for<'de> Deserialize<'de>>(object: &str, bytes: &[u8]) -> Result<T, ReadError> {
+pub(crate) fn parse_json<T: for<'de> Deserialize<'de>>(object: &str, bytes: &[u8]) -> Result<T, ReadError> {
     serde_json::from_slice(bytes).map_err(|error| damaged(object.to_owned(), error))
 }
 
-fn damaged(object: String, reason: impl ToString) -> ReadError {
+pub(crate) fn damaged(object: String, reason: impl ToString) -> ReadError {
     ReadError::Damaged { object, reason: reason.to_string() }
 }
 

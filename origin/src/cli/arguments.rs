@@ -100,6 +100,12 @@ pub(crate) struct PublishArguments {
     /// zstd level of stored chunks. Higher is slower to publish and a little smaller.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) zstd_level: i32,
+    /// From how many of the versions that the channel showed last players get deltas: 0 to 16.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=16), value_name = "COUNT")]
+    pub(crate) patches: u8,
+    /// zstd level of deltas. Higher is much slower to publish, and up to a quarter smaller.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
+    pub(crate) delta_level: i32,
     /// Print JSON objects, one a line; the last tells of the release.
     #[arg(long)]
     pub(crate) json: bool,

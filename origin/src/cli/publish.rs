@@ -1,6 +1,8 @@
 //! `publish`: publishes a folder.
 
-use freshet_origin::{Keys, Progress, PublishError, PublishOptions, Published, Store, publish_reporting};
+use freshet_origin::{
+    Keys, Progress, PublishError, PublishOptions, Published, Store, UpdateFrom, publish_reporting,
+};
 use serde_json::json;
 
 use super::arguments::PublishArguments;
@@ -13,6 +15,8 @@ pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
         channel: arguments.channel,
         chunk_avg_bytes: arguments.chunk_avg,
         zstd_level: arguments.zstd_level,
+        patches: usize::from(arguments.patches),
+        delta_level: arguments.delta_level,
         expires_in: arguments.expires,
         trackers: arguments.trackers,
         ..PublishOptions::new(store, keys, arguments.folder, arguments.content, arguments.release)
@@ -52,6 +56,23 @@ fn print_human(published: &Published) {
         size(totals.stored_bytes),
         size(totals.new_bytes),
     );
+    for UpdateFrom { version, update } in &published.updates {
+        println!(
+            "from {version}: {} to fetch, without deltas {} ({} in {} deltas, {} in {} chunks, {} of file lists); {} of \
+             files to write",
+            size(update.fetched_bytes()),
+            size(update.without_deltas_bytes),
+            size(update.delta_bytes),
+            update.deltas,
+            size(update.chunk_bytes),
+            update.chunks,
+            size(update.page_bytes),
+            size(update.written_bytes),
+        );
+    }
+    for file in &published.rewritten {
+        eprintln!("warning: {file}");
+    }
 }
 
 /// Bytes for people, in powers of ten as networks and disks count.

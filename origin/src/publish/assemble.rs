@@ -1,43 +1,25 @@
 //! Puts the release together: places chunks, fills packs, cuts pages and writes them with their indexes.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX};
-use freshet_protocol::{
-    ChunkRef, ContentName, Entry, FilePart, PackId, PackIndex, Page, PageCutter, PageId, PageRef, origin_path,
-};
+use freshet_protocol::{ChunkRef, Entry, FilePart, PackId, Page, PageCutter, PageRef};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::encode::Encoded;
-use super::known::Places;
-use super::pack::OpenPack;
+use super::packs::{Blob, Packs};
 use super::{Progress, PublishError};
-use crate::gzip;
-use crate::store::Store;
 
 /// Cut pages that wait for the pack that their chunks are in; then the pack is closed early.
 const PAGES_WAITING_MAX: usize = 64;
 /// Pages written at once.
 const PAGES_AT_ONCE: usize = 4;
-/// Compression of pages: small, read by everybody, mostly hashes.
-const PAGE_ZSTD_LEVEL: i32 = 9;
-
-/// Where a release goes, and what is known of it.
-pub(super) struct Target {
-    pub(super) store: Store,
-    pub(super) content: ContentName,
-    pub(super) stored: Arc<Places>,
-    /// The version exists, so a chunk that the store lacks proves that this is another release.
-    pub(super) is_published: bool,
-}
 
 /// A release as far as it has been read.
 pub(super) struct Assembly<'a> {
-    target: Target,
-    fresh: Places,
-    pack: Option<OpenPack>,
+    packs: Packs,
+    /// The version exists, so a chunk that the store lacks proves that this is another release.
+    is_published: bool,
     packs_used: BTreeSet<PackId>,
     file: Option<FilePart>,
     cutter: PageCutter,
@@ -56,11 +38,14 @@ pub(super) struct Assembled {
 }
 
 impl<'a> Assembly<'a> {
-    pub(super) fn new(target: Target, report: &'a mut (dyn FnMut(Progress) + Send)) -> Self {
+    pub(super) fn new(
+        packs: Packs,
+        is_published: bool,
+        report: &'a mut (dyn FnMut(Progress) + Send),
+    ) -> Self {
         Self {
-            target,
-            fresh: Places::default(),
-            pack: None,
+            packs,
+            is_published,
             packs_used: BTreeSet::new(),
             file: None,
             cutter: PageCutter::default(),
@@ -92,8 +77,8 @@ impl<'a> Assembly<'a> {
         let file = self.file.as_mut().expect("chunks follow their file");
         file.chunks.push(ChunkRef { id: chunk.id, bytes: chunk.bytes });
         match chunk.data.take() {
-            Some((encoding, data)) if !self.fresh.contains(chunk.id) => {
-                self.store_chunk(chunk, encoding, data).await
+            Some((encoding, data)) if !self.packs.is_fresh(chunk.id) => {
+                self.store_chunk(Blob { id: chunk.id, bytes: chunk.bytes, encoding, data }).await
             }
             _ => Ok(()),
         }
@@ -111,47 +96,34 @@ impl<'a> Assembly<'a> {
 
     /// Gives up; complete packs stay for the next try.
     pub(super) async fn abort(self) {
-        if let Some(pack) = self.pack {
-            pack.abort().await;
-        }
+        self.packs.abort().await;
     }
 
-    async fn store_chunk(
-        &mut self,
-        chunk: Encoded,
-        encoding: freshet_protocol::Encoding,
-        data: Bytes,
-    ) -> Result<(), PublishError> {
-        if self.target.is_published {
+    async fn store_chunk(&mut self, chunk: Blob) -> Result<(), PublishError> {
+        if self.is_published {
             return Err(PublishError::VersionTaken);
         }
         let progress = &mut self.done.progress;
         progress.new_chunks += 1;
         progress.new_bytes += u64::from(chunk.bytes);
-        progress.stored_bytes += data.len() as u64;
-        let pack = match &mut self.pack {
-            Some(pack) => pack,
-            none => {
-                let pack = OpenPack::start(&self.target.store, &self.target.content);
-                self.fresh.open_pack(pack.id());
-                none.insert(pack)
-            }
-        };
-        self.fresh.add(&pack.append(&chunk, encoding, data).await?);
-        if pack.is_full() {
-            self.close_pack().await?;
+        progress.stored_bytes += chunk.data.len() as u64;
+        if self.packs.append(chunk).await? {
+            self.pack_completed();
             self.write_pages().await?;
         }
         Ok(())
     }
 
     async fn close_pack(&mut self) -> Result<(), PublishError> {
-        if let Some(pack) = self.pack.take() {
-            pack.finish().await?;
-            self.done.progress.packs += 1;
-            (self.report)(self.done.progress.clone());
+        if self.packs.close().await? {
+            self.pack_completed();
         }
         Ok(())
+    }
+
+    fn pack_completed(&mut self) {
+        self.done.progress.packs += 1;
+        (self.report)(self.done.progress.clone());
     }
 
     async fn end_file(&mut self) -> Result<(), PublishError> {
@@ -169,7 +141,7 @@ impl<'a> Assembly<'a> {
         if self.waiting.len() > PAGES_WAITING_MAX {
             self.close_pack().await?;
         }
-        if self.pack.is_none() { self.write_pages().await } else { Ok(()) }
+        if self.packs.is_open() { Ok(()) } else { self.write_pages().await }
     }
 
     /// Writes the waiting pages, all of whose chunks lie in complete packs now.
@@ -182,26 +154,19 @@ impl<'a> Assembly<'a> {
             done.push(page);
         }
         drop(written);
-        for (page, index) in done {
+        for (page, packs) in done {
             self.done.pages.push(page);
-            self.packs_used.extend(index.places.iter().map(|place| place.pack));
+            self.packs_used.extend(packs);
         }
         Ok(())
     }
 
-    async fn write_page(&self, page: &Page) -> Result<(PageRef, PackIndex), PublishError> {
-        let Target { store, content, stored, .. } = &self.target;
-        let plain = page.encode();
-        let id = PageId::of(&plain);
-        let place = |chunk: &ChunkRef| self.fresh.place(chunk.id).or_else(|| stored.place(chunk.id));
-        let places = page.chunks().map(|chunk| place(chunk).expect("each chunk was placed before its page"));
-        let index = PackIndex { places: places.collect() };
-        let packed = zstd::bulk::compress(&plain, PAGE_ZSTD_LEVEL).map_err(PublishError::Compress)?;
-        store.replace(&origin_path::index(content, id), index.encode().into()).await?;
-        store.create(&origin_path::page(content, id), packed.into()).await?;
-        store.create(&origin_path::page_gzip(content, id), gzip::compress(&plain).into()).await?;
+    async fn write_page(&self, page: &Page) -> Result<(PageRef, Vec<PackId>), PublishError> {
+        let chunks = page.chunks().map(|chunk| (chunk.id, None));
+        let written = self.packs.write_page(&page.encode(), chunks, true).await?;
         let first = page.entries.first().expect("a cut page has entries").path().to_string();
-        Ok((PageRef { id, bytes: plain.len() as u32, chunks: page.chunk_count(), first }, index))
+        let page = PageRef { id: written.id, bytes: written.bytes, chunks: page.chunk_count(), first };
+        Ok((page, written.packs))
     }
 }
 
@@ -209,12 +174,15 @@ impl<'a> Assembly<'a> {
 mod tests {
     use super::*;
     use crate::sidecar::PACK_CHUNKS_MAX;
+    use crate::store::Store;
+    use bytes::Bytes;
     use freshet_protocol::{ChunkId, Encoding};
+    use std::sync::Arc;
 
-    fn target() -> Target {
+    fn assembly(report: &mut (dyn FnMut(Progress) + Send)) -> Assembly<'_> {
         let store = Store::of_objects(Arc::new(object_store::memory::InMemory::new()));
-        let content = "game/demo".parse().expect("name");
-        Target { store, content, stored: Arc::default(), is_published: false }
+        let packs = Packs::new(&store, &"game/demo".parse().expect("name"), Arc::default());
+        Assembly::new(packs, false, report)
     }
 
     fn file(size: u64) -> Entry {
@@ -235,7 +203,7 @@ mod tests {
     #[tokio::test]
     async fn as_many_chunks_as_a_release_may_have() {
         let mut ignore = |_| {};
-        let mut assembly = Assembly::new(target(), &mut ignore);
+        let mut assembly = assembly(&mut ignore);
         assembly.entry(file(4 * u64::from(CHUNKS_MAX))).await.expect("taken");
         for _ in 0..CHUNKS_MAX {
             assembly.chunk(chunk(0)).await.expect("taken");
@@ -247,7 +215,7 @@ mod tests {
     async fn a_pack_holds_a_bounded_number_of_chunks() {
         let mut packs = Vec::new();
         let mut report = |progress: Progress| packs.push((progress.packs, progress.new_chunks));
-        let mut assembly = Assembly::new(target(), &mut report);
+        let mut assembly = assembly(&mut report);
         let count = PACK_CHUNKS_MAX as u32 + 1;
         assembly.entry(file(4 * u64::from(count))).await.expect("taken");
         for n in 0..count {
@@ -261,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn pages_wait_for_a_pack_within_a_bound() {
         let mut ignore = |_| {};
-        let mut assembly = Assembly::new(target(), &mut ignore);
+        let mut assembly = assembly(&mut ignore);
         assembly.entry(file(4)).await.expect("taken");
         assembly.chunk(chunk(0)).await.expect("taken");
         let mut waiting = 0;
@@ -279,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn as_many_pages_as_a_root_may_name() {
         let mut ignore = |_| {};
-        let mut assembly = Assembly::new(target(), &mut ignore);
+        let mut assembly = assembly(&mut ignore);
         let mut n = 0;
         let error = loop {
             match assembly.entry(folder(n)).await {

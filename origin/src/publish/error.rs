@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX, ROOT_BYTES_MAX};
-use freshet_protocol::{ContentName, EnvelopeError, PackId, PointerError, RootError};
+use freshet_protocol::{ContentName, EnvelopeError, PackId, PatchError, PointerError, RootError};
 
 use super::walk::WalkError;
 use crate::key_document::PutKeysError;
@@ -70,6 +70,9 @@ pub enum PublishError {
     /// The root broke a limit.
     #[error(transparent)]
     Root(RootError),
+    /// A patch broke a limit.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
     /// The pointer broke a limit, or the one in the store was refused.
     #[error(transparent)]
     Pointer(#[from] PointerError),

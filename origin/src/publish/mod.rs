@@ -6,8 +6,11 @@ mod cut;
 mod encode;
 mod error;
 mod known;
+mod map;
 mod options;
 mod pack;
+mod packs;
+mod patch;
 mod point;
 mod walk;
 
@@ -22,16 +25,21 @@ use tokio::sync::mpsc;
 
 pub use error::PublishError;
 pub(crate) use known::{complete_packs, read_sidecar};
+pub(crate) use map::ReleaseMap;
 pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, PublishOptions};
+pub use patch::{RewriteCause, Rewritten, Update, UpdateFrom};
 pub use walk::WalkError;
 
 use crate::key_document;
 use crate::keys::may_publish;
 use crate::layout;
 use crate::store::{ContentLock, Store};
-use assemble::{Assembled, Assembly, Target};
+use assemble::{Assembled, Assembly};
 use cut::Piece;
 use encode::{Encoded, Encoder};
+use packs::Packs;
+use patch::Patches;
+use point::Channel;
 
 /// Plain bytes of chunks on their way through the encoder.
 const IN_FLIGHT_BYTES: usize = 16 << 20;
@@ -72,6 +80,10 @@ pub struct Published {
     pub entries: u32,
     /// Number of pages.
     pub pages: u32,
+    /// What players fetch who have one of the versions that the channel showed last.
+    pub updates: Vec<UpdateFrom>,
+    /// Files that changed wholly since the version that the channel showed last, though what they hold hardly did.
+    pub rewritten: Vec<Rewritten>,
     /// Sizes and counts.
     #[serde(flatten)]
     pub totals: Progress,
@@ -103,14 +115,10 @@ pub async fn publish_reporting(
     let published = point::published_root(store, content, version).await?;
     let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
     let places = Arc::new(stored.places);
-    let target = Target {
-        store: store.clone(),
-        content: content.clone(),
-        stored: places.clone(),
-        is_published: published.is_some() && stored.is_complete,
-    };
-    let encoder = Encoder::new(places, options.zstd_level);
-    let assembled = assemble(&options, &chunker, target, encoder, report).await?;
+    let packs = Packs::new(store, content, places.clone());
+    let encoder = Encoder::new(places.clone(), options.zstd_level);
+    let assembly = Assembly::new(packs, published.is_some() && stored.is_complete, report);
+    let assembled = assemble(&options, &chunker, assembly, encoder).await?;
     refuse_lost_packs(store, content, &assembled).await?;
     let root = root_of(&options, chunker, &assembled);
     if published.is_some_and(|published| Ok(published) != root.payload().map(|(id, _)| id)) {
@@ -119,7 +127,12 @@ pub async fn publish_reporting(
     let now = unix_now();
     let id = point::put_root(store, keys, &root).await?;
     point::put_version(store, &root, id, now).await?;
-    let sequence = point::put_pointer(&options, &document, id, now).await?;
+    let channel = Channel::read(&options, &document).await?;
+    let patches = match channel.patches_to(id) {
+        Some(refs) => Patches { refs, ..Patches::default() },
+        None => patch::make_all(&options, &places, &channel.last_before(id, options.patches), id).await?,
+    };
+    let sequence = channel.show(&options, id, patches.refs, now).await?;
     Ok(Published {
         root: id,
         content: root.content,
@@ -128,6 +141,8 @@ pub async fn publish_reporting(
         sequence,
         entries: root.entries,
         pages: root.pages.len() as u32,
+        updates: patches.updates,
+        rewritten: patches.rewritten,
         totals: assembled.progress,
     })
 }
@@ -163,9 +178,8 @@ async fn survey(options: &PublishOptions, chunker: &Chunker) -> Result<(), Publi
 async fn assemble(
     options: &PublishOptions,
     chunker: &Chunker,
-    target: Target,
+    mut assembly: Assembly<'_>,
     encoder: Encoder,
-    report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Assembled, PublishError> {
     let (send, mut pieces) = mpsc::channel(PIECES_AHEAD);
     let (folder, cut_by) = (options.folder.clone(), chunker.clone());
@@ -180,7 +194,6 @@ async fn assemble(
         }
     };
     let steps = stream::poll_fn(|context| pieces.poll_recv(context)).map(encode).buffered(in_flight(chunker));
-    let mut assembly = Assembly::new(target, report);
     let run = async {
         futures_util::pin_mut!(steps);
         while let Some(step) = steps.try_next().await? {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use freshet_protocol::limits::{URL_BYTES_MAX, URLS_MAX};
+use freshet_protocol::limits::{PATCHES_MAX, URL_BYTES_MAX, URLS_MAX};
 use freshet_protocol::{Chunker, ContentName, Name};
 
 use super::error::PublishError;
@@ -36,6 +36,11 @@ pub struct PublishOptions {
     pub chunk_avg_bytes: u32,
     /// zstd level of stored chunks, 1 to 19. Default 3. Higher is slower to publish, and a little smaller.
     pub zstd_level: i32,
+    /// For how many of the releases that the channel showed last patches are made, 0 to 16. Default 3. Each costs time to
+    /// publish and space in the store; players on older releases fetch whole chunks.
+    pub patches: usize,
+    /// zstd level of deltas, 1 to 19. Default 12. Higher is much slower to publish, and up to a quarter smaller.
+    pub delta_level: i32,
     /// How long clients take the release from the pointer without a new one. Default 30 days.
     pub expires_in: Duration,
     /// Addresses of trackers, `ws://` or `wss://`. None means HTTP only.
@@ -54,6 +59,8 @@ impl PublishOptions {
             channel: "live".parse().expect("live is a name"),
             chunk_avg_bytes: 128 << 10,
             zstd_level: 3,
+            patches: 3,
+            delta_level: 12,
             expires_in: Duration::from_secs(30 * 24 * 3600),
             trackers: Vec::new(),
         }
@@ -64,6 +71,8 @@ impl PublishOptions {
             |good: bool, what: &str| if good { Ok(()) } else { Err(PublishError::Knob(what.to_owned())) };
         let avg_range = CHUNK_AVG_BYTES_MIN..=CHUNK_AVG_BYTES_MAX;
         knob(avg_range.contains(&self.chunk_avg_bytes), "the average chunk must be 16 KiB to 512 KiB")?;
+        knob(self.patches <= PATCHES_MAX, "patches can be made from at most 16 releases")?;
+        knob((1..=19).contains(&self.delta_level), "the zstd level of deltas must be 1 to 19")?;
         knob((1..=19).contains(&self.zstd_level), "the zstd level must be 1 to 19")?;
         let life_range = Duration::from_secs(60)..=Duration::from_secs(3650 * 24 * 3600);
         knob(life_range.contains(&self.expires_in), "the pointer's life must be one minute to ten years")?;

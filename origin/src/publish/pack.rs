@@ -1,10 +1,9 @@
 //! Writes new chunks into packs, one pack at a time, each followed by its list of chunks.
 
-use bytes::Bytes;
 use freshet_protocol::{ContentName, PackId, origin_path};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::encode::Encoded;
+use super::packs::Blob;
 use crate::layout;
 use crate::sidecar::{self, PACK_CHUNKS_MAX, PackedChunk};
 use crate::store::{Store, StoreError, Upload};
@@ -34,18 +33,12 @@ impl OpenPack {
         self.id
     }
 
-    /// Appends a chunk and returns where it lies.
-    pub(super) async fn append(
-        &mut self,
-        chunk: &Encoded,
-        encoding: freshet_protocol::Encoding,
-        data: Bytes,
-    ) -> Result<PackedChunk, StoreError> {
-        let stored_bytes = data.len() as u32;
-        let packed =
-            PackedChunk { id: chunk.id, bytes: chunk.bytes, offset: self.bytes, stored_bytes, encoding };
+    /// Appends a blob and returns where it lies.
+    pub(super) async fn append(&mut self, blob: Blob) -> Result<PackedChunk, StoreError> {
+        let Blob { id, bytes, encoding, data } = blob;
+        let packed = PackedChunk { id, bytes, offset: self.bytes, stored_bytes: data.len() as u32, encoding };
         self.upload.write(data).await?;
-        self.bytes += stored_bytes;
+        self.bytes += packed.stored_bytes;
         self.chunks.push(packed);
         Ok(packed)
     }

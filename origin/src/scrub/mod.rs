@@ -6,15 +6,16 @@ mod stream;
 use std::collections::BTreeMap;
 
 use freshet_protocol::{
-    ChunkRef, ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, POINTER_KIND, PackId, PackIndex, Page,
-    PageId, PageRef, Pointer, PublicKey, ROOT_KIND, Role, Root, RootId, envelope_bytes_max, origin_path,
+    ChunkId, ChunkRef, ContentName, KEY_DOCUMENT_KIND, KeyDocument, Name, PATCH_KIND, POINTER_KIND, PackId,
+    PackIndex, PageId, PageRef, Patch, PatchChunk, PatchId, Pointer, PublicKey, ROOT_KIND, Role, Root,
+    RootId, envelope_bytes_max, origin_path,
 };
 use futures_util::stream::{StreamExt, iter};
 use serde::Serialize;
 
 use crate::inventory::{self, Inventory};
 use crate::layout;
-use crate::publish::read_sidecar;
+use crate::publish::{ReleaseMap, read_sidecar};
 use crate::release::{self, ReadError};
 use crate::sidecar::PackedChunk;
 use crate::store::{Store, StoreError};
@@ -66,6 +67,7 @@ pub async fn scrub(store: &Store, tenant_key: Option<PublicKey>) -> Result<Scrub
         let mut scrub = Scrub { store, content, inventory, found: &mut scrubbed, packs: BTreeMap::new() };
         scrub.packs().await;
         scrub.releases().await;
+        scrub.patches().await;
         scrub.stream().await;
         if let Some(key) = tenant_key {
             scrub.signatures(key).await;
@@ -178,30 +180,64 @@ impl Scrub<'_> {
 
     async fn page(&mut self, page: &PageRef) -> Result<(), ReadError> {
         let read = release::page(self.store, &self.content, page).await?;
-        let index = release::index(self.store, &self.content, page).await?;
-        if let Some(reason) = self.first_misplaced(&read, &index) {
-            self.found.note(origin_path::index(&self.content, page.id), reason);
+        self.index(page.id, read.chunks().map(|chunk| chunk.id).collect()).await
+    }
+
+    async fn patches(&mut self) {
+        let patches: Vec<PatchId> = self.inventory.patches.keys().copied().collect();
+        for id in patches {
+            if let Err(error) = self.patch(id).await {
+                self.found.note_unreadable(origin_path::patch(&self.content, id), error);
+            }
+        }
+    }
+
+    async fn patch(&mut self, id: PatchId) -> Result<(), ReadError> {
+        let patch = release::patch(self.store, &self.content, id).await?;
+        let to = ReleaseMap::read(self.store, &self.content, patch.to).await?;
+        for page in patch.pages {
+            self.found.pages += 1;
+            let read = release::patch_page(self.store, &self.content, &page).await?;
+            let blob = |chunk: &PatchChunk| match &chunk.delta {
+                Some(delta) => Some(delta.id),
+                None => to.chunks.get(chunk.target as usize).map(|chunk| chunk.id),
+            };
+            match read.chunks.iter().map(blob).collect::<Option<Vec<_>>>() {
+                Some(blobs) => self.index(page.id, blobs).await?,
+                None => self.found.note(
+                    origin_path::page(&self.content, page.id),
+                    "it speaks of positions beyond the release",
+                ),
+            }
         }
         Ok(())
     }
 
-    /// The first chunk that does not lie where the index says.
-    fn first_misplaced(&self, page: &Page, index: &PackIndex) -> Option<String> {
+    /// Checks where the index of a page says that its blobs are.
+    async fn index(&mut self, page: PageId, blobs: Vec<ChunkId>) -> Result<(), ReadError> {
+        let index = release::index(self.store, &self.content, page, blobs.len() as u32).await?;
+        if let Some(reason) = self.first_misplaced(&blobs, &index) {
+            self.found.note(origin_path::index(&self.content, page), reason);
+        }
+        Ok(())
+    }
+
+    /// The first blob that does not lie where the index says.
+    fn first_misplaced(&self, blobs: &[ChunkId], index: &PackIndex) -> Option<String> {
         // A pack whose own list is damaged is named already.
         let is_named = |pack| self.inventory.sidecars.contains_key(pack) && !self.packs.contains_key(pack);
-        let mut places = page.chunks().zip(&index.places).filter(|(_, place)| !is_named(&place.pack));
-        places.find_map(|(chunk, place)| {
+        let mut places = blobs.iter().zip(&index.places).filter(|(_, place)| !is_named(&place.pack));
+        places.find_map(|(blob, place)| {
             let packed = self.packs.get(&place.pack).and_then(|chunks| {
                 let at =
                     chunks.binary_search_by_key(&place.offset, |packed| u64::from(packed.offset)).ok()?;
                 chunks.get(at)
             });
             let is_right = packed.is_some_and(|packed| {
-                packed.id == chunk.id
+                packed.id == *blob
                     && (packed.stored_bytes, packed.encoding) == (place.stored_bytes, place.encoding)
             });
-            let wrong =
-                || format!("chunk {} is not at offset {} of pack {}", chunk.id, place.offset, place.pack);
+            let wrong = || format!("chunk {blob} is not at offset {} of pack {}", place.offset, place.pack);
             (!is_right).then(wrong)
         })
     }
@@ -225,6 +261,16 @@ impl Scrub<'_> {
                     .map_err(|e| e.to_string())
             };
             self.signed(object, envelope_bytes_max(ROOT_KIND), open).await;
+        }
+        let patches: Vec<PatchId> = self.inventory.patches.keys().copied().collect();
+        for id in patches {
+            let object = origin_path::patch(&self.content, id);
+            let open = |bytes: &[u8]| {
+                Patch::open_as(id, bytes, &document.keys_for(Role::Root, 0))
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            };
+            self.signed(object, envelope_bytes_max(PATCH_KIND), open).await;
         }
         let channels: Vec<Name> = self.inventory.channels.keys().cloned().collect();
         for channel in channels {

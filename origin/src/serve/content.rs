@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use freshet_protocol::limits::{ENTRY_PAGE_BYTES_MAX, PACK_INDEX_BYTES_MAX};
 use freshet_protocol::{
-    ContentName, Hash, KEY_DOCUMENT_KIND, Name, POINTER_KIND, PageId, ROOT_KIND, RelPath, envelope_bytes_max,
-    origin_path,
+    ContentName, Hash, KEY_DOCUMENT_KIND, Name, PATCH_KIND, POINTER_KIND, PageId, ROOT_KIND, RelPath,
+    envelope_bytes_max, origin_path,
 };
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once};
 
@@ -76,6 +76,7 @@ pub(super) fn kind(target: &Target) -> Kind {
             layout::Kind::Keys => Kind::Keys,
             layout::Kind::Channel(_) => Kind::Pointer,
             layout::Kind::Root(_) => Kind::Root,
+            layout::Kind::Patch(_) => Kind::Patch,
             layout::Kind::Page(_) | layout::Kind::PageGzip(_) => Kind::Page,
             layout::Kind::Index(_) => Kind::Index,
             layout::Kind::Pack(_) => Kind::Pack,
@@ -83,7 +84,7 @@ pub(super) fn kind(target: &Target) -> Kind {
             layout::Kind::Media(path) if media_type::is_playlist(path.as_str()) => Kind::Playlist,
             layout::Kind::Media(_) => Kind::Media,
             layout::Kind::Entries(..) => Kind::Entries,
-            layout::Kind::Sidecar(_) => Kind::Other,
+            layout::Kind::Sidecar(_) | layout::Kind::History(_) => Kind::Other,
         },
     }
 }
@@ -106,6 +107,10 @@ pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, 
         layout::Kind::Root(id) => {
             let (path, limit) = (origin_path::root(&content, id), envelope_bytes_max(ROOT_KIND));
             small(store, Kind::Root, path, limit, FOREVER, media_type::ROOT).await
+        }
+        layout::Kind::Patch(id) => {
+            let (path, limit) = (origin_path::patch(&content, id), envelope_bytes_max(PATCH_KIND));
+            small(store, Kind::Patch, path, limit, FOREVER, media_type::PATCH).await
         }
         layout::Kind::Page(id) => {
             let path = origin_path::page(&content, id);
@@ -133,7 +138,7 @@ pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, 
         layout::Kind::Media(path) => find_media(store, &content, &path).await,
         layout::Kind::Entries(rendition, number) => find_entries(store, &content, rendition, number).await,
         layout::Kind::Version(version) => find_version(store, &content, &version).await,
-        layout::Kind::Sidecar(_) => Err(Refusal::NotFound),
+        layout::Kind::Sidecar(_) | layout::Kind::History(_) => Err(Refusal::NotFound),
     }
 }
 

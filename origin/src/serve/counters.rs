@@ -10,6 +10,7 @@ pub(super) enum Kind {
     Pointer,
     Keys,
     Root,
+    Patch,
     Page,
     Index,
     Pack,
@@ -22,7 +23,7 @@ pub(super) enum Kind {
     Other,
 }
 
-const KINDS: usize = 12;
+const KINDS: usize = 13;
 
 /// Requests and bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct Counters {
     pub keys: KindCount,
     /// Roots.
     pub root: KindCount,
+    /// Patches; their pages count as pages, their deltas as packs.
+    #[serde(default)]
+    pub patch: KindCount,
     /// Pages.
     pub page: KindCount,
     /// Pack indexes.
@@ -113,6 +117,7 @@ impl Tally {
             pointer: count(Kind::Pointer),
             keys: count(Kind::Keys),
             root: count(Kind::Root),
+            patch: count(Kind::Patch),
             page: count(Kind::Page),
             index: count(Kind::Index),
             pack: count(Kind::Pack),

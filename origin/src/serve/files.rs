@@ -186,7 +186,7 @@ impl Files {
         if let Some(index) = self.indexes.get(&page.id) {
             return Ok(index);
         }
-        let read = Arc::new(release::index(&self.store, &release.content, page).await?);
+        let read = Arc::new(release::index(&self.store, &release.content, page.id, page.chunks).await?);
         self.indexes.insert(page.id, read.clone());
         Ok(read)
     }

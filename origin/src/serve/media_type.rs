@@ -3,6 +3,7 @@
 pub(super) const POINTER: &str = "application/vnd.freshet.pointer+json";
 pub(super) const KEYS: &str = "application/vnd.freshet.keys+json";
 pub(super) const ROOT: &str = "application/vnd.freshet.root+json";
+pub(super) const PATCH: &str = "application/vnd.freshet.patch+json";
 /// A page is a zstd blob that the client decompresses itself, not a content coding that a proxy may undo.
 pub(super) const PAGE: &str = "application/vnd.freshet.page+zstd";
 /// The same for browsers, as gzip.

@@ -30,7 +30,7 @@ pub(super) fn parse(path: &str) -> Result<Target, Refusal> {
     }
     match layout::parse(&path) {
         // What only origins read is not served.
-        None | Some((_, Kind::Sidecar(_))) => Err(Refusal::NotFound),
+        None | Some((_, Kind::Sidecar(_) | Kind::History(_))) => Err(Refusal::NotFound),
         Some((content, kind)) => Ok(Target::Object(content, kind)),
     }
 }

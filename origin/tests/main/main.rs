@@ -4,6 +4,7 @@ mod care;
 mod client;
 mod cross_origin;
 mod fixture;
+mod patches;
 mod program;
 mod publishing;
 mod resume;
