@@ -9,6 +9,7 @@ use freshet_protocol::{Chunker, Entry, FilePart, RelPath};
 use tokio::sync::mpsc;
 
 use super::PublishError;
+use super::seams::seams;
 use super::walk::{Found, Walk, WalkError};
 use crate::platform;
 
@@ -85,12 +86,16 @@ fn send_file(path: RelPath, location: &Path, chunker: &Chunker, out: &Out) -> Re
     let (size, executable) = (opened.len(), platform::is_executable(&opened));
     send(out, Piece::Entry(Entry::File(FilePart { path, executable, size, offset: 0, chunks: Vec::new() })))?;
     let mut bytes = 0;
-    // One byte more than expected is enough to notice growth, and bounds what a growing file can feed in.
     let (min, avg, max) = (chunker.bytes_min, chunker.bytes_avg, chunker.bytes_max);
-    for chunk in StreamCDC::new((&file).take(size + 1), min as usize, avg as usize, max as usize) {
-        let data = chunk.map_err(|error| fail(io::Error::from(error)))?.data;
-        bytes += data.len() as u64;
-        send(out, Piece::Chunk(data))?;
+    let mut ends = seams(&file, size, min.into()).map_err(fail)?;
+    // One byte more than expected is enough to notice growth, and bounds what a growing file can feed in.
+    ends.push(size + 1);
+    for end in ends {
+        for chunk in StreamCDC::new((&file).take(end - bytes), min as usize, avg as usize, max as usize) {
+            let data = chunk.map_err(|error| fail(io::Error::from(error)))?.data;
+            bytes += data.len() as u64;
+            send(out, Piece::Chunk(data))?;
+        }
     }
     let read = file.metadata().map_err(fail)?;
     if bytes != size || platform::stamp(&read) != platform::stamp(&opened) {

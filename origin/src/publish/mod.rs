@@ -12,6 +12,7 @@ mod pack;
 mod packs;
 mod patch;
 mod point;
+mod seams;
 mod walk;
 
 use std::sync::Arc;
