@@ -61,14 +61,16 @@ impl Job {
                 self.keep(chunk);
                 self.origin_watch.succeeded();
                 self.tell(Input::OriginChunk { fetch, chunk: position, verified });
-                self.found_elsewhere(position);
+                self.found(position);
+                self.take_delta(position);
                 Ok(())
             }
             None => {
                 self.tell(Input::OriginChunk { fetch, chunk: position, verified });
                 let release = &self.content.files.release;
-                let path = &release.files[release.place(position).0].path;
-                self.origin_watch.wrong_chunk(position, path, self.peers.count())
+                let file = release.files.get(release.place(position).0);
+                let what = file.map_or_else(|| "a patch".to_owned(), |file| file.path.to_string());
+                self.origin_watch.wrong_chunk(position, &what, self.peers.count())
             }
         }
     }
@@ -79,13 +81,12 @@ impl Job {
         self.content.keep(chunk);
     }
 
-    /// The other places of a chunk that came in are held with it.
-    pub(super) fn found_elsewhere(&mut self, position: u32) {
+    /// A chunk came in: all of its places are held.
+    pub(super) fn found(&mut self, position: u32) {
         let release = std::sync::Arc::clone(&self.content.files.release);
         let positions = release.places_of(position);
         if positions.len() > 1 {
-            let others = positions.iter().copied().filter(|&other| other != position);
-            self.tell(Input::Found { ranges: freshet_protocol::ranges_of(others) });
+            self.tell(Input::Found { ranges: freshet_protocol::ranges_of(positions.iter().copied()) });
         }
     }
 }

@@ -108,12 +108,13 @@ impl Job {
                 if let Some(traffic) = self.peers.traffic(link) {
                     traffic.received += chunk.bytes().len() as u64;
                 }
-                let position = self.content.files.release.positions_of(chunk.id()).first().copied();
+                let positions = self.content.files.release.positions_of(chunk.id()).to_vec();
                 self.keep(chunk);
                 self.tell(Input::RequestEnded { request, end: RequestEnd::Verified });
-                if let Some(position) = position {
-                    self.found_elsewhere(position);
+                if let Some(&position) = positions.first() {
+                    self.found(position);
                 }
+                positions.into_iter().for_each(|position| self.take_delta(position));
                 return;
             }
             Answer::Corrupt { .. } => RequestEnd::Corrupt,

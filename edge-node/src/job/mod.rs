@@ -2,6 +2,7 @@
 //! input, and every output of the core is carried out here.
 
 mod content;
+mod deriving;
 mod inputs;
 mod links;
 mod origin_watch;
@@ -24,13 +25,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::job::content::Content;
+use crate::job::deriving::Deriving;
 use crate::job::origin_watch::OriginWatch;
-use crate::job::peers::{OwnRelease, Peers};
+use crate::job::peers::Peers;
 use crate::job::serving::ReadBack;
 use crate::network::{Documents, Network};
 use crate::node::GetError;
 use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
-use crate::store::{ChunkFiles, Installed, Local, StoreEvent, Writers};
+use crate::store::{ChunkFiles, Installed, Local, OldFiles, StoreEvent, Writers};
 
 pub(crate) use progress::JobReport;
 
@@ -57,6 +59,8 @@ pub(crate) struct JobConfig {
     pub(crate) files: ChunkFiles,
     pub(crate) local: Local,
     pub(crate) installed: Option<Installed>,
+    /// The installed release, where its manifest is known.
+    pub(crate) old: Option<OldFiles>,
     pub(crate) origin: Origin,
     /// Where the chunks of the first page lie at the origin, if that was asked already.
     pub(crate) index: Option<EarlyIndex>,
@@ -77,6 +81,7 @@ pub(crate) struct Job {
     started: Instant,
     content: Content,
     store_events: mpsc::Receiver<StoreEvent>,
+    deriving: Deriving,
     network: Option<Network>,
     documents: Documents,
     peers: Peers,
@@ -120,7 +125,8 @@ impl Job {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
-        let JobConfig { files, local, installed, origin, index, network, documents, policy, .. } = config;
+        let JobConfig { files, local, installed, old, origin, index, network, documents, policy, .. } =
+            config;
         let JobConfig { seed_for, give_up_after, events, stop, .. } = config;
         let release = Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
@@ -133,13 +139,12 @@ impl Job {
                 chunk_bytes: release.chunks().iter().map(|chunk| chunk.bytes).collect(),
                 wanted: wanted(&files, &local),
                 held: local.held.ranges(),
-                leased: None,
+                leased: Some(release.fetched_span().positions),
                 policy,
                 has_tracker: network.is_some(),
                 seed,
             },
         );
-        let own = OwnRelease { root: release.id, chunks: release.chunk_count(), sharing: policy.sharing };
         let progress = progress::Progress::new(&release, &local);
         Ok(Self {
             core,
@@ -147,9 +152,10 @@ impl Job {
             // Who hands nothing out has no use for them.
             content: Content::new(files, if policy.sharing { HOT_BYTES_MAX } else { 0 }, writers, local.held),
             store_events,
+            deriving: Deriving::new(old),
             network,
             documents,
-            peers: Peers::new(own),
+            peers: Peers::new(Arc::clone(&release), policy.sharing),
             documents_sent: BTreeSet::new(),
             runs: Runs::new(origin, release, index, run_sender),
             run_events,
@@ -172,10 +178,17 @@ impl Job {
     }
 }
 
-/// The first place of each chunk that is not held at all.
+/// What is fetched for the first place of each chunk that is not held at all: the chunk, or what a patch has for it. A
+/// delta that is held is of no use, or the chunk would have been made of it.
 fn wanted(files: &ChunkFiles, local: &Local) -> Vec<std::ops::Range<u32>> {
     let release = &files.release;
     let is_first = |position: &u32| release.places_of(*position).first() == Some(position);
-    let missing = (0..release.chunk_count()).filter(|&position| !local.held.contains(position));
-    freshet_protocol::ranges_of(missing.filter(is_first))
+    let missing = (0..release.root.chunks).filter(|&position| !local.held.contains(position));
+    let fetched = missing.filter(is_first).map(|position| {
+        let fetched = release.fetched_for(position);
+        if local.held.contains(fetched) { position } else { fetched }
+    });
+    let mut positions: Vec<u32> = fetched.collect();
+    positions.sort_unstable();
+    freshet_protocol::ranges_of(positions)
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use freshet_protocol::RelPath;
 use tokio::time::Instant;
 
 use crate::node::GetError;
@@ -63,12 +62,7 @@ impl OriginWatch {
 
     /// # Errors
     /// When the origin sent wrong bytes for the same chunk too often.
-    pub(super) fn wrong_chunk(
-        &mut self,
-        position: u32,
-        path: &RelPath,
-        links: usize,
-    ) -> Result<(), GetError> {
+    pub(super) fn wrong_chunk(&mut self, position: u32, what: &str, links: usize) -> Result<(), GetError> {
         let times = self.wrong.entry(position).or_default();
         *times += 1;
         let times = *times;
@@ -81,7 +75,7 @@ impl OriginWatch {
             return Ok(());
         }
         Err(GetError::Forged(format!(
-            "the origin sends bytes for {path:?} that do not match the signed manifest (chunk {position}, {times} times); nothing of it was kept, tell the publisher"
+            "the origin sends bytes for {what:?} that do not match the signed manifest (chunk {position}, {times} times); nothing of it was kept, tell the publisher"
         )))
     }
 

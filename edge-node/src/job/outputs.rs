@@ -40,7 +40,7 @@ impl Job {
                     let withdraw = |release, ranges| Frame::Withdraw { release, ranges };
                     self.peers.send_ranges(None, &ranges, withdraw);
                 }
-                Output::SendFetching { ranges } => self.peers.send_fetching(ranges),
+                Output::SendFetching { ranges } => self.peers.send_fetching(&ranges),
                 Output::AskShards { want, done } => self.ask_shards(want, &done),
                 Output::Serve { link, request, chunk } => self.serve(link, request, chunk),
                 Output::Refuse { link, request, reason } => {

@@ -1,38 +1,34 @@
-//! The job's links: who is there, which release they speak of, what was asked of whom.
+//! The job's links: who is there, which releases they speak of, what was asked of whom.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use freshet_protocol::limits::{HAVE_RANGES_MAX, LINK_REQUESTS_MAX};
-use freshet_protocol::{Frame, KeyId, RefuseReason, Request, RootId, ranges_within, wire_ranges};
+use freshet_protocol::{Frame, KeyId, RefuseReason, Request, ranges_within, wire_ranges};
 use freshet_swarm::{Input, LinkId, RequestId};
 
+use crate::release::{Release, Span};
 use crate::report::Traffic;
 use crate::transport::{LinkHandle, PeerInfo};
-
-/// The number by which this node names its release on all links.
-const OWN_RELEASE: u64 = 0;
-
-/// What this node says about its release.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OwnRelease {
-    pub(super) root: RootId,
-    pub(super) chunks: u32,
-    pub(super) sharing: bool,
-}
 
 pub(super) struct Link {
     pub(super) handle: LinkHandle,
     pub(super) peer: PeerInfo,
-    /// The peer's number for the same release, once it said so.
-    same_release: Option<u64>,
+    /// The peer's number for each of the own spans, once it said so.
+    same: Vec<Option<u64>>,
+    /// What it fetches from the origin, of each of the own spans.
+    fetching: Vec<Vec<Range<u32>>>,
     /// Requests of the peer that wait for an answer.
     asked: BTreeMap<u64, Request>,
 }
 
 /// All links.
 pub(super) struct Peers {
-    own: OwnRelease,
+    release: Arc<Release>,
+    /// What this node speaks of. The place here is its number on all links.
+    spans: Vec<Span>,
+    sharing: bool,
     links: BTreeMap<LinkId, Link>,
     requests: BTreeMap<RequestId, LinkId>,
     pub(super) banned: Vec<KeyId>,
@@ -46,9 +42,11 @@ pub(super) struct Peers {
 pub(super) struct Misbehaved(pub(super) &'static str);
 
 impl Peers {
-    pub(super) fn new(own: OwnRelease) -> Self {
+    pub(super) fn new(release: Arc<Release>, sharing: bool) -> Self {
         Self {
-            own,
+            spans: release.spans(),
+            release,
+            sharing,
             links: BTreeMap::new(),
             requests: BTreeMap::new(),
             banned: Vec::new(),
@@ -71,11 +69,15 @@ impl Peers {
 
     /// A link is up: the peer hears what is spoken of here.
     pub(super) fn up(&mut self, link: LinkId, handle: LinkHandle, peer: PeerInfo) -> Input {
-        let OwnRelease { root, chunks, sharing } = self.own;
-        handle.send(Frame::Release { release: OWN_RELEASE, root, chunks, sharing });
+        let sharing = self.sharing;
+        for (number, Span { id, positions }) in self.spans.iter().enumerate() {
+            let (release, root, chunks) = (number as u64, *id, positions.len() as u32);
+            handle.send(Frame::Release { release, root, chunks, sharing });
+        }
         let input = Input::LinkUp { link, locality: peer.locality, rtt_us: peer.rtt.as_micros() as u64 };
         self.links_total += 1;
-        self.links.insert(link, Link { handle, peer, same_release: None, asked: BTreeMap::new() });
+        let (same, fetching) = (vec![None; self.spans.len()], vec![Vec::new(); self.spans.len()]);
+        self.links.insert(link, Link { handle, peer, same, fetching, asked: BTreeMap::new() });
         input
     }
 
@@ -88,32 +90,43 @@ impl Peers {
 
     /// What a frame of the peer tells the core, if anything.
     pub(super) fn frame(&mut self, link: LinkId, frame: Frame) -> Result<Option<Input>, Misbehaved> {
-        let own = self.own;
         let Some(entry) = self.links.get_mut(&link) else { return Ok(None) };
-        let is_same = |release| entry.same_release == Some(release);
-        let in_release = |ranges: &[Range<u64>]| {
-            ranges_within(ranges, own.chunks).ok_or(Misbehaved("speaks of positions beyond the release"))
-        };
-        match frame {
-            Frame::Release { release, root, chunks, .. } if root == own.root => {
-                if chunks != own.chunks {
+        if let Frame::Release { release, root, chunks, .. } = frame {
+            for (span, same) in self.spans.iter().zip(&mut entry.same).filter(|(span, _)| span.id == root) {
+                if chunks as usize != span.positions.len() {
                     return Err(Misbehaved("counts other chunks in the same release"));
                 }
-                entry.same_release = Some(release);
-                Ok(None)
+                *same = Some(release);
             }
-            Frame::Have { release, ranges } if is_same(release) => {
-                in_release(&ranges).map(|ranges| Some(Input::Have { link, ranges }))
-            }
-            Frame::Withdraw { release, ranges } if is_same(release) => {
-                in_release(&ranges).map(|ranges| Some(Input::Withdraw { link, ranges }))
-            }
-            Frame::Fetching { release, ranges } if is_same(release) => {
-                in_release(&ranges).map(|ranges| Some(Input::Fetching { link, ranges }))
-            }
-            // About another release, or of no interest here.
-            _ => Ok(None),
+            return Ok(None);
         }
+        let (release, ranges) = match &frame {
+            Frame::Have { release, ranges }
+            | Frame::Withdraw { release, ranges }
+            | Frame::Fetching { release, ranges } => (*release, ranges),
+            // Of no interest here.
+            _ => return Ok(None),
+        };
+        let Some(at) = entry.same.iter().position(|same| *same == Some(release)) else { return Ok(None) };
+        let Range { start, end } = self.spans[at].positions;
+        let within = ranges_within(ranges, end - start);
+        let within = within.ok_or(Misbehaved("speaks of positions beyond the release"))?;
+        let mut ranges: Vec<_> =
+            within.into_iter().map(|range| range.start + start..range.end + start).collect();
+        Ok(Some(match frame {
+            Frame::Fetching { .. } => {
+                entry.fetching[at] = ranges;
+                Input::Fetching { link, ranges: entry.fetching.concat() }
+            }
+            frame => {
+                // What a peer has of the release it has of the patch, too, where that takes chunks whole.
+                ranges.extend(if at == 0 { self.release.also_in_patch(&ranges) } else { Vec::new() });
+                match frame {
+                    Frame::Withdraw { .. } => Input::Withdraw { link, ranges },
+                    _ => Input::Have { link, ranges },
+                }
+            }
+        }))
     }
 
     /// Notes an own request and names the link to send it on; none when the link is gone.
@@ -167,10 +180,12 @@ impl Peers {
 
     /// Tells all peers what is being fetched from the origin. Each frame replaces the one before, so what does not fit
     /// into one is left out: it is a hint.
-    pub(super) fn send_fetching(&self, mut ranges: Vec<Range<u32>>) {
-        ranges.truncate(HAVE_RANGES_MAX);
-        for handle in self.handles() {
-            handle.send(Frame::Fetching { release: OWN_RELEASE, ranges: wire_ranges(&ranges) });
+    pub(super) fn send_fetching(&self, ranges: &[Range<u32>]) {
+        for (release, mut ranges) in self.by_span(ranges) {
+            ranges.truncate(HAVE_RANGES_MAX);
+            for handle in self.handles() {
+                handle.send(Frame::Fetching { release, ranges: wire_ranges(&ranges) });
+            }
         }
     }
 
@@ -181,15 +196,30 @@ impl Peers {
         ranges: &[Range<u32>],
         frame: impl Fn(u64, Vec<Range<u64>>) -> Frame,
     ) {
-        for part in ranges.chunks(HAVE_RANGES_MAX) {
-            match link {
-                Some(link) => {
-                    if let Some(entry) = self.links.get(&link) {
-                        entry.handle.send(frame(OWN_RELEASE, wire_ranges(part)));
+        for (release, ranges) in self.by_span(ranges) {
+            for part in ranges.chunks(HAVE_RANGES_MAX) {
+                match link {
+                    Some(link) => {
+                        if let Some(entry) = self.links.get(&link) {
+                            entry.handle.send(frame(release, wire_ranges(part)));
+                        }
                     }
+                    None => self.handles().for_each(|handle| handle.send(frame(release, wire_ranges(part)))),
                 }
-                None => self.handles().for_each(|handle| handle.send(frame(OWN_RELEASE, wire_ranges(part)))),
             }
         }
+    }
+
+    /// Own positions as peers count them: by the number of their span, from its start.
+    fn by_span(&self, ranges: &[Range<u32>]) -> Vec<(u64, Vec<Range<u32>>)> {
+        let cut = |span: &Span| {
+            let Range { start, end } = span.positions;
+            let within = ranges.iter().map(|range| range.start.max(start)..range.end.min(end));
+            within
+                .filter(|range| !range.is_empty())
+                .map(|range| range.start - start..range.end - start)
+                .collect()
+        };
+        self.spans.iter().enumerate().map(|(number, span)| (number as u64, cut(span))).collect()
     }
 }

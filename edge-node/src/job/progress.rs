@@ -90,7 +90,7 @@ impl Job {
         Sources {
             peer: totals.peer_bytes,
             origin: totals.origin_bytes.iter().sum(),
-            local: self.progress.local_bytes,
+            local: self.progress.local_bytes + self.deriving.made_bytes,
         }
     }
 
@@ -100,7 +100,7 @@ impl Job {
         JobReport {
             totals: self.core.totals(),
             document_bytes_sent: self.progress.document_bytes_sent,
-            local_bytes: self.progress.local_bytes,
+            local_bytes: self.progress.local_bytes + self.deriving.made_bytes,
             download: ended.saturating_duration_since(started),
             installed: self.progress.installed,
             moved_aside: self.progress.moved_aside.clone(),

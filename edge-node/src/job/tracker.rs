@@ -6,7 +6,7 @@ use crate::network::Standing;
 impl Job {
     pub(super) fn ask_shards(&mut self, want: u32, done: &[u32]) {
         if let Some(network) = &self.network {
-            network.announcer.lease(self.content.files.release.id, want, done);
+            network.announcer.lease(self.content.files.release.fetched_span().id, want, done);
         }
     }
 
@@ -18,10 +18,8 @@ impl Job {
     }
 
     pub(super) fn announce(&mut self) {
-        let release = &self.content.files.release;
         let standing = Standing {
-            root: release.id,
-            chunks: release.chunk_count(),
+            span: self.content.files.release.fetched_span(),
             left_bytes: self.core.totals().missing_bytes,
             sharing: self.config.policy.sharing,
             links: self.peers.count(),

@@ -24,6 +24,7 @@ impl Job {
         self.begin();
         loop {
             self.carry_out()?;
+            self.derive_next();
             if self.advance()? {
                 return Ok(());
             }
@@ -38,6 +39,7 @@ impl Job {
                 () = self.config.stop.cancelled() => return self.stopped(),
                 Some(event) = self.store_events.recv() => self.store_event(event)?,
                 Some(event) = self.run_events.recv(), if has_room => self.run_event(event)?,
+                Some(derived) = self.deriving.results.recv() => self.derived(derived),
                 Some(read) = self.read_backs.recv() => self.read_back(read)?,
                 event = next(links), if has_room => self.network_event(event),
                 event = next(tracker) => self.tracker_event(event),
@@ -92,7 +94,7 @@ impl Job {
     /// Goes on to the next phase where this one is over; whether the job is.
     fn advance(&mut self) -> Result<bool, GetError> {
         match &self.phase {
-            Phase::Fetching if self.core.is_complete() && self.content.rest() => {
+            Phase::Fetching if self.core.is_complete() && self.deriving.is_done() && self.content.rest() => {
                 self.progress.fetched();
                 self.start_install();
                 Ok(false)
@@ -167,6 +169,10 @@ impl Job {
             let ended = tokio::task::spawn_blocking(move || writers.finish());
             // A disk that hangs must not keep the process; what it lost is hashed and fetched again next time.
             let _ = tokio::time::timeout(WIND_DOWN_MAX, ended).await;
+        }
+        if matches!(self.phase, Phase::Sharing(_)) {
+            // Nobody asks for deltas any more.
+            let _ = std::fs::remove_dir_all(self.content.files.layout.own("deltas"));
         }
         result
     }

@@ -1,6 +1,7 @@
 //! What this node says to its tracker, and when: at changes, and from time to time.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::time::Duration;
 
 use freshet_protocol::limits::{ADDRESSES_MAX, SHARDS_PER_MESSAGE_MAX};
@@ -11,6 +12,7 @@ use freshet_protocol::{
 use tokio::time::Instant;
 
 use crate::random::random_bytes;
+use crate::release::Span;
 use crate::store::Positions;
 use crate::tracker_client::TrackerHandle;
 
@@ -24,8 +26,8 @@ const ANNOUNCE_EVERY: Duration = Duration::from_secs(30);
 /// The node's place in the swarm, as far as the tracker needs to know it.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
-    pub(crate) root: RootId,
-    pub(crate) chunks: u32,
+    /// What is fetched, and spread as first copies.
+    pub(crate) span: Span,
     pub(crate) left_bytes: u64,
     pub(crate) sharing: bool,
     pub(crate) links: usize,
@@ -121,9 +123,13 @@ impl Announcer {
         let wanted = if standing.left_bytes > 0 { missing } else { 0 };
         self.tracker.send(ClientMessage::Announce(Announce {
             content: self.content.clone(),
-            root: standing.root,
-            chunks: standing.chunks,
-            have: if standing.sharing { have_summary(held, standing.chunks) } else { HaveSummary::None },
+            root: standing.span.id,
+            chunks: standing.span.positions.len() as u32,
+            have: if standing.sharing {
+                have_summary(held, &standing.span.positions)
+            } else {
+                HaveSummary::None
+            },
             left_bytes: standing.left_bytes,
             sharing: standing.sharing,
             links: u8::try_from(standing.links).unwrap_or(u8::MAX),
@@ -174,15 +180,19 @@ impl Announcer {
     }
 }
 
-/// Which shards are held whole.
-fn have_summary(held: &Positions, chunks: u32) -> HaveSummary {
-    match held.len() {
+/// Which shards of a span are held whole.
+fn have_summary(held: &Positions, span: &Range<u32>) -> HaveSummary {
+    match held.count_in(span.clone()) {
         0 => HaveSummary::None,
-        all if all == chunks => HaveSummary::All,
+        all if all as usize == span.len() => HaveSummary::All,
         _ => {
-            let map = ShardMap::new(chunks);
+            let map = ShardMap::new(span.len() as u32);
             let mut bits = vec![0_u8; map.count().div_ceil(8) as usize];
-            for shard in (0..map.count()).filter(|&shard| held.contains_all(map.positions(shard))) {
+            let is_held = |&shard: &u32| {
+                let positions = map.positions(shard);
+                held.contains_all(positions.start + span.start..positions.end + span.start)
+            };
+            for shard in (0..map.count()).filter(is_held) {
                 bits[shard as usize / 8] |= 1 << (shard % 8);
             }
             HaveSummary::Shards(Base64(bits))
@@ -220,7 +230,7 @@ mod tests {
             for &position in held {
                 set.insert(position);
             }
-            assert_eq!(have_summary(&set, chunks), expected, "{held:?}");
+            assert_eq!(have_summary(&set, &(0..chunks)), expected, "{held:?}");
         };
         check(&[], 10, HaveSummary::None);
         check(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], 10, HaveSummary::All);

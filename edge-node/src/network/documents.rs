@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, Pointer, RootId};
+use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, PatchId, Pointer, RootId};
 
 use crate::release::{Trust, TrustError};
 use crate::store::Layout;
@@ -70,6 +70,12 @@ impl Documents {
         self.pointer.as_ref().map_or(Vec::new(), |(pointer, _)| pointer.trackers.clone())
     }
 
+    /// The patch that leads from a release to `to`, if the newest pointer names one.
+    pub(crate) fn patch(&self, from: RootId, to: RootId) -> Option<PatchId> {
+        let (pointer, _) = self.pointer.as_ref().filter(|(pointer, _)| pointer.root == to)?;
+        pointer.patch_from(from)
+    }
+
     /// The newest pointer known.
     pub(crate) fn pointer_envelope(&self) -> Option<&[u8]> {
         self.pointer.as_ref().map(|(_, envelope)| envelope.as_slice())
@@ -92,7 +98,10 @@ impl Documents {
         match kind {
             BlobKind::Chunk => None,
             BlobKind::Page => Some(self.layout.page(PageId(hash))),
-            BlobKind::Root => Some(self.layout.root(RootId(hash))),
+            BlobKind::Root => {
+                let paths = [self.layout.root(RootId(hash)), self.layout.patch(PatchId(hash))];
+                paths.into_iter().find(|path| path.exists())
+            }
         }
     }
 
@@ -101,7 +110,10 @@ impl Documents {
         match kind {
             BlobKind::Chunk => false,
             BlobKind::Page => Hash::of(bytes) == hash,
-            BlobKind::Root => self.trust.open_root(RootId(hash), bytes).is_ok(),
+            BlobKind::Root => {
+                self.trust.open_root(RootId(hash), bytes).is_ok()
+                    || self.trust.open_patch(PatchId(hash), bytes).is_ok()
+            }
         }
     }
 

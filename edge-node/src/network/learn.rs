@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::network::{Documents, Network, Standing};
 use crate::node::GetError;
-use crate::release::Release;
+use crate::release::{Release, Span};
 use crate::store::{Positions, write_atomic};
 use crate::transport::{Answer, LinkHandle, TransportEvent};
 
@@ -233,8 +233,7 @@ impl School<'_> {
     /// A node that does not know its release yet still wants links.
     fn announce(&mut self) {
         let standing = Standing {
-            root: RootId(Hash([0; 32])),
-            chunks: 0,
+            span: Span { id: RootId(Hash([0; 32])), positions: 0..0 },
             left_bytes: 1,
             sharing: self.learning.sharing,
             links: self.network.link_count(),

@@ -16,11 +16,11 @@ use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
 use crate::random::random_bytes;
 use crate::release::{
-    DocumentError, Fetched, Located, Release, Trust, cached_release, content_of, fetch, locate,
+    DocumentError, Fetched, Located, Release, Trust, cached_release, content_of, fetch, fetch_patched, locate,
 };
 use crate::report::Report;
 use crate::store::{
-    ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldRelease, install, pending, scan,
+    ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldFiles, OldRelease, install, pending, scan,
 };
 
 /// Gets a release into a folder and shares it for as long as `options` says. `started` is when the caller's process
@@ -73,14 +73,20 @@ async fn steps(
     };
     let Found { fetched: Fetched { release, index }, network, documents } =
         find(&options, &origin, trust, located, &events, &stop).await?;
+    let old = installed_release(&layout, documents.trust())?;
+    let release = match &old {
+        Some(old) => patch_if_any(&origin, &documents, &layout, old, release, &events).await,
+        None => release,
+    };
     let release = Arc::new(release);
     report.version = Some(release.root.version.to_string());
     report.root = Some(release.id.to_string());
     report.release_bytes = release.root.bytes;
 
-    let (local, installed) = look_around(&layout, &release, documents.trust(), &stop).await?;
+    let (local, installed) = look_around(&layout, &release, old.clone(), &stop).await?;
     let _ = events.send(release_event(&release, &local)).await;
     let config = JobConfig {
+        old: old.map(|release| OldFiles { layout: layout.clone(), release }),
         files: ChunkFiles { layout, release },
         local,
         installed,
@@ -208,7 +214,8 @@ async fn finish_begun_install(
     let begun = pending(layout).map_err(|error| GetError::io(&layout.intent(), &error))?;
     let Some(release) = begun.and_then(|id| cached_release(trust, layout, id)) else { return Ok(()) };
     let release = Arc::new(release);
-    let (local, installed) = look_around(layout, &release, trust, stop).await?;
+    let old = installed_release(layout, trust)?;
+    let (local, installed) = look_around(layout, &release, old, stop).await?;
     if local.held.len() < release.chunk_count() {
         // Something was changed since; the usual way fetches what is missing.
         return Ok(());
@@ -218,15 +225,45 @@ async fn finish_begun_install(
     Ok(())
 }
 
+fn load_installed(layout: &Layout) -> Result<Option<Installed>, GetError> {
+    Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))
+}
+
+/// The release that is installed now, where its manifest is known.
+fn installed_release(layout: &Layout, trust: &Trust) -> Result<Option<Arc<Release>>, GetError> {
+    let installed = load_installed(layout)?;
+    Ok(installed.and_then(|installed| cached_release(trust, layout, installed.root)).map(Arc::new))
+}
+
+/// The release with the patch that leads to it from the installed one, if there is one. What speaks against a patch is
+/// told; without it chunks are fetched whole.
+async fn patch_if_any(
+    origin: &Origin,
+    documents: &Documents,
+    layout: &Layout,
+    old: &Release,
+    release: Release,
+    events: &mpsc::Sender<Event>,
+) -> Release {
+    let Some(id) = documents.patch(old.id, release.id) else { return release };
+    match fetch_patched(origin, documents.trust(), layout, id, old, &release).await {
+        Ok(patched) => patched,
+        Err(error) => {
+            let message = format!("{error}; fetching changed chunks whole");
+            let _ = events.send(Event::Note { message }).await;
+            release
+        }
+    }
+}
+
 /// What of the release is here already, and what is installed now.
 async fn look_around(
     layout: &Layout,
     release: &Arc<Release>,
-    trust: &Trust,
+    old: Option<Arc<Release>>,
     stop: &CancellationToken,
 ) -> Result<(Local, Option<Installed>), GetError> {
-    let installed = Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))?;
-    let old = installed.as_ref().and_then(|installed| cached_release(trust, layout, installed.root));
+    let installed = load_installed(layout)?;
     let files = ChunkFiles { layout: layout.clone(), release: Arc::clone(release) };
     let stop = stop.clone();
     blocking(move || {

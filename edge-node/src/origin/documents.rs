@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use freshet_protocol::{
-    ContentName, KEY_DOCUMENT_KIND, Name, POINTER_KIND, PackIndex, Page, PageRef, ROOT_KIND, RootId,
-    envelope_bytes_max, limits, origin_path,
+    ContentName, KEY_DOCUMENT_KIND, Name, PATCH_KIND, POINTER_KIND, PackIndex, Page, PageError, PageId,
+    PageRef, PatchId, PatchPage, PatchPageRef, ROOT_KIND, RootId, envelope_bytes_max, limits, origin_path,
 };
 
 use crate::origin::client::Origin;
@@ -31,7 +31,31 @@ impl Origin {
         content: &ContentName,
         page: &PageRef,
     ) -> Result<(Bytes, Page), OriginError> {
-        let path = origin_path::page(content, page.id);
+        self.plain_page(content, page.id, page.bytes, |plain| Page::open(page, plain)).await
+    }
+
+    /// A patch's envelope, unchecked.
+    pub(crate) async fn patch(&self, content: &ContentName, id: PatchId) -> Result<Bytes, OriginError> {
+        self.whole(&origin_path::patch(content, id), envelope_bytes_max(PATCH_KIND) as u64).await
+    }
+
+    /// A page of a patch, checked against the patch's word: its plain bytes and what they say.
+    pub(crate) async fn patch_page(
+        &self,
+        content: &ContentName,
+        page: &PatchPageRef,
+    ) -> Result<(Bytes, PatchPage), OriginError> {
+        self.plain_page(content, page.id, page.bytes, |plain| PatchPage::open(page, plain)).await
+    }
+
+    async fn plain_page<P>(
+        &self,
+        content: &ContentName,
+        id: PageId,
+        bytes: u32,
+        open: impl FnOnce(&Bytes) -> Result<P, PageError>,
+    ) -> Result<(Bytes, P), OriginError> {
+        let path = origin_path::page(content, id);
         // zstd adds at most a few bytes to what it cannot compress.
         let packed = self.whole(&path, limits::PAGE_BYTES_MAX as u64 + 1024).await?;
         let wrong = |what: String| OriginError {
@@ -39,8 +63,8 @@ impl Origin {
             fault: OriginFault::Wrong(what),
             retry_after: None,
         };
-        let plain = unpack(&packed, page.bytes).map_err(|error| wrong(error.to_string()))?;
-        let opened = Page::open(page, &plain).map_err(|error| wrong(error.to_string()))?;
+        let plain = unpack(&packed, bytes).map_err(|error| wrong(error.to_string()))?;
+        let opened = open(&plain).map_err(|error| wrong(error.to_string()))?;
         Ok((plain, opened))
     }
 

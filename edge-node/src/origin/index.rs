@@ -41,7 +41,7 @@ impl Indexes {
     pub(super) fn new(release: &Arc<Release>, first: Option<EarlyIndex>) -> Self {
         let early = std::iter::once(first).chain(std::iter::repeat_with(|| None));
         let cached = |(_, early)| Mutex::new(Cached { early, ..Cached::default() });
-        let pages = release.root.pages.iter().zip(early).map(cached).collect();
+        let pages = release.pages().zip(early).map(cached).collect();
         Self { release: Arc::clone(release), pages }
     }
 
@@ -59,7 +59,7 @@ impl Indexes {
                 };
                 let index = match early {
                     Some(index) => index,
-                    None => origin.index(&root.content, &root.pages[page]).await?,
+                    None => origin.index(&root.content, self.release.page(page)).await?,
                 };
                 Arc::clone(cached.index.insert(Arc::new(index)))
             }

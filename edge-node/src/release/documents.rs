@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::origin_path::Target;
-use freshet_protocol::{ContentName, Name, Page, PageRef, Pointer, Root, RootId};
+use freshet_protocol::{
+    ContentName, Name, Page, PageRef, Patch, PatchId, PatchPage, PatchPageRef, Pointer, Root, RootId,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::origin::{EarlyIndex, Origin, OriginError};
@@ -109,6 +111,54 @@ pub(crate) async fn fetch(
     };
     let pages = get_pages(origin, layout, &root).await?;
     Ok(Fetched { release: Release::build(id, root, &pages)?, index })
+}
+
+/// Gets the patch `id` from the folder's cache and the origin, and joins it with the two releases.
+///
+/// # Errors
+/// [`DocumentError`] when it cannot be had or does not fit; chunks are then fetched whole.
+pub(crate) async fn fetch_patched(
+    origin: &Origin,
+    trust: &Trust,
+    layout: &Layout,
+    id: PatchId,
+    from: &Release,
+    to: &Release,
+) -> Result<Release, DocumentError> {
+    let patch = get_patch(origin, trust, layout, &to.root.content, id).await?;
+    let get = async |page: &PatchPageRef| -> Result<PatchPage, DocumentError> {
+        let path = layout.page(page.id);
+        if let Ok(bytes) = std::fs::read(&path)
+            && let Ok(page) = PatchPage::open(page, &bytes.into())
+        {
+            return Ok(page);
+        }
+        let (plain, opened) = retry(|| origin.patch_page(&to.root.content, page)).await?;
+        keep(&path, &plain)?;
+        Ok(opened)
+    };
+    let pages: Vec<PatchPage> =
+        stream::iter(patch.pages.iter().map(get)).buffered(PAGES_PARALLEL).try_collect().await?;
+    Ok(to.patched(id, &patch, pages, from)?)
+}
+
+async fn get_patch(
+    origin: &Origin,
+    trust: &Trust,
+    layout: &Layout,
+    content: &ContentName,
+    id: PatchId,
+) -> Result<Patch, DocumentError> {
+    let path = layout.patch(id);
+    if let Ok(envelope) = std::fs::read(&path)
+        && let Ok(patch) = trust.open_patch(id, &envelope)
+    {
+        return Ok(patch);
+    }
+    let envelope = retry(|| origin.patch(content, id)).await?;
+    let patch = trust.open_patch(id, &envelope)?;
+    keep(&path, &envelope)?;
+    Ok(patch)
 }
 
 /// The content that a target belongs to.

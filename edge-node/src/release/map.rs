@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use freshet_protocol::{ChunkId, ChunkRef, Entry, FilePart, Page, RelPath, Root, RootId};
+use freshet_protocol::{
+    ChunkId, ChunkRef, Delta, Entry, FilePart, Page, PageRef, Patch, PatchId, PatchPage, RelPath, Root,
+    RootId,
+};
 
+use crate::release::patch::PatchMap;
 use crate::store::STATE_FOLDER;
 
 /// Why a manifest was refused, though each of its pages is good by itself. The publisher is the guilty side.
@@ -14,6 +18,8 @@ pub(crate) enum ReleaseError {
     Inconsistent { path: String, what: &'static str },
     #[error("the manifest is not consistent: {0}")]
     Totals(&'static str),
+    #[error("the patch is of no use: {0}")]
+    Patch(&'static str),
 }
 
 /// A file of the release.
@@ -34,7 +40,7 @@ pub(crate) struct LinkEntry {
 }
 
 /// A release, ready to be fetched and installed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Release {
     pub(crate) id: RootId,
     pub(crate) root: Root,
@@ -51,6 +57,16 @@ pub(crate) struct Release {
     by_id_starts: Vec<u32>,
     /// First position of each page.
     page_starts: Vec<u32>,
+    /// What leads here from the installed release. Its chunks have the positions behind those of the release.
+    patch: Option<PatchMap>,
+}
+
+/// Positions that are numbered from 0 under a name of their own among peers and at the tracker: those of a release, or of
+/// a patch to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) id: RootId,
+    pub(crate) positions: Range<u32>,
 }
 
 impl Release {
@@ -67,6 +83,7 @@ impl Release {
             by_id: Vec::new(),
             by_id_starts: Vec::new(),
             page_starts: Vec::new(),
+            patch: None,
         };
         let mut last: Option<RelPath> = None;
         for page in pages {
@@ -86,18 +103,48 @@ impl Release {
             }
         }
         release.check()?;
-        release.by_id = (0..release.chunk_count()).collect();
-        let chunks = &release.chunks;
-        release.by_id.sort_unstable_by_key(|&position| (chunks[position as usize].id, position));
+        release.order()?;
+        Ok(release)
+    }
+
+    /// Adds the patch that leads here from `from`.
+    ///
+    /// # Errors
+    /// [`ReleaseError`] when it does not fit the two; the release is of use without it.
+    pub(crate) fn patched(
+        &self,
+        id: PatchId,
+        patch: &Patch,
+        pages: Vec<PatchPage>,
+        from: &Self,
+    ) -> Result<Self, ReleaseError> {
+        let (map, blobs) = PatchMap::build(id, patch, pages, from, self)?;
+        let mut patched = self.clone();
+        let mut start = self.chunk_count();
+        for page in &map.pages {
+            patched.page_starts.push(start);
+            start += page.chunks;
+        }
+        patched.chunks.extend(blobs);
+        patched.patch = Some(map);
+        patched.order()?;
+        Ok(patched)
+    }
+
+    /// Finds all places of each chunk.
+    fn order(&mut self) -> Result<(), ReleaseError> {
+        self.by_id = (0..self.chunk_count()).collect();
+        let chunks = &self.chunks;
+        self.by_id.sort_unstable_by_key(|&position| (chunks[position as usize].id, position));
         let size_differs = |pair: &[u32]| {
             let [a, b] = [&chunks[pair[0] as usize], &chunks[pair[1] as usize]];
             a.id == b.id && a.bytes != b.bytes
         };
-        if release.by_id.windows(2).any(size_differs) {
+        if self.by_id.windows(2).any(size_differs) {
             return Err(ReleaseError::Totals("a chunk has two sizes"));
         }
-        release.by_id_starts = release.starts();
-        Ok(release)
+        self.by_id_starts = self.starts();
+        Ok(())
     }
 
     fn starts(&self) -> Vec<u32> {
@@ -202,8 +249,83 @@ impl Release {
         files.chain(&self.folders).chain(self.links.iter().map(|link| &link.path))
     }
 
+    /// Number of positions, those of a patch included.
     pub(crate) fn chunk_count(&self) -> u32 {
         self.chunks.len() as u32
+    }
+
+    /// The release's own positions, and those of the patch.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let own = Span { id: self.id, positions: 0..self.root.chunks };
+        let patch = self.patch.as_ref().map(|patch| Span { id: patch.id, positions: self.patch_positions() });
+        std::iter::once(own).chain(patch).collect()
+    }
+
+    /// The positions that are to be fetched, and spread over peers as first copies.
+    pub(crate) fn fetched_span(&self) -> Span {
+        self.spans().pop().expect("a release has a span")
+    }
+
+    /// Where what is known of staging is about: with another patch, or none, the positions are others.
+    pub(crate) fn staging_id(&self) -> RootId {
+        self.patch.as_ref().map_or(self.id, |patch| patch.id)
+    }
+
+    fn patch_positions(&self) -> Range<u32> {
+        self.root.chunks..self.chunk_count()
+    }
+
+    fn in_patch(&self, position: u32) -> Option<(&PatchMap, u32)> {
+        let n = position.checked_sub(self.root.chunks)?;
+        Some((self.patch.as_ref()?, n))
+    }
+
+    /// The delta at a position of the patch, and the position of the chunk that it makes.
+    pub(crate) fn delta(&self, position: u32) -> Option<(&Delta, u32)> {
+        let (patch, n) = self.in_patch(position)?;
+        Some((patch.delta(n)?, patch.target(n)))
+    }
+
+    /// Whether a position of the patch is another name of one of the release: the chunk comes whole.
+    pub(crate) fn is_alias(&self, position: u32) -> bool {
+        self.in_patch(position).is_some_and(|(patch, n)| patch.delta(n).is_none())
+    }
+
+    /// The position that is fetched for the chunk at `target`: its own, or that in the patch.
+    pub(crate) fn fetched_for(&self, target: u32) -> u32 {
+        let n = self.patch.as_ref().and_then(|patch| patch.of_target(target));
+        n.map_or(target, |n| self.root.chunks + n)
+    }
+
+    /// Positions of the patch that hold the same bytes as some of `ranges`, ascending.
+    pub(crate) fn also_in_patch(&self, ranges: &[Range<u32>]) -> Vec<Range<u32>> {
+        let Some(patch) = &self.patch else { return Vec::new() };
+        freshet_protocol::ranges_of(
+            ranges.iter().flat_map(|range| patch.whole_in(range)).map(|n| self.root.chunks + n),
+        )
+    }
+
+    /// The number of the file that deltas are staged in, behind those that are installed.
+    pub(crate) fn delta_file(&self) -> Option<usize> {
+        self.patch.as_ref().map(|_| self.files.len())
+    }
+
+    /// Size of a file by its number, that of deltas included.
+    pub(crate) fn file_bytes(&self, file: usize) -> u64 {
+        let deltas = || self.patch.as_ref().map_or(0, |patch| patch.delta_bytes);
+        self.files.get(file).map_or_else(deltas, |file| file.bytes)
+    }
+
+    /// A page by its number among all.
+    pub(crate) fn page(&self, number: usize) -> &PageRef {
+        let pages = &self.root.pages;
+        let in_patch = || &self.patch.as_ref().expect("pages beyond the release's are of a patch").pages;
+        pages.get(number).unwrap_or_else(|| &in_patch()[number - pages.len()])
+    }
+
+    /// All pages, those of the patch behind those of the release.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = &PageRef> {
+        self.root.pages.iter().chain(self.patch.iter().flat_map(|patch| &patch.pages))
     }
 
     /// The chunk at a position below [`Release::chunk_count`].
@@ -222,6 +344,12 @@ impl Release {
 
     /// The file that a position belongs to, by its place in `files`, and the offset within it.
     pub(crate) fn place(&self, position: u32) -> (usize, u64) {
+        if let Some((patch, n)) = self.in_patch(position) {
+            return match patch.delta(n) {
+                Some(_) => (self.files.len(), patch.delta_offset(n)),
+                None => self.place(patch.target(n)),
+            };
+        }
         // Empty files share their start with the next one, so the last that starts here or before is the owner.
         let file = self.files.partition_point(|file| file.positions.start <= position) - 1;
         (file, self.offsets[position as usize])

@@ -2,8 +2,11 @@
 
 mod documents;
 mod map;
+mod patch;
 mod trust;
 
-pub(crate) use documents::{DocumentError, Fetched, Located, cached_release, content_of, fetch, locate};
-pub(crate) use map::{Release, ReleaseError};
+pub(crate) use documents::{
+    DocumentError, Fetched, Located, cached_release, content_of, fetch, fetch_patched, locate,
+};
+pub(crate) use map::{Release, ReleaseError, Span};
 pub(crate) use trust::{Trust, TrustError};

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use freshet_protocol::{
-    ContentName, KeyDocument, KeyDocumentError, Name, Pointer, PointerError, PublicKey, Role, Root,
-    RootError, RootId,
+    ContentName, KeyDocument, KeyDocumentError, Name, Patch, PatchError, PatchId, Pointer, PointerError,
+    PublicKey, Role, Root, RootError, RootId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,8 @@ pub(crate) enum TrustError {
     Pointer(#[from] PointerError),
     #[error(transparent)]
     Root(#[from] RootError),
+    #[error(transparent)]
+    Patch(#[from] PatchError),
     #[error("cannot keep what was learnt in {path}: {error}")]
     Io { path: PathBuf, error: io::Error },
 }
@@ -138,6 +140,16 @@ impl Trust {
             return Err(RootError::Inconsistent("it belongs to another content").into());
         }
         Ok(root)
+    }
+
+    /// Opens the patch `id`.
+    pub(crate) fn open_patch(&self, id: PatchId, envelope: &[u8]) -> Result<Patch, TrustError> {
+        let keys = self.document()?.keys_for(Role::Root, unix_now());
+        let patch = Patch::open_as(id, envelope, &keys)?;
+        if patch.content != self.record.content {
+            return Err(PatchError::Inconsistent("it belongs to another content").into());
+        }
+        Ok(patch)
     }
 
     /// Whether a key document is known.

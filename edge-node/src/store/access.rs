@@ -31,9 +31,9 @@ impl ChunkFiles {
     pub(crate) fn read(&self, position: u32) -> io::Result<VerifiedChunk> {
         let (file, _) = self.release.place(position);
         let staged = self.staged(file);
-        let installed = self.installed(file);
+        let installed = self.release.files.get(file).map(|file| self.layout.installed_at(&file.path));
         let mut result = Err(io::ErrorKind::NotFound.into());
-        for path in [&staged, &installed, &staged] {
+        for path in [Some(&staged), installed.as_ref(), Some(&staged)].into_iter().flatten() {
             result = File::open(path).and_then(|file| self.read_from(&file, position));
             if result.is_ok() {
                 break;
@@ -78,7 +78,7 @@ impl ChunkFiles {
             }
             result => result?,
         };
-        let bytes = self.release.files[file].bytes;
+        let bytes = self.release.file_bytes(file);
         if opened.metadata()?.len() != bytes {
             opened.set_len(bytes)?;
         }
@@ -101,7 +101,11 @@ impl ChunkFiles {
     }
 
     pub(crate) fn staged(&self, file: usize) -> PathBuf {
-        self.layout.staged_file(self.release.id, file)
+        if Some(file) == self.release.delta_file() {
+            self.layout.deltas(self.release.staging_id())
+        } else {
+            self.layout.staged_file(self.release.id, file)
+        }
     }
 
     pub(crate) fn installed(&self, file: usize) -> PathBuf {

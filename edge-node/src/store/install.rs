@@ -270,10 +270,14 @@ fn free_backup_name(target: &Path) -> Result<PathBuf, InstallError> {
 fn remove_leftovers(layout: &Layout, release: &Release) {
     let _ = std::fs::remove_dir_all(layout.own("staging"));
     let keep_root = release.id.to_string();
-    let keep_pages: BTreeSet<String> = release.root.pages.iter().map(|page| page.id.to_string()).collect();
+    let keep_pages: BTreeSet<String> = release.pages().map(|page| page.id.to_string()).collect();
+    let keep_patch = release.staging_id().to_string();
     remove_others(&layout.own("progress"), |_| false);
     remove_others(&layout.own("roots"), |name| name == keep_root);
     remove_others(&layout.own("pages"), |name| keep_pages.contains(name));
+    for folder in ["patches", "deltas"] {
+        remove_others(&layout.own(folder), |name| name == keep_patch);
+    }
 }
 
 fn remove_others(folder: &Path, keep: impl Fn(&str) -> bool) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use freshet_protocol::{Name, PageId, RelPath, RootId};
+use freshet_protocol::{Name, PageId, PatchId, RelPath, RootId};
 
 /// The node's own folder within the installation.
 pub(crate) const STATE_FOLDER: &str = ".freshet";
@@ -25,7 +25,7 @@ impl Layout {
     /// When one cannot be made, or is a symbolic link, which could lead anywhere.
     pub(crate) fn create(&self) -> io::Result<()> {
         std::fs::create_dir_all(&self.folder)?;
-        for folder in [self.own(""), self.own("roots"), self.own("pages"), self.own("progress")] {
+        for folder in ["", "roots", "patches", "pages", "progress"].map(|name| self.own(name)) {
             std::fs::create_dir_all(&folder)?;
             if !std::fs::symlink_metadata(&folder)?.is_dir() {
                 let message = format!("{} is not a folder", folder.display());
@@ -82,6 +82,15 @@ impl Layout {
     /// Staging of one file, by its number: names of the release never reach the file system before the install.
     pub(crate) fn staged_file(&self, id: RootId, file: usize) -> PathBuf {
         self.staging(id).join(format!("{:04x}", file >> 8)).join(format!("{:02x}", file & 0xff))
+    }
+
+    /// Deltas of a patch, by what its staging is about. Peers may ask for them until the job ends.
+    pub(crate) fn deltas(&self, id: RootId) -> PathBuf {
+        self.own("deltas").join(id.to_string())
+    }
+
+    pub(crate) fn patch(&self, id: PatchId) -> PathBuf {
+        self.own("patches").join(id.to_string())
     }
 
     /// What is installed.

@@ -1,6 +1,7 @@
 //! The installation folder: what is in it, what is being fetched into it, and how that becomes an install.
 
 mod access;
+mod derive;
 mod hot;
 mod install;
 mod installed;
@@ -12,6 +13,7 @@ mod scan;
 mod writer;
 
 pub(crate) use access::ChunkFiles;
+pub(crate) use derive::{OldFiles, derive};
 pub(crate) use hot::HotChunks;
 pub(crate) use install::{InstallError, install, pending};
 pub(crate) use installed::Installed;

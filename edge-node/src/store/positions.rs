@@ -47,6 +47,11 @@ impl Positions {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
 
+    /// How many of the positions in `range` are in the set.
+    pub(crate) fn count_in(&self, range: Range<u32>) -> u32 {
+        range.filter(|&position| self.contains(position)).count() as u32
+    }
+
     pub(crate) fn ranges(&self) -> Vec<Range<u32>> {
         ranges_of(self.iter())
     }

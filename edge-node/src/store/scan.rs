@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use freshet_protocol::VerifiedChunk;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::platform;
 use crate::release::Release;
 use crate::store::access::{ChunkFiles, read_chunk};
+use crate::store::derive::{OldFiles, derive};
 use crate::store::installed::Installed;
 use crate::store::positions::Positions;
 
@@ -48,7 +50,7 @@ pub(crate) struct Local {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OldRelease<'a> {
     pub(crate) installed: &'a Installed,
-    pub(crate) release: Option<&'a Release>,
+    pub(crate) release: Option<&'a Arc<Release>>,
 }
 
 /// Looks through the folder and copies what is useful into staging.
@@ -74,6 +76,7 @@ pub(crate) fn scan(
     scan.staged_files()?;
     scan.check_space()?;
     scan.copy_known_chunks()?;
+    scan.name_twice();
     Ok(scan.local)
 }
 
@@ -139,20 +142,23 @@ impl Scan<'_> {
     /// Takes up an unfinished download: positions of the last checkpoint are good, later ones are hashed.
     fn staged_files(&mut self) -> Result<(), ScanError> {
         let release = &self.files.release;
-        let trusted = std::fs::read(self.files.layout.progress(release.id))
+        let id = release.staging_id();
+        let trusted = std::fs::read(self.files.layout.progress(id))
             .ok()
-            .and_then(|bytes| Positions::decode(&bytes, release.id, release.chunk_count()))
+            .and_then(|bytes| Positions::decode(&bytes, id, release.chunk_count()))
             .unwrap_or_else(|| Positions::new(release.chunk_count()));
-        for (number, entry) in release.files.iter().enumerate() {
-            if self.local.in_place[number] {
+        let files = release.files.iter().map(|file| file.positions.clone()).enumerate();
+        let deltas = release.delta_file().map(|number| (number, release.fetched_span().positions));
+        for (number, positions) in files.chain(deltas) {
+            if self.local.in_place.get(number) == Some(&true) {
                 continue;
             }
             let Ok(file) = File::open(self.files.staged(number)) else { continue };
-            if !file.metadata().is_ok_and(|metadata| metadata.len() == entry.bytes) {
+            if !file.metadata().is_ok_and(|metadata| metadata.len() == release.file_bytes(number)) {
                 continue;
             }
             let mut data_at = 0;
-            for position in entry.positions.clone() {
+            for position in positions.filter(|&position| !release.is_alias(position)) {
                 self.check_stopped()?;
                 let (_, offset) = release.place(position);
                 let bytes = release.chunk(position).bytes;
@@ -177,7 +183,8 @@ impl Scan<'_> {
 
     fn check_space(&self) -> Result<(), ScanError> {
         let release = &self.files.release;
-        let missing = (0..release.chunk_count()).filter(|&position| !self.local.held.contains(position));
+        let is_missing = |&position: &u32| !self.local.held.contains(position) && !release.is_alias(position);
+        let missing = (0..release.chunk_count()).filter(is_missing);
         let missing_bytes: u64 = missing.map(|position| u64::from(release.chunk(position).bytes)).sum();
         let needed_bytes = missing_bytes + SPACE_MARGIN_BYTES;
         match platform::free_bytes(self.files.layout.folder()) {
@@ -193,7 +200,7 @@ impl Scan<'_> {
     fn copy_known_chunks(&mut self) -> Result<(), ScanError> {
         let mut source = LastFile::default();
         let mut target: Option<(usize, File)> = None;
-        for position in 0..self.files.release.chunk_count() {
+        for position in 0..self.files.release.root.chunks {
             if self.local.held.contains(position) {
                 continue;
             }
@@ -212,7 +219,16 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// The chunk of `position`, from the file in its way, from another place of the release, or from the old release.
+    /// What a patch names again is held under both names.
+    fn name_twice(&mut self) {
+        let held = self.local.held.ranges();
+        for position in self.files.release.also_in_patch(&held).into_iter().flatten() {
+            self.local.held.insert(position);
+        }
+    }
+
+    /// The chunk of `position`, from the file in its way, from another place of the release, from the old release, or from
+    /// its delta, where that was fetched before.
     fn find_elsewhere(&self, position: u32, source: &mut LastFile) -> Option<VerifiedChunk> {
         let release = &self.files.release;
         let chunk = *release.chunk(position);
@@ -232,9 +248,15 @@ impl Scan<'_> {
             return read(path, offset);
         }
         let old = self.old?.release?;
-        old.positions_of(chunk.id).iter().find_map(|&position| {
+        let copied = old.positions_of(chunk.id).iter().find_map(|&position| {
             let (number, offset) = old.place(position);
             read(self.files.layout.installed_at(&old.files[number].path), offset)
+        });
+        copied.or_else(|| {
+            let delta = release.fetched_for(position);
+            release.delta(delta).filter(|_| self.local.held.contains(delta))?;
+            let old = OldFiles { layout: self.files.layout.clone(), release: Arc::clone(old) };
+            derive(self.files, &old, delta, None).ok()
         })
     }
 

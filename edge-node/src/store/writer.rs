@@ -138,7 +138,7 @@ fn checkpoint_all(files: &ChunkFiles, asked: &Receiver<Checkpoint>, events: &mps
 
 fn save(files: &ChunkFiles, checkpoint: &Checkpoint) -> io::Result<()> {
     files.sync_staged(&checkpoint.files)?;
-    let id = files.release.id;
+    let id = files.release.staging_id();
     write_atomic(&files.layout.progress(id), &checkpoint.verified.encode(id))
 }
 
@@ -150,6 +150,9 @@ struct OpenFiles<'a> {
 
 impl OpenFiles<'_> {
     fn write(&mut self, position: u32, chunk: &VerifiedChunk) -> io::Result<()> {
+        if self.files.release.is_alias(position) {
+            return Ok(());
+        }
         let (number, _) = self.files.release.place(position);
         let known = self.list.iter().position(|(open, _)| *open == number);
         let (_, file) = match known.and_then(|at| self.list.remove(at)) {

@@ -7,6 +7,7 @@ mod failures;
 mod install;
 #[cfg(unix)]
 mod nginx;
+mod patching;
 mod peers;
 mod program;
 #[cfg(unix)]

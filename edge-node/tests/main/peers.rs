@@ -11,13 +11,13 @@ use crate::site::{Running, Site, installed, refused};
 use crate::tree::{assert_same, make_sample, noise, write};
 
 /// A site with a tracker beside its origin.
-struct Swarm {
-    site: Site,
+pub(crate) struct Swarm {
+    pub(crate) site: Site,
     tracker: freshet_tracker::Serving,
 }
 
 impl Swarm {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let site = Site::new();
         let mut options = freshet_tracker::Options::new(
             SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -28,12 +28,12 @@ impl Swarm {
         Self { site, tracker }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("ws://{}/", self.tracker.address)
     }
 
     /// A node that uses peers, and shares if asked to.
-    fn options(&self, base: &str, name: &str, sharing: bool) -> GetOptions {
+    pub(crate) fn options(&self, base: &str, name: &str, sharing: bool) -> GetOptions {
         let mut options = self.site.options(base, name);
         options.policy.p2p = true;
         options.policy.sharing = sharing;

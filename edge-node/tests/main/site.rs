@@ -55,7 +55,7 @@ impl Site {
 
     /// Files of a collection such as `packs`.
     pub(crate) fn content_files(&self, collection: &str) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.content_file(collection)).expect("published");
+        let entries = std::fs::read_dir(self.content_file(collection)).into_iter().flatten();
         let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
         files.retain(|path| path.extension().is_none());
         files.sort();

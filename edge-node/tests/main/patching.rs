@@ -1,0 +1,136 @@
+//! Updates by deltas.
+
+use freshet_edge_node::SeedFor;
+
+use crate::peers::Swarm;
+use crate::site::{Running, Site, installed};
+use crate::tree::{assert_same, make_sample, noise, write};
+
+/// Two versions whose large file differs a little in ten places, and the patch between them.
+async fn two_versions(site: &Site, trackers: Vec<String>) -> [std::path::PathBuf; 2] {
+    let [first, second] = ["1", "2"].map(|name| site.source(name));
+    for folder in [&first, &second] {
+        make_sample(folder);
+    }
+    let mut big = noise(1, 8_000_000);
+    write(&first, "data/big.pak", &big);
+    for n in 0..10 {
+        big.splice(n * 700_000..n * 700_000 + 5, noise(n as u64, 300));
+    }
+    write(&second, "data/big.pak", &big);
+    write(&second, "data/new.pak", &noise(7, 400_000));
+    site.publish_naming(&first, "1.0", trackers).await;
+    [first, second]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deltas_are_fetched_and_what_is_new() {
+    let site = Site::new();
+    let [_, second] = two_versions(&site, Vec::new()).await;
+    let origin = site.serve().await;
+    installed(site.options(&origin.url(), "a")).await;
+    let published = site.publish(&second, "2.0").await;
+    let update = &published.updates[0].update;
+    assert!(update.deltas >= 10 && update.fetched_bytes() < 450_000, "{update:?}");
+    let before = origin.counters();
+    let report = installed(site.options(&origin.url(), "a")).await;
+    assert_same(&second, &site.target("a"));
+    let after = origin.counters();
+    let packs = after.pack.body_bytes - before.pack.body_bytes;
+    assert_eq!(packs, update.delta_bytes + update.chunk_bytes, "no byte more, and none less");
+    assert_eq!(after.page.body_bytes - before.page.body_bytes, update.page_bytes);
+    assert_eq!(report.bytes.local + report.bytes.origin, report.release_bytes);
+    assert!(!site.target("a").join(".freshet/deltas").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_older_file_was_edited_chunks_come_whole() {
+    let site = Site::new();
+    let [_, second] = two_versions(&site, Vec::new()).await;
+    let origin = site.serve().await;
+    installed(site.options(&origin.url(), "a")).await;
+    let path = site.target("a").join("data/big.pak");
+    let mut bytes = std::fs::read(&path).expect("installed");
+    bytes[700_100] ^= 1;
+    std::fs::write(&path, bytes).expect("written");
+    let published = site.publish(&second, "2.0").await;
+    let before = origin.counters().pack.body_bytes;
+    let report = installed(site.options(&origin.url(), "a")).await;
+    let fetched = origin.counters().pack.body_bytes - before;
+    let update = &published.updates[0].update;
+    assert!(fetched > update.delta_bytes + update.chunk_bytes + 30_000, "{fetched} for {update:?}");
+    assert!(fetched < 3_000_000, "{fetched}");
+    let [backup] = report.moved_aside.as_slice() else { panic!("{:?}", report.moved_aside) };
+    std::fs::remove_file(backup).expect("there");
+    assert_same(&second, &site.target("a"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_that_cannot_be_read_costs_bytes_and_nothing_else() {
+    for collection in ["patches", "pages"] {
+        let site = Site::new();
+        let [_, second] = two_versions(&site, Vec::new()).await;
+        let origin = site.serve().await;
+        installed(site.options(&origin.url(), "a")).await;
+        let known = site.content_files(collection);
+        let published = site.publish(&second, "2.0").await;
+        let pages = published.pages as usize;
+        let mut fresh: Vec<_> =
+            site.content_files(collection).into_iter().filter(|path| !known.contains(path)).collect();
+        if collection == "pages" {
+            // The release's own pages must stay good.
+            fresh.retain(|path| !is_page_of_release(&site, path));
+            assert!(pages > 0);
+        }
+        assert!(!fresh.is_empty(), "{collection}");
+        for path in fresh {
+            let mut bytes = std::fs::read(&path).expect("read");
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            std::fs::write(&path, bytes).expect("written");
+        }
+        installed(site.options(&origin.url(), "a")).await;
+        assert_same(&second, &site.target("a"));
+    }
+}
+
+/// Pages of releases have a form for browsers beside them.
+fn is_page_of_release(_: &Site, path: &std::path::Path) -> bool {
+    path.with_extension("gz").exists()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_of_one_version_take_deltas_from_each_other() {
+    const NODES: usize = 4;
+    let swarm = Swarm::new().await;
+    let [_, second] = two_versions(&swarm.site, vec![swarm.url()]).await;
+    let origin = swarm.site.serve().await;
+    for number in 0..NODES {
+        installed(swarm.site.options(&origin.url(), &format!("n{number}"))).await;
+    }
+    let published = swarm.site.publish_naming(&second, "2.0", vec![swarm.url()]).await;
+    let update = &published.updates[0].update;
+    let before = origin.counters().pack.body_bytes;
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        let mut options = swarm.options(&origin.url(), &format!("n{number}"), true);
+        options.policy.goal = freshet_edge_node::Goal::Offload;
+        options.policy.offload_slack_permille = 100;
+        options.seed_for = SeedFor::Forever;
+        nodes.push(Running::start(options));
+    }
+    for node in &mut nodes {
+        node.installed().await;
+    }
+    let mut from_peers = 0;
+    for (number, node) in nodes.into_iter().enumerate() {
+        let (report, result) = node.stop().await;
+        result.expect("installed");
+        from_peers += report.bytes.peer;
+        assert_same(&second, &swarm.site.target(&format!("n{number}")));
+    }
+    let sent = origin.counters().pack.body_bytes - before;
+    let copy = update.delta_bytes + update.chunk_bytes;
+    assert!(sent < 2 * copy, "{sent} bytes from the origin, {copy} for each of {NODES} nodes");
+    assert!(from_peers > copy, "{from_peers}");
+}
