@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::bench::Bench;
 use super::needs::Need;
 use super::row::Row;
-use super::{far, few, flash, kills, large, memory, seeds, simulator, wire};
+use super::{far, few, flash, kills, large, memory, patches, seeds, simulator, updates, wire};
 
 /// When a figure is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub(super) const FIGURES: &[Figure] = &[
     bench("wire", "one node as fast as the machine can", wire::NEEDS, wire::measure),
     bench("large", "60 GB in 480,000 chunks: loading and deciding", large::NEEDS, large::measure),
     bench("memory", "publish and get of 4 GiB", memory::NEEDS, memory::measure),
+    bench("updates", "updates of real builds beside fixed blocks", updates::NEEDS, updates::measure),
+    bench("patches", "publish of 1 GiB with patches from three versions", patches::NEEDS, patches::measure),
     bench("simulator", "2,000 simulated nodes and 1,000 chunks", &[Need::Optimised], simulator::measure),
     soak("kills", "a get that is killed again and again ends well", kills::NEEDS, kills::measure),
     soak("seeds", "simulated crowds under many seeds", &[Need::Optimised], seeds::measure),

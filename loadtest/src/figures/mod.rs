@@ -15,12 +15,15 @@ mod large;
 mod memory;
 mod needs;
 mod node;
+mod patches;
 mod record;
 mod row;
 mod seeds;
 mod simulator;
 mod site;
 mod table;
+mod tree;
+mod updates;
 mod wire;
 
 pub(crate) use command::FiguresArgs;

@@ -78,6 +78,19 @@ impl Site {
         Ok(())
     }
 
+    /// The URL of the channel, with the tenant's key.
+    ///
+    /// # Panics
+    /// When the site does not serve.
+    pub(super) fn channel_url(&self) -> String {
+        self.url("channels/live")
+    }
+
+    fn url(&self, what: &str) -> String {
+        let (_, address) = self.origin.as_ref().expect("asked for once it serves");
+        format!("http://{address}/{CONTENT}/{what}#key={}", self.key)
+    }
+
     fn store(&self) -> PathBuf {
         self.folder.join("store")
     }
@@ -89,7 +102,6 @@ impl Published {
     /// # Panics
     /// When the site does not serve.
     pub(super) fn url(&self, site: &Site) -> String {
-        let (_, address) = site.origin.as_ref().expect("asked for once it serves");
-        format!("http://{address}/{CONTENT}/roots/{}#key={}", self.root, site.key)
+        site.url(&format!("roots/{}", self.root))
     }
 }
