@@ -4,7 +4,7 @@ use freshet_protocol::{ContentName, Name, RootId};
 use serde::{Deserialize, Serialize};
 
 use crate::layout;
-use crate::release::{ReadError, damaged, parse_json};
+use crate::release::{self, ReadError, damaged, parse_json};
 use crate::store::{Revision, Store, StoreError};
 
 const SCHEMA: u32 = 1;
@@ -13,15 +13,33 @@ const SHOWN_MAX: usize = 1000;
 /// Largest history, in bytes.
 const BYTES_MAX: u64 = 512 << 10;
 
-/// A release that a channel showed, or was about to show.
+/// A release that a channel showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shown {
-    /// Sequence of the pointer that showed it first.
-    pub(crate) sequence: u64,
-    pub(crate) root: RootId,
-    pub(crate) version: Name,
+pub struct Shown {
+    /// Sequence of the pointer that showed it.
+    pub sequence: u64,
+    /// The release.
+    pub root: RootId,
+    /// Its version.
+    pub version: Name,
     /// Unix seconds.
-    pub(crate) since: u64,
+    pub since: u64,
+}
+
+/// What a channel has shown, oldest first; at most the last 1000 changes.
+///
+/// # Errors
+/// [`ReadError`] when the store fails, or there is no such channel.
+pub async fn channel_history(
+    store: &Store,
+    content: &ContentName,
+    channel: &Name,
+) -> Result<Vec<Shown>, ReadError> {
+    let now = release::pointer(store, content, channel).await?;
+    let mut shown = History::read(store, content, channel).await?.shown;
+    // A publish that was killed may have noted what it never showed.
+    shown.retain(|shown| shown.sequence <= now.sequence);
+    Ok(shown)
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -20,12 +20,14 @@ mod store;
 mod stream;
 
 pub use collect::{Collected, GcOptions, PartlyUsed, gc};
+pub use history::{Shown, channel_history};
 pub use key_document::PutKeysError;
 pub use keys::{Keys, KeysError, StreamKey};
 pub use list::{ChannelListing, ContentListing, VersionListing, list};
 pub use publish::{
-    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PublishError, PublishOptions, Published,
-    RewriteCause, Rewritten, Update, UpdateFrom, WalkError, publish, publish_reporting,
+    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PromoteOptions, PromoteTo, Promoted, PublishError,
+    PublishOptions, Published, RewriteCause, Rewritten, Update, UpdateFrom, WalkError, promote, publish,
+    publish_reporting,
 };
 pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};

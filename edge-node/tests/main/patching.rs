@@ -134,3 +134,21 @@ async fn nodes_of_one_version_take_deltas_from_each_other() {
     assert!(sent < 2 * copy, "{sent} bytes from the origin, {copy} for each of {NODES} nodes");
     assert!(from_peers > copy, "{from_peers}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_was_taken_back_goes_back_by_deltas() {
+    let site = Site::new();
+    let [first, second] = two_versions(&site, Vec::new()).await;
+    site.publish(&second, "2.0").await;
+    let origin = site.serve().await;
+    installed(site.options(&origin.url(), "a")).await;
+    assert_same(&second, &site.target("a"));
+    let update = &site.roll_back().await.updates[0].update;
+    let before = origin.counters().pack.body_bytes;
+    let report = installed(site.options(&origin.url(), "a")).await;
+    assert_same(&first, &site.target("a"));
+    assert_eq!(report.version.as_deref(), Some("1.0"));
+    let fetched = origin.counters().pack.body_bytes - before;
+    assert_eq!(fetched, update.delta_bytes + update.chunk_bytes);
+    assert!(fetched < 100_000, "{fetched}");
+}

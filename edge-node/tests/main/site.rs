@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use freshet_edge_node::{Event, GetError, GetOptions, PublicKey, Report, get};
-use freshet_origin::{Keys, PublishOptions, Published, ServeOptions, Serving, Store};
+use freshet_origin::{
+    Keys, PromoteOptions, PromoteTo, Promoted, PublishOptions, Published, ServeOptions, Serving, Store,
+};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -85,6 +87,13 @@ impl Site {
             PublishOptions::new(self.store(), self.load_keys(), source.to_owned(), content, name(version));
         options.trackers = trackers;
         freshet_origin::publish(options).await.expect("published")
+    }
+
+    /// The channel shows again what it showed before.
+    pub(crate) async fn roll_back(&self) -> Promoted {
+        let content = CONTENT.parse().expect("name");
+        let options = PromoteOptions::new(self.store(), self.load_keys(), content, PromoteTo::Before);
+        freshet_origin::promote(options).await.expect("rolled back")
     }
 
     pub(crate) async fn serve(&self) -> Serving {

@@ -26,6 +26,12 @@ pub(crate) enum Command {
     Keys(KeysArguments),
     /// Publish a folder as a version and show it on a channel.
     Publish(PublishArguments),
+    /// Show a published version on a channel: what another channel shows, or any version.
+    Promote(PromoteArguments),
+    /// Show on a channel again what it showed before. Players on the version taken back get it as an update.
+    Rollback(RollbackArguments),
+    /// List what a channel has shown, and since when.
+    History(HistoryArguments),
     /// Publish a folder of HLS playlists and segments as a stream.
     PublishHls(PublishHlsArguments),
     /// Take in a live HLS stream from a packager, over HTTP or from a folder, until SIGTERM or SIGINT.
@@ -107,6 +113,75 @@ pub(crate) struct PublishArguments {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) delta_level: i32,
     /// Print JSON objects, one a line; the last tells of the release.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A channel whose word is to change.
+#[derive(Debug, Args)]
+pub(crate) struct ChannelArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Folder of the tenant's keys, as `keys` made it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys_dir: PathBuf,
+    /// What it is a channel of, like game/demo.
+    #[arg(long)]
+    pub(crate) content: ContentName,
+    /// The channel.
+    #[arg(long, default_value = "live")]
+    pub(crate) channel: Name,
+    /// Address of a tracker, ws:// or wss://. May be repeated. Without any, those of the channel stay.
+    #[arg(long = "tracker", value_name = "URL")]
+    pub(crate) trackers: Vec<String>,
+    /// How long clients may take the version from the channel before that must be renewed: 60s to 3650d.
+    #[arg(long, default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) expires: Duration,
+    /// From how many of the versions that the channel showed last players get deltas: 0 to 16.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=16), value_name = "COUNT")]
+    pub(crate) patches: u8,
+    /// zstd level of deltas. Higher is much slower, and up to a quarter smaller.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
+    pub(crate) delta_level: i32,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PromoteArguments {
+    #[command(flatten)]
+    pub(crate) channel: ChannelArguments,
+    /// The version to show.
+    #[arg(
+        long = "version",
+        value_name = "VERSION",
+        required_unless_present = "from",
+        conflicts_with = "from"
+    )]
+    pub(crate) release: Option<Name>,
+    /// The channel that shows the version already, like beta.
+    #[arg(long, value_name = "CHANNEL")]
+    pub(crate) from: Option<Name>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArguments {
+    #[command(flatten)]
+    pub(crate) channel: ChannelArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// The content.
+    #[arg(long)]
+    pub(crate) content: ContentName,
+    /// The channel.
+    #[arg(long, default_value = "live")]
+    pub(crate) channel: Name,
+    /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
 }

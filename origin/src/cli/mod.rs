@@ -1,6 +1,7 @@
 //! The commands: each turns its arguments into a call of the library and prints what came of it.
 
 mod arguments;
+mod channel;
 mod keys;
 mod publish;
 mod ready;
@@ -51,6 +52,9 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Publish(arguments) => publish::run(arguments).await,
+        Command::Promote(arguments) => channel::run_promote(arguments).await,
+        Command::Rollback(arguments) => channel::run_rollback(arguments).await,
+        Command::History(arguments) => channel::run_history(&arguments).await,
         Command::PublishHls(arguments) => stream::publish_hls(arguments).await,
         Command::Ingest(arguments) => stream::ingest(arguments).await,
         Command::Index(arguments) => stream::index(arguments).await,

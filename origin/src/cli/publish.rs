@@ -1,7 +1,7 @@
 //! `publish`: publishes a folder.
 
 use freshet_origin::{
-    Keys, Progress, PublishError, PublishOptions, Published, Store, UpdateFrom, publish_reporting,
+    Keys, Progress, PublishError, PublishOptions, Published, Rewritten, Store, UpdateFrom, publish_reporting,
 };
 use serde_json::json;
 
@@ -56,7 +56,12 @@ fn print_human(published: &Published) {
         size(totals.stored_bytes),
         size(totals.new_bytes),
     );
-    for UpdateFrom { version, update } in &published.updates {
+    print_updates(&published.updates, &published.rewritten);
+}
+
+/// What players on older versions will fetch, and what makes that more than it need be.
+pub(super) fn print_updates(updates: &[UpdateFrom], rewritten: &[Rewritten]) {
+    for UpdateFrom { version, update } in updates {
         println!(
             "from {version}: {} to fetch, without deltas {} ({} in {} deltas, {} in {} chunks, {} of file lists); {} of \
              files to write",
@@ -70,7 +75,7 @@ fn print_human(published: &Published) {
             size(update.written_bytes),
         );
     }
-    for file in &published.rewritten {
+    for file in rewritten {
         eprintln!("warning: {file}");
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX, ROOT_BYTES_MAX};
-use freshet_protocol::{ContentName, EnvelopeError, PackId, PatchError, PointerError, RootError};
+use freshet_protocol::{ContentName, EnvelopeError, Name, PackId, PatchError, PointerError, RootError};
 
 use super::walk::WalkError;
 use crate::key_document::PutKeysError;
@@ -61,6 +61,15 @@ pub enum PublishError {
     /// The version is published with other content.
     #[error("this version is published already with other files; publish under a new --version")]
     VersionTaken,
+    /// There is no such version.
+    #[error("version {0} is not published; `ls` names those that are")]
+    NoVersion(Name),
+    /// There is no such channel.
+    #[error("channel {0} shows nothing; `ls` names the channels that do")]
+    NoChannel(Name),
+    /// A channel has shown one release at most.
+    #[error("channel {0} has shown nothing before; name a version with promote")]
+    NothingBefore(Name),
     /// A pack vanished from the store in between.
     #[error("pack {0} vanished from the store while publishing (a gc at the same time?); publish again")]
     PackGone(PackId),

@@ -2,7 +2,9 @@
 //! step, and a publish that was killed goes on from the packs that it completed.
 
 mod assemble;
+mod channel;
 mod cut;
+mod documents;
 mod encode;
 mod error;
 mod known;
@@ -11,7 +13,7 @@ mod options;
 mod pack;
 mod packs;
 mod patch;
-mod point;
+mod promote;
 mod seams;
 mod walk;
 
@@ -29,6 +31,7 @@ pub(crate) use known::{complete_packs, read_sidecar};
 pub(crate) use map::ReleaseMap;
 pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, PublishOptions};
 pub use patch::{RewriteCause, Rewritten, Update, UpdateFrom};
+pub use promote::{PromoteOptions, PromoteTo, Promoted, promote};
 pub use walk::WalkError;
 
 use crate::key_document;
@@ -36,11 +39,10 @@ use crate::keys::may_publish;
 use crate::layout;
 use crate::store::{ContentLock, Store};
 use assemble::{Assembled, Assembly};
+use channel::{Channel, Now};
 use cut::Piece;
 use encode::{Encoded, Encoder};
 use packs::Packs;
-use patch::Patches;
-use point::Channel;
 
 /// Plain bytes of chunks on their way through the encoder.
 const IN_FLIGHT_BYTES: usize = 16 << 20;
@@ -113,7 +115,7 @@ pub async fn publish_reporting(
     let _lock = ContentLock::take(store, content)?;
     let may = |document: &_| may_publish(document, keys.online().public());
     let document = key_document::put(store, content, keys.tenant(), may).await?;
-    let published = point::published_root(store, content, version).await?;
+    let published = documents::published_root(store, content, version).await?;
     let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
     let places = Arc::new(stored.places);
     let packs = Packs::new(store, content, places.clone());
@@ -125,25 +127,20 @@ pub async fn publish_reporting(
     if published.is_some_and(|published| Ok(published) != root.payload().map(|(id, _)| id)) {
         return Err(PublishError::VersionTaken);
     }
-    let now = unix_now();
-    let id = point::put_root(store, keys, &root).await?;
-    point::put_version(store, &root, id, now).await?;
-    let channel = Channel::read(&options, &document).await?;
-    let patches = match channel.patches_to(id) {
-        Some(refs) => Patches { refs, ..Patches::default() },
-        None => patch::make_all(&options, &places, &channel.last_before(id, options.patches), id).await?,
-    };
-    let sequence = channel.show(&options, id, patches.refs, now).await?;
+    let id = documents::put_root(store, keys, &root).await?;
+    documents::put_version(store, &root, id, unix_now()).await?;
+    let channel = Channel::read(options.channel_options(), &document).await?;
+    let Now { sequence, updates, rewritten } = channel.show(&places, id, version).await?;
     Ok(Published {
         root: id,
         content: root.content,
         version: root.version,
-        channel: options.channel,
+        channel: options.channel.clone(),
         sequence,
         entries: root.entries,
         pages: root.pages.len() as u32,
-        updates: patches.updates,
-        rewritten: patches.rewritten,
+        updates,
+        rewritten,
         totals: assembled.progress,
     })
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use freshet_protocol::limits::{PATCHES_MAX, URL_BYTES_MAX, URLS_MAX};
 use freshet_protocol::{Chunker, ContentName, Name};
 
+use super::channel::ChannelOptions;
 use super::error::PublishError;
 use super::walk::WalkError;
 use crate::keys::Keys;
@@ -67,15 +68,10 @@ impl PublishOptions {
     }
 
     pub(super) fn check(&self) -> Result<(), PublishError> {
-        let knob =
-            |good: bool, what: &str| if good { Ok(()) } else { Err(PublishError::Knob(what.to_owned())) };
         let avg_range = CHUNK_AVG_BYTES_MIN..=CHUNK_AVG_BYTES_MAX;
         knob(avg_range.contains(&self.chunk_avg_bytes), "the average chunk must be 16 KiB to 512 KiB")?;
-        knob(self.patches <= PATCHES_MAX, "patches can be made from at most 16 releases")?;
-        knob((1..=19).contains(&self.delta_level), "the zstd level of deltas must be 1 to 19")?;
         knob((1..=19).contains(&self.zstd_level), "the zstd level must be 1 to 19")?;
-        let life_range = Duration::from_secs(60)..=Duration::from_secs(3650 * 24 * 3600);
-        knob(life_range.contains(&self.expires_in), "the pointer's life must be one minute to ten years")?;
+        check_word(self.patches, self.delta_level, self.expires_in)?;
         let is_address = |url: &String| {
             url.len() <= URL_BYTES_MAX && (url.starts_with("ws://") || url.starts_with("wss://"))
         };
@@ -83,10 +79,7 @@ impl PublishOptions {
             self.trackers.len() <= URLS_MAX && self.trackers.iter().all(is_address),
             "a tracker's address must start with ws:// or wss:// and have at most 256 bytes, and there may be at most 8",
         )?;
-        if self.keys.document().tenant != self.content.tenant() {
-            let tenant = self.keys.document().tenant.clone();
-            return Err(PublishError::OtherTenant { content: self.content.clone(), tenant });
-        }
+        check_tenant(&self.keys, &self.content)?;
         let Some(store) = self.store.folder() else { return Ok(()) };
         let folder = self
             .folder
@@ -98,6 +91,20 @@ impl PublishOptions {
         Ok(())
     }
 
+    /// The channel that shall show it.
+    pub(super) fn channel_options(&self) -> ChannelOptions<'_> {
+        ChannelOptions {
+            store: &self.store,
+            keys: &self.keys,
+            content: &self.content,
+            channel: &self.channel,
+            patches: self.patches,
+            delta_level: self.delta_level,
+            expires_in: self.expires_in,
+            trackers: Some(&self.trackers),
+        }
+    }
+
     pub(super) fn chunker(&self) -> Chunker {
         Chunker {
             algorithm: "fastcdc-2020".to_owned(),
@@ -105,5 +112,27 @@ impl PublishOptions {
             bytes_avg: self.chunk_avg_bytes,
             bytes_max: self.chunk_avg_bytes * 4,
         }
+    }
+}
+
+fn knob(good: bool, what: &str) -> Result<(), PublishError> {
+    if good { Ok(()) } else { Err(PublishError::Knob(what.to_owned())) }
+}
+
+/// The knobs of a channel's word about its release.
+pub(super) fn check_word(patches: usize, delta_level: i32, expires_in: Duration) -> Result<(), PublishError> {
+    knob(patches <= PATCHES_MAX, "patches can be made from at most 16 releases")?;
+    knob((1..=19).contains(&delta_level), "the zstd level of deltas must be 1 to 19")?;
+    let life_range = Duration::from_secs(60)..=Duration::from_secs(3650 * 24 * 3600);
+    knob(life_range.contains(&expires_in), "the pointer's life must be one minute to ten years")
+}
+
+/// The content must be the keys' tenant's.
+pub(super) fn check_tenant(keys: &Keys, content: &ContentName) -> Result<(), PublishError> {
+    let tenant = &keys.document().tenant;
+    if tenant == content.tenant() {
+        Ok(())
+    } else {
+        Err(PublishError::OtherTenant { content: content.clone(), tenant: tenant.clone() })
     }
 }

@@ -1,6 +1,7 @@
 //! Behaviour of the origin, with a real store, a real server and a plain HTTP client.
 
 mod care;
+mod channels;
 mod client;
 mod cross_origin;
 mod fixture;

@@ -16,10 +16,11 @@ use freshet_protocol::{
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
+use super::PublishError;
+use super::channel::ChannelOptions;
 use super::known::Places;
 use super::map::{MappedFile, ReleaseMap};
 use super::packs::{Blob, Packs};
-use super::{PublishError, PublishOptions};
 use crate::history::Shown;
 use base::Target;
 use delta::DeltaMakers;
@@ -85,7 +86,7 @@ pub(super) struct Patches {
 /// # Errors
 /// When something cannot be written, or the newer release cannot be read.
 pub(super) async fn make_all(
-    options: &PublishOptions,
+    options: &ChannelOptions<'_>,
     stored: &Arc<Places>,
     older: &[Shown],
     newer: RootId,
@@ -94,18 +95,18 @@ pub(super) async fn make_all(
     if older.is_empty() {
         return Ok(patches);
     }
-    let new = ReleaseMap::read(&options.store, &options.content, newer).await?;
+    let new = ReleaseMap::read(options.store, options.content, newer).await?;
     let makers = DeltaMakers::start(options.delta_level).map_err(PublishError::Compress)?;
     for shown in older {
-        let old = match ReleaseMap::read(&options.store, &options.content, shown.root).await {
+        let old = match ReleaseMap::read(options.store, options.content, shown.root).await {
             Ok(old) => old,
             Err(error) => {
                 tracing::warn!(version = %shown.version, %error, "no patch from this version; scrub tells more");
                 continue;
             }
         };
-        let reader = ChunkReader::new(&options.store, &options.content);
-        let mut packs = Packs::new(&options.store, &options.content, stored.clone());
+        let reader = ChunkReader::new(options.store, options.content);
+        let mut packs = Packs::new(options.store, options.content, stored.clone());
         let chunks = match write_deltas(&makers, &reader, &mut packs, &old, &new).await {
             Ok(chunks) => chunks,
             Err(error) => {
@@ -129,13 +130,13 @@ pub(super) async fn make_all(
 
 /// Writes the patch from `old` to `new`, whose deltas are packed; none where no delta is worth it.
 async fn make(
-    options: &PublishOptions,
+    options: &ChannelOptions<'_>,
     packs: &Packs,
     old: &ReleaseMap,
     new: &ReleaseMap,
     chunks: Vec<PatchChunk>,
 ) -> Result<(Option<PatchRef>, Update), PublishError> {
-    let PublishOptions { store, content, .. } = options;
+    let ChannelOptions { store, content, .. } = *options;
     let mut update = Update { written_bytes: written_bytes(old, new), ..Update::default() };
     for page in new.root.pages.iter().filter(|page| !old.has_page(page.id)) {
         update.page_bytes += store.size(&origin_path::page(content, page.id)).await?;

@@ -1,0 +1,71 @@
+//! `promote`, `rollback` and `history`: what a channel shows.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use freshet_origin::{
+    Keys, PromoteOptions, PromoteTo, Promoted, PublishError, Shown, Store, channel_history, promote,
+};
+
+use super::arguments::{ChannelArguments, HistoryArguments, PromoteArguments, RollbackArguments};
+use super::publish::print_updates;
+use super::{Failure, print_json};
+
+pub(super) async fn run_promote(arguments: PromoteArguments) -> Result<(), Failure> {
+    let PromoteArguments { channel, release, from } = arguments;
+    let to = match (release, from) {
+        (Some(version), _) => PromoteTo::Version(version),
+        (None, Some(from)) => PromoteTo::Channel(from),
+        (None, None) => unreachable!("one of both is required"),
+    };
+    show(channel, to).await
+}
+
+pub(super) async fn run_rollback(arguments: RollbackArguments) -> Result<(), Failure> {
+    show(arguments.channel, PromoteTo::Before).await
+}
+
+async fn show(arguments: ChannelArguments, to: PromoteTo) -> Result<(), Failure> {
+    let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
+    let keys = Keys::load(&arguments.keys_dir).map_err(Failure::usage)?;
+    let options = PromoteOptions {
+        channel: arguments.channel,
+        patches: usize::from(arguments.patches),
+        delta_level: arguments.delta_level,
+        expires_in: arguments.expires,
+        trackers: Some(arguments.trackers).filter(|trackers| !trackers.is_empty()),
+        ..PromoteOptions::new(store, keys, arguments.content, to)
+    };
+    let promoted = promote(options).await.map_err(|error| match error {
+        PublishError::Knob(_)
+        | PublishError::OtherTenant { .. }
+        | PublishError::NoVersion(_)
+        | PublishError::NoChannel(_)
+        | PublishError::NothingBefore(_) => Failure::usage(error),
+        error => Failure::failed(error),
+    })?;
+    if arguments.json {
+        print_json(&promoted);
+        return Ok(());
+    }
+    let Promoted { content, channel, version, before, sequence, updates, rewritten, .. } = &promoted;
+    let before = before.as_ref().map_or_else(String::new, |before| format!(", before {before}"));
+    println!("{content} {version} is on channel {channel} (sequence {sequence}){before}");
+    print_updates(updates, rewritten);
+    Ok(())
+}
+
+pub(super) async fn run_history(arguments: &HistoryArguments) -> Result<(), Failure> {
+    let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
+    let shown =
+        channel_history(&store, &arguments.content, &arguments.channel).await.map_err(Failure::failed)?;
+    if arguments.json {
+        print_json(&shown);
+        return Ok(());
+    }
+    println!("{:<10} {:<22} {:<20} root", "sequence", "since", "version");
+    for Shown { sequence, root, version, since } in &shown {
+        let since = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(*since));
+        println!("{sequence:<10} {since:<22} {version:<20} {root}");
+    }
+    Ok(())
+}
