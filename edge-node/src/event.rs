@@ -25,6 +25,8 @@ pub enum Event {
         files: u64,
         /// Bytes that are not here yet.
         missing_bytes: u64,
+        /// Bytes that are going to be fetched for them, uncompressed: with deltas, fewer.
+        fetch_bytes: u64,
     },
     /// How far it is; about four times a second.
     Progress {

@@ -20,8 +20,9 @@ pub use freshet_protocol::PublicKey;
 pub use freshet_swarm::{Goal, Policy};
 pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
-pub use node::{GetError, GetOptions, ReleaseUrl, get};
+pub use node::{GetError, GetOptions, Plan, ReleaseUrl, Verified, get, plan, uninstall, verify};
 pub use report::{Report, Sources, Traffic};
+pub use store::ChangedFiles;
 pub use tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, TrackerHandle, Welcome};
 pub use transport::{
     Answer, CertificateError, Congestion, LINKS_MAX, LinkHandle, PeerInfo, QuicSettings, Transport,

@@ -40,6 +40,69 @@ pub(crate) enum Command {
     /// Gets or updates a release in a folder.
     #[command(after_help = EXIT_CODES)]
     Get(Box<Get>),
+    /// Says what `get` would fetch, write and need, and fetches none of it.
+    Plan(Plan),
+    /// Compares an installation with its signed manifest. Changes nothing, and needs no network.
+    #[command(after_help = "Exit codes: 0 all is as it must be, 20 something is changed or missing.")]
+    Verify(Verify),
+    /// Removes an installation, and all that the node kept in its folder. Other files stay.
+    Uninstall(Uninstall),
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// A channel or a root, as for `get`.
+    url: String,
+    /// Folder that would be installed into.
+    #[arg(long, value_name = "DIR")]
+    into: PathBuf,
+    /// The tenant's public key, as for `get`.
+    #[arg(long, value_name = "ed25519:KEY")]
+    key: Option<PublicKey>,
+    /// Rate of the line, like 10MB/s: says how long the download takes.
+    #[arg(long, value_name = "RATE")]
+    pub(super) rate: Option<Rate>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+impl Plan {
+    /// The job that is to be planned.
+    pub(super) fn options(&self) -> Result<GetOptions, GetError> {
+        let mut options = GetOptions::new(&self.url, &self.into)?;
+        options.key = self.key.or(options.key);
+        Ok(options)
+    }
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The folder that was installed into.
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Believe that files that look as they were left are what they were; otherwise all are hashed.
+    #[arg(long)]
+    pub(super) fast: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Arguments of `uninstall`.
+#[derive(Debug, Args)]
+pub(crate) struct Uninstall {
+    /// The folder that was installed into.
+    #[arg(value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Remove files of the installation that were changed since, too.
+    #[arg(long)]
+    pub(super) remove_changed: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Arguments of `get`.
@@ -96,6 +159,10 @@ pub(crate) struct Get {
     /// Folder for the node's identity; by default there is a new one each time.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Hash what is installed, and mend what is not as it must be, from peers and the origin. Files that somebody changed
+    /// are moved aside.
+    #[arg(long)]
+    verify: bool,
     /// End when nothing came from anyone for this long while the origin fails.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     give_up_after: Time,
@@ -138,6 +205,7 @@ impl Get {
         }
         options.key = self.key.or(options.key);
         options.trackers = self.tracker.clone();
+        options.verify = self.verify;
         options.policy = Policy {
             p2p: !self.no_p2p,
             sharing: self.share,

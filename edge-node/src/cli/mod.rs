@@ -1,6 +1,7 @@
 //! The program's command line, and how a job looks on a terminal or to a script.
 
 mod arguments;
+mod care;
 mod output;
 mod quantity;
 mod run;

@@ -110,10 +110,11 @@ fn show(event: &Event, bar: &ProgressBar) {
 fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Listening { address } => format!("listening at {address}"),
-        Event::Release { version, bytes, files, missing_bytes, .. } => format!(
-            "version {version}: {files} files, {}, of which {} are missing here",
+        Event::Release { version, bytes, files, missing_bytes, fetch_bytes, .. } => format!(
+            "version {version}: {files} files, {}, of which {} are missing here; {} to fetch",
             HumanBytes(*bytes),
-            HumanBytes(*missing_bytes)
+            HumanBytes(*missing_bytes),
+            HumanBytes(*fetch_bytes)
         ),
         Event::Progress { done_bytes, total_bytes, bytes, links, .. } => {
             format!("{} of {}, {}", HumanBytes(*done_bytes), HumanBytes(*total_bytes), sources(bytes, *links))

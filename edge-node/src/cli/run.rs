@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::{Arguments, Command, Get};
+use crate::cli::care;
 use crate::cli::output::Output;
 use crate::cli::signals::Signals;
 
@@ -40,6 +41,9 @@ fn quiet_peers(filter: &str) -> String {
 pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
     match arguments.command {
         Command::Get(get) => run_get(*get, started).await,
+        Command::Plan(arguments) => care::run_plan(&arguments).await,
+        Command::Verify(arguments) => care::run_verify(&arguments).await,
+        Command::Uninstall(arguments) => care::run_uninstall(&arguments).await,
     }
 }
 

@@ -32,6 +32,7 @@ use crate::job::serving::ReadBack;
 use crate::network::{Documents, Network};
 use crate::node::GetError;
 use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
+use crate::release::Release;
 use crate::store::{ChunkFiles, Installed, Local, OldFiles, StoreEvent, Writers};
 
 pub(crate) use progress::JobReport;
@@ -137,7 +138,7 @@ impl Job {
             0,
             CoreConfig {
                 chunk_bytes: release.chunks().iter().map(|chunk| chunk.bytes).collect(),
-                wanted: wanted(&files, &local),
+                wanted: wanted(&release, &local),
                 held: local.held.ranges(),
                 leased: Some(release.fetched_span().positions),
                 policy,
@@ -180,8 +181,7 @@ impl Job {
 
 /// What is fetched for the first place of each chunk that is not held at all: the chunk, or what a patch has for it. A
 /// delta that is held is of no use, or the chunk would have been made of it.
-fn wanted(files: &ChunkFiles, local: &Local) -> Vec<std::ops::Range<u32>> {
-    let release = &files.release;
+pub(crate) fn wanted(release: &Release, local: &Local) -> Vec<std::ops::Range<u32>> {
     let is_first = |position: &u32| release.places_of(*position).first() == Some(position);
     let missing = (0..release.root.chunks).filter(|&position| !local.held.contains(position));
     let fetched = missing.filter(is_first).map(|position| {

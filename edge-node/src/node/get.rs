@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use freshet_protocol::PublicKey;
 use freshet_protocol::origin_path::Target;
+use freshet_protocol::{PatchId, PublicKey};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
-use crate::job::{Job, JobConfig};
+use crate::job::{Job, JobConfig, wanted};
 use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
 use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
@@ -20,7 +20,8 @@ use crate::release::{
 };
 use crate::report::Report;
 use crate::store::{
-    ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldFiles, OldRelease, install, pending, scan,
+    Belief, ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldFiles, OldRelease, install,
+    pending, scan,
 };
 
 /// Gets a release into a folder and shares it for as long as `options` says. `started` is when the caller's process
@@ -83,7 +84,8 @@ async fn steps(
     report.root = Some(release.id.to_string());
     report.release_bytes = release.root.bytes;
 
-    let (local, installed) = look_around(&layout, &release, old.clone(), &stop).await?;
+    let belief = if options.verify { Belief::Nothing } else { Belief::Untouched };
+    let (local, installed) = look_around(&layout, &release, old.clone(), belief, &stop).await?;
     let _ = events.send(release_event(&release, &local)).await;
     let config = JobConfig {
         old: old.map(|release| OldFiles { layout: layout.clone(), release }),
@@ -195,7 +197,7 @@ async fn join(
     Ok(Some(network))
 }
 
-fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
+pub(super) fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
     FolderLock::take(layout).map_err(|error| match error {
         LockError::Taken => GetError::Other(format!(
             "another process works on {}; wait for it, or stop it",
@@ -206,7 +208,7 @@ fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
 }
 
 /// Ends an install that a killed process began, so that what follows sees one release and not two halves.
-async fn finish_begun_install(
+pub(super) async fn finish_begun_install(
     layout: &Layout,
     trust: &Trust,
     stop: &CancellationToken,
@@ -215,7 +217,7 @@ async fn finish_begun_install(
     let Some(release) = begun.and_then(|id| cached_release(trust, layout, id)) else { return Ok(()) };
     let release = Arc::new(release);
     let old = installed_release(layout, trust)?;
-    let (local, installed) = look_around(layout, &release, old, stop).await?;
+    let (local, installed) = look_around(layout, &release, old, Belief::Untouched, stop).await?;
     if local.held.len() < release.chunk_count() {
         // Something was changed since; the usual way fetches what is missing.
         return Ok(());
@@ -225,12 +227,12 @@ async fn finish_begun_install(
     Ok(())
 }
 
-fn load_installed(layout: &Layout) -> Result<Option<Installed>, GetError> {
+pub(super) fn load_installed(layout: &Layout) -> Result<Option<Installed>, GetError> {
     Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))
 }
 
 /// The release that is installed now, where its manifest is known.
-fn installed_release(layout: &Layout, trust: &Trust) -> Result<Option<Arc<Release>>, GetError> {
+pub(super) fn installed_release(layout: &Layout, trust: &Trust) -> Result<Option<Arc<Release>>, GetError> {
     let installed = load_installed(layout)?;
     Ok(installed.and_then(|installed| cached_release(trust, layout, installed.root)).map(Arc::new))
 }
@@ -246,13 +248,25 @@ async fn patch_if_any(
     events: &mpsc::Sender<Event>,
 ) -> Release {
     let Some(id) = documents.patch(old.id, release.id) else { return release };
-    match fetch_patched(origin, documents.trust(), layout, id, old, &release).await {
-        Ok(patched) => patched,
-        Err(error) => {
-            let message = format!("{error}; fetching changed chunks whole");
-            let _ = events.send(Event::Note { message }).await;
-            release
-        }
+    let (release, note) = patched_if_known(origin, documents.trust(), layout, id, old, release).await;
+    if let Some(message) = note {
+        let _ = events.send(Event::Note { message }).await;
+    }
+    release
+}
+
+/// The release with a patch laid behind it, or without it and why.
+pub(super) async fn patched_if_known(
+    origin: &Origin,
+    trust: &Trust,
+    layout: &Layout,
+    patch: PatchId,
+    old: &Release,
+    release: Release,
+) -> (Release, Option<String>) {
+    match fetch_patched(origin, trust, layout, patch, old, &release).await {
+        Ok(patched) => (patched, None),
+        Err(error) => (release, Some(format!("{error}; fetching changed chunks whole"))),
     }
 }
 
@@ -261,6 +275,7 @@ async fn look_around(
     layout: &Layout,
     release: &Arc<Release>,
     old: Option<Arc<Release>>,
+    belief: Belief,
     stop: &CancellationToken,
 ) -> Result<(Local, Option<Installed>), GetError> {
     let installed = load_installed(layout)?;
@@ -268,18 +283,18 @@ async fn look_around(
     let stop = stop.clone();
     blocking(move || {
         let old_release = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
-        let local = scan(&files, old_release, &stop)?;
+        let local = scan(&files, old_release, belief, &stop)?;
         Ok((local, installed))
     })
     .await
 }
 
 /// Runs what waits for disks beside the async tasks.
-async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(run).await.expect("disk work does not panic")
 }
 
-fn document_error(error: DocumentError) -> GetError {
+pub(super) fn document_error(error: DocumentError) -> GetError {
     match error {
         DocumentError::Origin(error) => error.into(),
         DocumentError::Trust(error) => error.into(),
@@ -296,5 +311,15 @@ fn release_event(release: &Release, local: &Local) -> Event {
         bytes: release.root.bytes,
         files: release.files.len() as u64,
         missing_bytes: release.root.bytes.saturating_sub(held_bytes),
+        fetch_bytes: fetch_bytes(release, local),
     }
+}
+
+/// Bytes of what is going to be fetched: deltas, and chunks that come whole.
+fn fetch_bytes(release: &Release, local: &Local) -> u64 {
+    wanted(release, local)
+        .into_iter()
+        .flatten()
+        .map(|position| u64::from(release.chunk(position).bytes))
+        .sum()
 }

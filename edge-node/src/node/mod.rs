@@ -1,11 +1,15 @@
 //! Gets a release into a folder: finds it, looks what is there, runs the job, installs, shares.
 
 mod address;
+mod care;
 mod error;
 mod get;
 mod options;
+mod plan;
 
 pub use address::ReleaseUrl;
+pub use care::{Verified, uninstall, verify};
 pub use error::GetError;
 pub use get::get;
 pub use options::GetOptions;
+pub use plan::{Plan, plan};

@@ -36,6 +36,8 @@ pub struct GetOptions {
     pub web_rtc: bool,
     /// Folder that keeps the node's identity; none: a new one each time.
     pub state_dir: Option<PathBuf>,
+    /// Whether installed files that look untouched are hashed, too, and mended where they are not what they must be.
+    pub verify: bool,
     /// A job that gets nothing from anyone for this long ends.
     pub give_up_after: Duration,
 }
@@ -59,6 +61,7 @@ impl GetOptions {
             web_transport: true,
             web_rtc: true,
             state_dir: None,
+            verify: false,
             give_up_after: Duration::from_secs(30),
         })
     }

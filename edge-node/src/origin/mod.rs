@@ -6,6 +6,7 @@ mod error;
 mod index;
 mod run;
 mod slices;
+mod stored;
 
 pub(crate) use client::{Origin, OriginConfig};
 pub(crate) use error::{OriginError, OriginFault};

@@ -10,7 +10,7 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -27,6 +27,11 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result
 /// Lets those run the file who may read it, or nobody. Systems without such a bit do nothing.
 pub(crate) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
     system::set_executable(path, executable)
+}
+
+/// Whether somebody may run the file; none on systems without such a bit.
+pub(crate) fn is_executable(metadata: &Metadata) -> Option<bool> {
+    system::is_executable(metadata)
 }
 
 /// Makes a symbolic link at `path`; its `target` has `/` between its parts.

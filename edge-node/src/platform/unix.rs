@@ -1,6 +1,6 @@
 //! The arm for Linux and other Unix systems.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
@@ -18,6 +18,10 @@ pub(super) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
     // Whoever may read may run: bits 0444 moved to 0111.
     let wanted = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
     if wanted == mode { Ok(()) } else { std::fs::set_permissions(path, Permissions::from_mode(wanted)) }
+}
+
+pub(super) fn is_executable(metadata: &Metadata) -> Option<bool> {
+    Some(metadata.permissions().mode() & 0o111 != 0)
 }
 
 pub(super) fn make_link(target: &str, path: &Path) -> io::Result<()> {

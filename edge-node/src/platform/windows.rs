@@ -1,6 +1,6 @@
 //! The arm for Windows.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::windows::fs::FileExt;
 use std::path::Path;
@@ -38,6 +38,10 @@ pub(super) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io
 /// Windows decides by the file's name what may be run.
 pub(super) fn set_executable(_path: &Path, _executable: bool) -> io::Result<()> {
     Ok(())
+}
+
+pub(super) fn is_executable(_metadata: &Metadata) -> Option<bool> {
+    None
 }
 
 pub(super) fn make_link(target: &str, path: &Path) -> io::Result<()> {

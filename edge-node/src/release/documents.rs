@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use freshet_protocol::origin_path::Target;
 use freshet_protocol::{
-    ContentName, Name, Page, PageRef, Patch, PatchId, PatchPage, PatchPageRef, Pointer, Root, RootId,
+    ContentName, Name, Page, PageRef, Patch, PatchId, PatchPage, PatchPageRef, PatchRef, Pointer, Root,
+    RootId,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -40,8 +41,16 @@ pub(crate) enum DocumentError {
 pub(crate) struct Located {
     pub(crate) id: RootId,
     pub(crate) trackers: Vec<String>,
+    patches: Vec<PatchRef>,
     /// Said to the user where the origin could not be asked.
     pub(crate) note: Option<String>,
+}
+
+impl Located {
+    /// The patch that leads here from a release, if the channel names one.
+    pub(crate) fn patch_from(&self, from: RootId) -> Option<PatchId> {
+        self.patches.iter().find(|patch| patch.from == from).map(|patch| patch.patch)
+    }
 }
 
 /// A release, and with it where its chunks lie at the origin, if that was asked already.
@@ -66,7 +75,7 @@ pub(crate) async fn locate(
     match target {
         Target::Root(_, id) => {
             let note = take_keys(trust, keys.await)?;
-            Ok(Located { id: *id, trackers: Vec::new(), note })
+            Ok(Located { id: *id, trackers: Vec::new(), patches: Vec::new(), note })
         }
         Target::Channel(content, channel) => {
             // Together, since a round trip to a busy origin takes a tenth of a second.
@@ -79,7 +88,7 @@ pub(crate) async fn locate(
                 }
                 Err(error) => return Err(error.into()),
             };
-            Ok(Located { id: pointer.root, trackers: pointer.trackers, note })
+            Ok(Located { id: pointer.root, trackers: pointer.trackers, patches: pointer.patches, note })
         }
     }
 }

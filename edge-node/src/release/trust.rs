@@ -86,6 +86,17 @@ impl Trust {
         if let Some(given) = given.filter(|given| *given != record.tenant_key) {
             return Err(TrustError::OtherKey { folder: folder(), pinned: record.tenant_key, given });
         }
+        Ok(Self::with(layout, record))
+    }
+
+    /// The folder's memory, if it has one.
+    pub(crate) fn remembered(layout: &Layout) -> Result<Option<Self>, TrustError> {
+        let path = layout.trust();
+        let record = read_record(&path).map_err(|error| TrustError::Io { path, error })?;
+        Ok(record.map(|record| Self::with(layout, record)))
+    }
+
+    fn with(layout: &Layout, record: Record) -> Self {
         let mut trust = Self { layout: layout.clone(), record, keys: None };
         // A cached document that no longer reads is fetched anew.
         if let Ok(envelope) = std::fs::read(layout.keys())
@@ -94,7 +105,7 @@ impl Trust {
         {
             trust.keys = Some((document, envelope));
         }
-        Ok(trust)
+        trust
     }
 
     /// Takes a key document that the tenant key signed and that is not older than the one before.

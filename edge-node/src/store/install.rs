@@ -210,12 +210,7 @@ impl Install<'_> {
     }
 
     fn is_ours(&self, path: &RelPath, target: &Path) -> bool {
-        let Some((old, found)) = self.old.zip(std::fs::symlink_metadata(target).ok()) else { return false };
-        let is_our_link = || {
-            let link = old.links.get(path);
-            link.is_some_and(|link| std::fs::read_link(target).is_ok_and(|found| found == Path::new(link)))
-        };
-        old.is_untouched(path, &found) || found.is_symlink() && is_our_link()
+        self.old.is_some_and(|old| old.owns(path, target))
     }
 
     /// How everything looks now. Fails where a file is missing, so that a half-done install is never called done.

@@ -1,8 +1,9 @@
 //! What is installed: the release, and how each file looked when it was, so that an unchanged one need not be read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::io;
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use freshet_protocol::{Name, RelPath, RootId};
@@ -57,5 +58,25 @@ impl Installed {
     /// Whether the file at `path` is ours and as we left it.
     pub(crate) fn is_untouched(&self, path: &RelPath, metadata: &Metadata) -> bool {
         metadata.is_file() && self.files.get(path) == Some(&Fingerprint::of(metadata))
+    }
+
+    /// Whether what lies at `target`, the place of `path`, is a file or link of ours and as we left it.
+    pub(crate) fn owns(&self, path: &RelPath, target: &Path) -> bool {
+        let Ok(found) = std::fs::symlink_metadata(target) else { return false };
+        let is_our_link = || {
+            let link = self.links.get(path);
+            link.is_some_and(|link| std::fs::read_link(target).is_ok_and(|found| found == Path::new(link)))
+        };
+        self.is_untouched(path, &found) || found.is_symlink() && is_our_link()
+    }
+
+    /// Folders that the installation made: the empty ones, and those on the way to what it holds. What lies in others
+    /// comes before them.
+    pub(crate) fn all_folders(&self) -> Vec<RelPath> {
+        let entries = self.files.keys().chain(self.links.keys()).chain(&self.folders);
+        let above = entries.flat_map(RelPath::parents).map(str::to_owned);
+        let all: BTreeSet<String> = above.chain(self.folders.iter().map(RelPath::to_string)).collect();
+        let path = |folder: &String| folder.parse().expect("a parent of a checked path is a checked path");
+        all.iter().rev().map(path).collect()
     }
 }

@@ -10,6 +10,8 @@ mod lock;
 mod positions;
 mod record;
 mod scan;
+mod uninstall;
+mod verify;
 mod writer;
 
 pub(crate) use access::ChunkFiles;
@@ -21,5 +23,8 @@ pub(crate) use layout::{Layout, STATE_FOLDER};
 pub(crate) use lock::{FolderLock, LockError};
 pub(crate) use positions::Positions;
 pub(crate) use record::{read_record, write_atomic};
-pub(crate) use scan::{Local, OldRelease, ScanError, scan};
+pub(crate) use scan::{Belief, Local, OldRelease, ScanError, look, scan};
+pub use uninstall::ChangedFiles;
+pub(crate) use uninstall::uninstall;
+pub(crate) use verify::{Differences, verify};
 pub(crate) use writer::{StoreEvent, WRITES_WAITING_MAX, Writers};

@@ -46,6 +46,15 @@ pub(crate) struct Local {
     pub(crate) copied_bytes: u64,
 }
 
+/// What is believed of installed files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Belief {
+    /// That those which look as they were left are what they were.
+    Untouched,
+    /// Nothing: all are hashed.
+    Nothing,
+}
+
 /// The release that is installed now, with its manifest where that is still known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OldRelease<'a> {
@@ -60,18 +69,10 @@ pub(crate) struct OldRelease<'a> {
 pub(crate) fn scan(
     files: &ChunkFiles,
     old: Option<OldRelease<'_>>,
+    belief: Belief,
     stop: &CancellationToken,
 ) -> Result<Local, ScanError> {
-    let release = &files.release;
-    let local = Local {
-        held: Positions::new(release.chunk_count()),
-        in_place: vec![false; release.files.len()],
-        kept_bytes: 0,
-        resumed_bytes: 0,
-        copied_bytes: 0,
-    };
-    let good_at_target = Positions::new(release.chunk_count());
-    let mut scan = Scan { files, old, stop, local, good_at_target };
+    let mut scan = Scan::new(files, old, belief, stop);
     scan.installed_files()?;
     scan.staged_files()?;
     scan.check_space()?;
@@ -80,16 +81,53 @@ pub(crate) fn scan(
     Ok(scan.local)
 }
 
+/// Looks through the folder as [`scan`] does, but changes nothing: what would be copied is counted, and believed to be good
+/// where it looks untouched.
+///
+/// # Errors
+/// [`ScanError`].
+pub(crate) fn look(
+    files: &ChunkFiles,
+    old: Option<OldRelease<'_>>,
+    stop: &CancellationToken,
+) -> Result<Local, ScanError> {
+    let mut scan = Scan::new(files, old, Belief::Untouched, stop);
+    scan.installed_files()?;
+    scan.staged_files()?;
+    scan.count_known_chunks();
+    scan.name_twice();
+    Ok(scan.local)
+}
+
 struct Scan<'a> {
     files: &'a ChunkFiles,
     old: Option<OldRelease<'a>>,
+    belief: Belief,
     stop: &'a CancellationToken,
     local: Local,
     /// Positions that the file at the target path holds, though the file as a whole must change.
     good_at_target: Positions,
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    fn new(
+        files: &'a ChunkFiles,
+        old: Option<OldRelease<'a>>,
+        belief: Belief,
+        stop: &'a CancellationToken,
+    ) -> Self {
+        let release = &files.release;
+        let local = Local {
+            held: Positions::new(release.chunk_count()),
+            in_place: vec![false; release.files.len()],
+            kept_bytes: 0,
+            resumed_bytes: 0,
+            copied_bytes: 0,
+        };
+        let good_at_target = Positions::new(release.chunk_count());
+        Self { files, old, belief, stop, local, good_at_target }
+    }
+
     fn installed_files(&mut self) -> Result<(), ScanError> {
         for number in 0..self.files.release.files.len() {
             let path = self.files.installed(number);
@@ -98,7 +136,9 @@ impl Scan<'_> {
             if !metadata.is_file() || metadata.len() != entry.bytes {
                 continue;
             }
-            let is_kept = self.is_same_as_installed(number, &metadata) || self.check_file(number, &path)?;
+            let is_believed =
+                self.belief == Belief::Untouched && self.is_same_as_installed(number, &metadata);
+            let is_kept = is_believed || self.check_file(number, &path)?;
             if is_kept {
                 self.local.in_place[number] = true;
                 self.local.kept_bytes += entry.bytes;
@@ -217,6 +257,36 @@ impl Scan<'_> {
             self.local.copied_bytes += chunk.bytes().len() as u64;
         }
         Ok(())
+    }
+
+    /// Counts what would be copied.
+    fn count_known_chunks(&mut self) {
+        let release = Arc::clone(&self.files.release);
+        for position in 0..release.root.chunks {
+            if !self.local.held.contains(position) && self.is_elsewhere(position) {
+                self.local.held.insert(position);
+                self.local.copied_bytes += u64::from(release.chunk(position).bytes);
+            }
+        }
+    }
+
+    /// Whether the chunk of `position` is in the file in its way, in another place, in a file of the old release that looks
+    /// untouched, or can be made of a delta that was fetched before.
+    fn is_elsewhere(&self, position: u32) -> bool {
+        let release = &self.files.release;
+        let is_here = |&other: &u32| self.local.held.contains(other) || self.good_at_target.contains(other);
+        let Some(OldRelease { installed, release: Some(old) }) = self.old else {
+            return release.places_of(position).iter().any(is_here);
+        };
+        let is_untouched = |&position: &u32| {
+            let path = &old.files[old.place(position).0].path;
+            let found = std::fs::symlink_metadata(self.files.layout.installed_at(path));
+            found.is_ok_and(|found| installed.is_untouched(path, &found))
+        };
+        let delta = release.fetched_for(position);
+        release.places_of(position).iter().any(is_here)
+            || old.positions_of(release.chunk(position).id).iter().any(is_untouched)
+            || release.delta(delta).is_some() && self.local.held.contains(delta)
     }
 
     /// What a patch names again is held under both names.

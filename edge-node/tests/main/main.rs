@@ -1,5 +1,6 @@
 //! The node against a real origin on loopback, in process where that shows the same, as a program where it does not.
 
+mod care;
 mod channels;
 mod crooked;
 mod evil;

@@ -152,3 +152,34 @@ async fn a_version_that_was_taken_back_goes_back_by_deltas() {
     assert_eq!(fetched, update.delta_bytes + update.chunk_bytes);
     assert!(fetched < 100_000, "{fetched}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_update_takes_is_said_before() {
+    let site = Site::new();
+    let [_, second] = two_versions(&site, Vec::new()).await;
+    let origin = site.serve().await;
+    let planned = async || {
+        let options = site.options(&origin.url(), "a");
+        freshet_edge_node::plan(&options, tokio_util::sync::CancellationToken::new()).await.expect("planned")
+    };
+    let fetched = async || {
+        let before = origin.counters().pack.body_bytes;
+        installed(site.options(&origin.url(), "a")).await;
+        origin.counters().pack.body_bytes - before
+    };
+    let first = planned().await;
+    assert_eq!((first.installed.as_deref(), first.deltas, first.kept_bytes), (None, 0, 0));
+    assert!(!site.target("a").join("data").exists(), "nothing is installed");
+    assert_eq!(first.fetch_bytes, fetched().await);
+
+    let update = site.publish(&second, "2.0").await.updates[0].update.clone();
+    let plan = planned().await;
+    assert_eq!((plan.installed.as_deref(), plan.version.as_str()), (Some("1.0"), "2.0"));
+    assert_eq!((plan.deltas, plan.delta_bytes), (update.deltas, update.delta_bytes));
+    assert_eq!((plan.chunks, plan.chunk_bytes), (update.chunks, update.chunk_bytes));
+    assert!(plan.write_bytes > 8_000_000 && plan.temp_bytes >= plan.write_bytes, "{plan:?}");
+    assert!(plan.copied_bytes > 5_000_000 && plan.kept_bytes > 0, "{plan:?}");
+    assert_eq!(plan.fetch_bytes, fetched().await);
+    let done = planned().await;
+    assert_eq!((done.fetch_bytes, done.write_bytes, done.kept_bytes), (0, 0, done.release_bytes));
+}

@@ -1,0 +1,98 @@
+//! Looks after an installation without any network: verifies and removes it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::node::GetError;
+use crate::node::get::{blocking, finish_begun_install, installed_release, load_installed, lock};
+use crate::release::Trust;
+use crate::store::{
+    Belief, ChangedFiles, ChunkFiles, Differences, Installed, Layout, uninstall as remove, verify as compare,
+};
+
+/// How an installation compares with its signed manifest. Lists are in path order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// The content.
+    pub content: String,
+    /// The installed version.
+    pub version: String,
+    /// Its root.
+    pub root: String,
+    /// Files that it has.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files and links that are not what they must be.
+    pub changed: Vec<String>,
+    /// Files, links and folders that are not there.
+    pub missing: Vec<String>,
+    /// Files and links that the release does not have: somebody else's.
+    pub added: Vec<String>,
+}
+
+impl Verified {
+    /// Whether all of the release is there and as it must be.
+    pub fn is_whole(&self) -> bool {
+        self.changed.is_empty() && self.missing.is_empty()
+    }
+}
+
+/// Compares the installation in `folder` with its manifest; nothing is changed. With `is_fast`, files that look as they
+/// were left are believed to be what they were; otherwise all are hashed.
+///
+/// # Errors
+/// [`GetError`] when there is no installation, or it cannot be read.
+pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Result<Verified, GetError> {
+    let (layout, installed) = open(folder)?;
+    let _lock = lock(&layout)?;
+    let trust = Trust::remembered(&layout)?.ok_or_else(|| no_installation(folder))?;
+    finish_begun_install(&layout, &trust, &stop).await?;
+    let release = installed_release(&layout, &trust)?.ok_or_else(|| {
+        let folder = folder.display();
+        GetError::Other(format!(
+            "the manifest of what is installed in {folder} is gone; get it again to check it"
+        ))
+    })?;
+    let installed = load_installed(&layout)?.unwrap_or(installed);
+    let belief = if is_fast { Belief::Untouched } else { Belief::Nothing };
+    let files = ChunkFiles { layout, release: Arc::clone(&release) };
+    let found = blocking(move || compare(&files, &installed, belief, &stop)).await?;
+    let Differences { changed, missing, added } = found;
+    Ok(Verified {
+        content: release.root.content.to_string(),
+        version: release.root.version.to_string(),
+        root: release.id.to_string(),
+        files: release.files.len() as u64,
+        bytes: release.root.bytes,
+        changed,
+        missing,
+        added,
+    })
+}
+
+/// Removes the installation in `folder`, and all that the node kept there. Files that others put there stay; those of the
+/// installation that were changed since, too, unless `changed` says otherwise. Returns what stays because of that.
+///
+/// # Errors
+/// [`GetError`] when there is no installation, or something cannot be removed; called again, it goes on.
+pub async fn uninstall(folder: &Path, changed: ChangedFiles) -> Result<Vec<PathBuf>, GetError> {
+    let (layout, installed) = open(folder)?;
+    let lock = lock(&layout)?;
+    let kept = blocking(move || remove(&layout, &installed, changed)).await?;
+    drop(lock);
+    Ok(kept)
+}
+
+fn open(folder: &Path) -> Result<(Layout, Installed), GetError> {
+    let layout = Layout::new(folder);
+    let installed = load_installed(&layout)?.ok_or_else(|| no_installation(folder))?;
+    Ok((layout, installed))
+}
+
+fn no_installation(folder: &Path) -> GetError {
+    GetError::Usage(format!("{} holds no installation", folder.display()))
+}

@@ -1,0 +1,133 @@
+//! What getting a release would take, said before it is begun.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::job::wanted;
+use crate::node::get::{
+    blocking, document_error, finish_begun_install, installed_release, load_installed, lock, patched_if_known,
+};
+use crate::node::{GetError, GetOptions};
+use crate::origin::{Origin, OriginConfig};
+use crate::platform;
+use crate::release::{Release, Trust, content_of, fetch, locate};
+use crate::store::{ChunkFiles, Layout, Local, OldRelease, look};
+
+/// What getting a release would take. All sizes are in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The content.
+    pub content: String,
+    /// The version.
+    pub version: String,
+    /// Its root.
+    pub root: String,
+    /// The version that is installed now.
+    pub installed: Option<String>,
+    /// Sum of the release's files.
+    pub release_bytes: u64,
+    /// What is going to be fetched, as it is stored: deltas and chunks.
+    pub fetch_bytes: u64,
+    /// Deltas among that.
+    pub deltas: u32,
+    /// Bytes of those.
+    pub delta_bytes: u64,
+    /// Chunks that come whole.
+    pub chunks: u32,
+    /// Bytes of those.
+    pub chunk_bytes: u64,
+    /// In files that stay as they are.
+    pub kept_bytes: u64,
+    /// Of an earlier, unfinished download.
+    pub resumed_bytes: u64,
+    /// Copied from other places of this disk.
+    pub copied_bytes: u64,
+    /// What is going to be written to the disk.
+    pub write_bytes: u64,
+    /// Room needed beside what is there, until the install is done.
+    pub temp_bytes: u64,
+    /// Room that there is.
+    pub free_bytes: Option<u64>,
+}
+
+/// Says what [`get`](crate::get) would take with these options. Nothing is fetched but signed documents and lists, which the
+/// folder keeps for later.
+///
+/// # Errors
+/// [`GetError`] as of `get`; the origin must be there.
+pub async fn plan(options: &GetOptions, stop: CancellationToken) -> Result<Plan, GetError> {
+    let layout = Layout::new(&options.folder);
+    layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
+    let _lock = lock(&layout)?;
+    let content = content_of(&options.url.target);
+    let mut trust = Trust::open(&layout, content, options.key)?;
+    finish_begun_install(&layout, &trust, &stop).await?;
+    let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
+    let origin = Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?;
+    let located = locate(&origin, &mut trust, &layout, &options.url.target).await.map_err(document_error)?;
+    let release = fetch(&origin, &trust, &layout, content, located.id).await.map_err(document_error)?.release;
+    let old = installed_release(&layout, &trust)?;
+    let patch = old.as_ref().and_then(|old| located.patch_from(old.id));
+    let release = match (&old, patch) {
+        (Some(old), Some(patch)) => patched_if_known(&origin, &trust, &layout, patch, old, release).await.0,
+        _ => release,
+    };
+    let release = Arc::new(release);
+    let installed = load_installed(&layout)?;
+    let version = installed.as_ref().map(|installed| installed.version.to_string());
+    let files = ChunkFiles { layout, release: Arc::clone(&release) };
+    let local = blocking(move || {
+        let old = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
+        look(&files, old, &stop)
+    })
+    .await?;
+    let positions: Vec<u32> = wanted(&release, &local).into_iter().flatten().collect();
+    let stored = origin.stored_bytes(&release, positions.iter().copied()).await?;
+    let mut plan = Plan {
+        free_bytes: platform::free_bytes(&options.folder),
+        installed: version,
+        ..Plan::of(&release, &local)
+    };
+    for (position, stored) in positions.into_iter().zip(stored) {
+        if release.delta(position).is_some() {
+            plan.deltas += 1;
+            plan.delta_bytes += stored;
+        } else {
+            plan.chunks += 1;
+            plan.chunk_bytes += stored;
+        }
+    }
+    plan.fetch_bytes = plan.delta_bytes + plan.chunk_bytes;
+    plan.write_bytes += plan.delta_bytes;
+    plan.temp_bytes += plan.delta_bytes;
+    Ok(plan)
+}
+
+impl Plan {
+    /// Without what is fetched.
+    fn of(release: &Release, local: &Local) -> Self {
+        // Files that change are written anew beside the old ones; what an unfinished download has is written already.
+        let staged_bytes = release.root.bytes - local.kept_bytes;
+        let write_bytes = staged_bytes.saturating_sub(local.resumed_bytes);
+        Self {
+            content: release.root.content.to_string(),
+            version: release.root.version.to_string(),
+            root: release.id.to_string(),
+            installed: None,
+            release_bytes: release.root.bytes,
+            fetch_bytes: 0,
+            deltas: 0,
+            delta_bytes: 0,
+            chunks: 0,
+            chunk_bytes: 0,
+            kept_bytes: local.kept_bytes,
+            resumed_bytes: local.resumed_bytes,
+            copied_bytes: local.copied_bytes,
+            write_bytes,
+            temp_bytes: write_bytes,
+            free_bytes: None,
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Removes an installation. Killed in between, it is simply done again: its record goes last.
+
+use std::path::PathBuf;
+
+use freshet_protocol::RelPath;
+
+use crate::store::install::InstallError;
+use crate::store::{Installed, Layout};
+
+/// What is done with files of the installation that were changed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangedFiles {
+    /// They stay.
+    Keep,
+    /// They go, too.
+    Remove,
+}
+
+/// Removes what was installed, and the node's own folder. Returns what stays of the installation because it was changed.
+///
+/// # Errors
+/// [`InstallError`] names what could not be removed.
+pub(crate) fn uninstall(
+    layout: &Layout,
+    installed: &Installed,
+    changed: ChangedFiles,
+) -> Result<Vec<PathBuf>, InstallError> {
+    let mut kept = Vec::new();
+    for path in installed.files.keys().chain(installed.links.keys()) {
+        let target = layout.installed_at(path);
+        let Ok(found) = std::fs::symlink_metadata(&target) else { continue };
+        let is_ours = installed.owns(path, &target) || changed == ChangedFiles::Remove && !found.is_dir();
+        if is_ours {
+            std::fs::remove_file(&target).map_err(|error| InstallError { path: target, error })?;
+        } else {
+            kept.push(target);
+        }
+    }
+    let remove_empty = |folder: &RelPath| {
+        // Only an empty folder can be removed this way; one that holds anything of the user's stays.
+        let _ = std::fs::remove_dir(layout.installed_at(folder));
+    };
+    installed.all_folders().iter().for_each(remove_empty);
+    let own = layout.own("");
+    std::fs::remove_dir_all(&own).map_err(|error| InstallError { path: own, error })?;
+    let _ = std::fs::remove_dir(layout.folder());
+    Ok(kept)
+}
