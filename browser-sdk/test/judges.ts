@@ -73,8 +73,10 @@ export const JUDGES: Readonly<Record<string, Judge>> = {
   pointer: async (bytes, test) => {
     const pointer = await openPointer(bytes, trusted(test));
     if (test["now"] !== undefined) checkCurrent(pointer, test["seen"] as number | undefined, given(test, "now"));
-    const { patches, ...known } = pointer;
-    return { fields: patches.length === 0 ? known : pointer };
+    const { patches, rollout, ...known } = pointer;
+    return {
+      fields: { ...known, ...(patches.length > 0 && { patches }), ...(rollout !== undefined && { rollout }) },
+    };
   },
   key_document: async (bytes, test) => {
     const [tenant] = trusted(test);

@@ -114,8 +114,10 @@ impl Used {
         channel: &Name,
     ) -> Result<(), ReadError> {
         let pointer = release::pointer(store, content, channel).await?;
-        self.add(store, content, pointer.root).await?;
-        for PatchRef { from, patch } in pointer.patches {
+        for offer in pointer.offers() {
+            self.add(store, content, offer.root).await?;
+        }
+        for &PatchRef { from, patch } in pointer.all_patches() {
             self.add(store, content, from).await?;
             if self.patches.insert(patch) {
                 for page in release::patch(store, content, patch).await?.pages {

@@ -31,6 +31,10 @@ pub struct ChannelListing {
     pub channel: Name,
     /// The version that it shows.
     pub version: Name,
+    /// The version that some installations take instead.
+    pub rollout: Option<Name>,
+    /// How many of 1000 those are.
+    pub rollout_permille: Option<u32>,
     /// Its sequence.
     pub sequence: u64,
     /// End of the pointer's life, Unix seconds.
@@ -93,6 +97,8 @@ async fn list_content(
         channels.push(ChannelListing {
             channel: channel.clone(),
             version: pointer.version,
+            rollout_permille: pointer.rollout.as_ref().map(|rollout| rollout.permille),
+            rollout: pointer.rollout.map(|rollout| rollout.version),
             sequence: pointer.sequence,
             expires: pointer.expires,
         });

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, DocumentKind, EnvelopeError};
-use crate::id::{ContentName, Name, PatchId, RootId};
+use crate::id::{ContentName, Hash, Name, PatchId, RootId};
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX};
+use crate::rollout::Rollout;
 
 /// The pointer's payload type and limit.
 pub const POINTER_KIND: DocumentKind =
@@ -84,12 +85,59 @@ pub struct Pointer {
     /// Patches from releases that the channel showed before; of several from one release the first counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patches: Vec<PatchRef>,
+    /// A release that some installations take instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
+}
+
+/// What a pointer has for one installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer<'a> {
+    /// The release.
+    pub root: RootId,
+    /// Its version.
+    pub version: &'a Name,
+    patches: &'a [PatchRef],
+}
+
+impl<'a> Offer<'a> {
+    /// The patches that lead to the release.
+    pub fn patches(&self) -> &'a [PatchRef] {
+        self.patches
+    }
+
+    /// The patch that leads to the release from another, if there is any.
+    pub fn patch_from(&self, from: RootId) -> Option<PatchId> {
+        self.patches.iter().find(|patch| patch.from == from).map(|patch| patch.patch)
+    }
 }
 
 impl Pointer {
-    /// The patch from a release to this one, if there is any.
-    pub fn patch_from(&self, from: RootId) -> Option<PatchId> {
-        self.patches.iter().find(|patch| patch.from == from).map(|patch| patch.patch)
+    /// The release for the installation of this secret.
+    pub fn offer(&self, install: Hash) -> Offer<'_> {
+        match &self.rollout {
+            Some(rollout) if rollout.takes(install) => {
+                Offer { root: rollout.root, version: &rollout.version, patches: &rollout.patches }
+            }
+            _ => Offer { root: self.root, version: &self.version, patches: &self.patches },
+        }
+    }
+
+    /// All releases that it shows: the one for most, and that of a rollout.
+    pub fn offers(&self) -> impl Iterator<Item = Offer<'_>> {
+        let rollout = self.rollout.as_ref();
+        let rollout = rollout.map(|rollout| Offer {
+            root: rollout.root,
+            version: &rollout.version,
+            patches: &rollout.patches,
+        });
+        std::iter::once(Offer { root: self.root, version: &self.version, patches: &self.patches })
+            .chain(rollout)
+    }
+
+    /// All patches that it names.
+    pub fn all_patches(&self) -> impl Iterator<Item = &PatchRef> {
+        self.patches.iter().chain(self.rollout.iter().flat_map(|rollout| &rollout.patches))
     }
 
     /// Signs the pointer.
@@ -139,8 +187,14 @@ impl Pointer {
             Err(PointerError::Inconsistent("a number is larger than 2^53-1"))
         } else if self.trackers.len() > URLS_MAX || !self.trackers.iter().all(is_tracker) {
             Err(PointerError::Inconsistent("trackers are too many, too long, or not ws:// or wss://"))
-        } else if self.patches.len() > PATCHES_MAX {
+        } else if self.all_patches().count() > PATCHES_MAX {
             Err(PointerError::Inconsistent("too many patches"))
+        } else if self
+            .rollout
+            .as_ref()
+            .is_some_and(|rollout| !rollout.is_share() || rollout.root == self.root)
+        {
+            Err(PointerError::Inconsistent("a rollout is of another release, to 1 to 999 of 1000"))
         } else {
             Ok(())
         }
@@ -162,6 +216,7 @@ mod tests {
             version: "1.2".parse().expect("name"),
             trackers: vec!["ws://127.0.0.1:1/".to_owned()],
             patches: vec![],
+            rollout: None,
         }
     }
 

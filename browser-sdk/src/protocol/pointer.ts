@@ -3,7 +3,7 @@ import { utf8Length } from "./bytes.ts";
 import { openDocument, type DocumentCode } from "./document.ts";
 import type { DocumentKind } from "./envelope.ts";
 import { ProtocolError } from "./error.ts";
-import { list, orNone, parsed, record, text, u32, u64, type FormOf } from "./form.ts";
+import { list, optional, orNone, parsed, record, text, u32, u64, type FormOf } from "./form.ts";
 import { parseContentName, parseHash, parseName } from "./id.ts";
 import type { PublicKey } from "./key.ts";
 import { INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX } from "./limits.ts";
@@ -26,6 +26,13 @@ export class PointerError extends ProtocolError<PointerCode> {
   }
 }
 
+const PATCHES = list(record({ from: parsed(text, parseHash), patch: parsed(text, parseHash) }));
+const ROLLOUT = record({
+  permille: u32,
+  root: parsed(text, parseHash),
+  version: parsed(text, parseName),
+  patches: PATCHES,
+});
 const POINTER = record({
   schema: u32,
   content: parsed(text, parseContentName),
@@ -35,12 +42,14 @@ const POINTER = record({
   root: parsed(text, parseHash),
   version: parsed(text, parseName),
   trackers: orNone(list(text)),
-  patches: orNone(list(record({ from: parsed(text, parseHash), patch: parsed(text, parseHash) }))),
+  patches: orNone(PATCHES),
+  rollout: optional(ROLLOUT),
 });
 
 /**
  * A channel's signed word about its release. `sequence` counts up with each change; `expires` is in Unix seconds, and
- * what is installed stays usable after it; `trackers` are `ws://` or `wss://` addresses; `patches` are of use to nodes.
+ * what is installed stays usable after it; `trackers` are `ws://` or `wss://` addresses; `patches` and `rollout` are of use to
+ * nodes.
  */
 export type Pointer = FormOf<typeof POINTER>;
 
@@ -68,7 +77,13 @@ function check(pointer: Pointer): void {
   if (pointer.trackers.length > URLS_MAX || !pointer.trackers.every(isTracker)) {
     throw new PointerError("inconsistent", "trackers are too many, too long, or not ws:// or wss://");
   }
-  if (pointer.patches.length > PATCHES_MAX) throw new PointerError("inconsistent", "too many patches");
+  const { patches, rollout, root } = pointer;
+  if (patches.length + (rollout?.patches.length ?? 0) > PATCHES_MAX) {
+    throw new PointerError("inconsistent", "too many patches");
+  }
+  if (rollout !== undefined && (rollout.permille < 1 || rollout.permille > 999 || rollout.root === root)) {
+    throw new PointerError("inconsistent", "a rollout is of another release, to 1 to 999 of 1000");
+  }
 }
 
 function isTracker(url: string): boolean {

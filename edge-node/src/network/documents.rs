@@ -60,7 +60,7 @@ impl Documents {
         if !is_newer {
             return Ok(None);
         }
-        let version = pointer.version.clone();
+        let version = self.trust.offer(&pointer).version.clone();
         self.pointer = Some((pointer, envelope.to_vec()));
         Ok(Some(version))
     }
@@ -72,8 +72,8 @@ impl Documents {
 
     /// The patch that leads from a release to `to`, if the newest pointer names one.
     pub(crate) fn patch(&self, from: RootId, to: RootId) -> Option<PatchId> {
-        let (pointer, _) = self.pointer.as_ref().filter(|(pointer, _)| pointer.root == to)?;
-        pointer.patch_from(from)
+        let (pointer, _) = self.pointer.as_ref()?;
+        pointer.offers().find(|offer| offer.root == to)?.patch_from(from)
     }
 
     /// The newest pointer known.

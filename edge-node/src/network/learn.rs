@@ -143,7 +143,7 @@ impl School<'_> {
         let envelope = self.documents.pointer_envelope().expect("seen above").to_vec();
         // From here on the folder follows this pointer, as if the origin had shown it.
         let pointer = self.documents.follow(&channel, &envelope)?;
-        Ok(Some(pointer.root))
+        Ok(Some(self.documents.trust().offer(&pointer).root))
     }
 
     async fn pages(&mut self, root: &Root) -> Result<Option<Vec<Page>>, GetError> {

@@ -88,7 +88,9 @@ pub(crate) async fn locate(
                 }
                 Err(error) => return Err(error.into()),
             };
-            Ok(Located { id: pointer.root, trackers: pointer.trackers, patches: pointer.patches, note })
+            let offer = trust.offer(&pointer);
+            let (id, patches) = (offer.root, offer.patches().to_vec());
+            Ok(Located { id, patches, trackers: pointer.trackers, note })
         }
     }
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use freshet_protocol::{
-    ContentName, KeyDocument, KeyDocumentError, Name, Patch, PatchError, PatchId, Pointer, PointerError,
-    PublicKey, Role, Root, RootError, RootId,
+    ContentName, Hash, KeyDocument, KeyDocumentError, Name, Offer, Patch, PatchError, PatchId, Pointer,
+    PointerError, PublicKey, Role, Root, RootError, RootId,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::random::random_bytes;
 use crate::store::{Layout, read_record, write_atomic};
 
 /// Why a signed document was not believed.
@@ -50,6 +51,9 @@ struct Record {
     keys_sequence: u64,
     /// Highest sequence of each channel's pointer.
     channels: BTreeMap<Name, u64>,
+    /// Decides which rollouts this installation takes part in; told to nobody.
+    #[serde(default = "new_install")]
+    install: Hash,
 }
 
 /// The folder's memory of keys and sequences.
@@ -76,6 +80,7 @@ impl Trust {
                 tenant_key: given.ok_or_else(|| TrustError::NoKey(layout.folder().to_owned()))?,
                 keys_sequence: 0,
                 channels: BTreeMap::new(),
+                install: new_install(),
             },
         };
         let folder = || layout.folder().to_owned();
@@ -143,6 +148,11 @@ impl Trust {
         Ok(pointer)
     }
 
+    /// What a pointer has for this installation.
+    pub(crate) fn offer<'a>(&self, pointer: &'a Pointer) -> Offer<'a> {
+        pointer.offer(self.record.install)
+    }
+
     /// Opens the root `id`.
     pub(crate) fn open_root(&self, id: RootId, envelope: &[u8]) -> Result<Root, TrustError> {
         let keys = self.document()?.keys_for(Role::Root, unix_now());
@@ -192,6 +202,10 @@ impl Trust {
     }
 }
 
+fn new_install() -> Hash {
+    Hash(random_bytes())
+}
+
 /// Seconds since 1970; documents and tickets expire by it.
 pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
@@ -224,6 +238,7 @@ mod tests {
             version: "1".parse().expect("name"),
             trackers: Vec::new(),
             patches: Vec::new(),
+            rollout: None,
         }
         .seal(online)
         .expect("good pointer")

@@ -105,6 +105,7 @@ async fn pointers_do_not_go_back_and_expire() {
         version: "2.0".parse().expect("name"),
         trackers: Vec::new(),
         patches: Vec::new(),
+        rollout: None,
     };
     let sealed = expired.seal(site.load_keys().online()).expect("good pointer");
     std::fs::write(&pointer, sealed).expect("written");

@@ -183,3 +183,34 @@ async fn what_an_update_takes_is_said_before() {
     let done = planned().await;
     assert_eq!((done.fetch_bytes, done.write_bytes, done.kept_bytes), (0, 0, done.release_bytes));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_reaches_its_share_and_the_others_keep_what_they_have() {
+    const NODES: usize = 16;
+    let site = Site::new();
+    let [_, second] = two_versions(&site, Vec::new()).await;
+    site.publish(&second, "2.0").await;
+    site.roll_back().await;
+    let origin = site.serve().await;
+    let versions = async || {
+        let mut versions = Vec::new();
+        for number in 0..NODES {
+            let report = installed(site.options(&origin.url(), &format!("n{number}"))).await;
+            versions.push(report.version.expect("known"));
+        }
+        versions
+    };
+    assert!(versions().await.iter().all(|version| version == "1.0"));
+    site.roll_out("2.0", 500).await;
+    let some = versions().await;
+    let taking = some.iter().filter(|version| *version == "2.0").count();
+    // Of 16 installations all would be on one side once in 32,768 runs.
+    assert!((1..NODES).contains(&taking), "{some:?}");
+    assert_eq!(versions().await, some, "always the same ones");
+    site.roll_out("2.0", 999).await;
+    for (before, after) in some.iter().zip(versions().await) {
+        assert!(after == "2.0" || before == "1.0", "a larger share holds the smaller one");
+    }
+    site.roll_back().await;
+    assert!(versions().await.iter().all(|version| version == "1.0"));
+}

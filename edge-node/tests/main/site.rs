@@ -96,6 +96,15 @@ impl Site {
         freshet_origin::promote(options).await.expect("rolled back")
     }
 
+    /// The channel shows a version to so many of 1000 installations.
+    pub(crate) async fn roll_out(&self, version: &str, permille: u32) {
+        let (content, version) = (CONTENT.parse().expect("name"), version.parse().expect("name"));
+        let mut options =
+            PromoteOptions::new(self.store(), self.load_keys(), content, PromoteTo::Version(version));
+        options.permille = Some(permille);
+        freshet_origin::promote(options).await.expect("rolled out");
+    }
+
     pub(crate) async fn serve(&self) -> Serving {
         self.serve_at(None).await
     }

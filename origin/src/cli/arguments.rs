@@ -163,6 +163,21 @@ pub(crate) struct PromoteArguments {
     /// The channel that shows the version already, like beta.
     #[arg(long, value_name = "CHANNEL")]
     pub(crate) from: Option<Name>,
+    /// To how many percent of the installations, 0.1 to 100: always the same ones, and a larger share holds the smaller. The
+    /// others keep what the channel shows; rollback takes the version back.
+    #[arg(long, default_value = "100", value_parser = parse_percent, value_name = "PERCENT")]
+    pub(crate) percent: u32,
+}
+
+/// A share in thousandths.
+fn parse_percent(text: &str) -> Result<u32, String> {
+    let value: f64 = text.parse().map_err(|_| format!("{text:?} is no number"))?;
+    let permille = (value * 10.0).round();
+    if (1.0..=1000.0).contains(&permille) {
+        Ok(permille as u32)
+    } else {
+        Err("0.1 to 100 are possible".to_owned())
+    }
 }
 
 #[derive(Debug, Args)]

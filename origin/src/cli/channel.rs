@@ -8,27 +8,29 @@ use freshet_origin::{
 
 use super::arguments::{ChannelArguments, HistoryArguments, PromoteArguments, RollbackArguments};
 use super::publish::print_updates;
+use super::store::percent;
 use super::{Failure, print_json};
 
 pub(super) async fn run_promote(arguments: PromoteArguments) -> Result<(), Failure> {
-    let PromoteArguments { channel, release, from } = arguments;
+    let PromoteArguments { channel, release, from, percent } = arguments;
     let to = match (release, from) {
         (Some(version), _) => PromoteTo::Version(version),
         (None, Some(from)) => PromoteTo::Channel(from),
         (None, None) => unreachable!("one of both is required"),
     };
-    show(channel, to).await
+    show(channel, to, Some(percent).filter(|&permille| permille < 1000)).await
 }
 
 pub(super) async fn run_rollback(arguments: RollbackArguments) -> Result<(), Failure> {
-    show(arguments.channel, PromoteTo::Before).await
+    show(arguments.channel, PromoteTo::Before, None).await
 }
 
-async fn show(arguments: ChannelArguments, to: PromoteTo) -> Result<(), Failure> {
+async fn show(arguments: ChannelArguments, to: PromoteTo, permille: Option<u32>) -> Result<(), Failure> {
     let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
     let keys = Keys::load(&arguments.keys_dir).map_err(Failure::usage)?;
     let options = PromoteOptions {
         channel: arguments.channel,
+        permille,
         patches: usize::from(arguments.patches),
         delta_level: arguments.delta_level,
         expires_in: arguments.expires,
@@ -40,6 +42,7 @@ async fn show(arguments: ChannelArguments, to: PromoteTo) -> Result<(), Failure>
         | PublishError::OtherTenant { .. }
         | PublishError::NoVersion(_)
         | PublishError::NoChannel(_)
+        | PublishError::NotAShare(_)
         | PublishError::NothingBefore(_) => Failure::usage(error),
         error => Failure::failed(error),
     })?;
@@ -48,8 +51,9 @@ async fn show(arguments: ChannelArguments, to: PromoteTo) -> Result<(), Failure>
         return Ok(());
     }
     let Promoted { content, channel, version, before, sequence, updates, rewritten, .. } = &promoted;
+    let share = permille.map_or_else(String::new, |permille| format!(" for {}", percent(permille)));
     let before = before.as_ref().map_or_else(String::new, |before| format!(", before {before}"));
-    println!("{content} {version} is on channel {channel} (sequence {sequence}){before}");
+    println!("{content} {version} is on channel {channel}{share} (sequence {sequence}){before}");
     print_updates(updates, rewritten);
     Ok(())
 }

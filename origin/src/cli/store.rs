@@ -37,13 +37,25 @@ fn print_content(content: &ContentListing) {
         );
     }
     for channel in &content.channels {
+        let rollout = match (&channel.rollout, channel.rollout_permille) {
+            (Some(version), Some(permille)) => format!(", {version} to {}", percent(permille)),
+            _ => String::new(),
+        };
         println!(
-            "  channel {}: shows {} (sequence {}) until {}",
+            "  channel {}: shows {}{rollout} (sequence {}) until {}",
             channel.channel,
             channel.version,
             channel.sequence,
             date(channel.expires)
         );
+    }
+}
+
+/// A share for people.
+pub(super) fn percent(permille: u32) -> String {
+    match permille % 10 {
+        0 => format!("{} %", permille / 10),
+        tenths => format!("{}.{tenths} %", permille / 10),
     }
 }
 

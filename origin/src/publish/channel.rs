@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshet_protocol::{
-    ContentName, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, Role, RootId,
-    envelope_bytes_max, origin_path,
+    ContentName, KeyDocument, Name, Offer, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, Role, Rollout,
+    RootId, envelope_bytes_max, origin_path,
 };
 
 use super::known::Places;
@@ -67,78 +67,123 @@ impl<'a> Channel<'a> {
         self.now.as_ref().map(|(pointer, _)| &pointer.version)
     }
 
-    /// The version that it showed before.
+    /// The version that it showed before. While one is rolled out, that is what most installations still take.
     pub(super) fn version_before(&self) -> Option<Name> {
         let (now, _) = self.now.as_ref()?;
+        if now.rollout.is_some() {
+            return Some(now.version.clone());
+        }
         self.last_before(now.root, 1).pop().map(|shown| shown.version)
     }
 
-    /// Shows a published release. A pointer that says the same already is left alone until half of its life is over.
+    /// Shows a published release, to all installations or to a share of them; the others then keep what they have. A
+    /// pointer that says the same already is left alone until half of its life is over.
+    ///
+    /// # Errors
+    /// [`PublishError::NoChannel`] where there is nothing that the others could keep, [`PublishError::NotAShare`] where they
+    /// have this version.
     pub(super) async fn show(
         self,
         stored: &Arc<Places>,
         root: RootId,
         version: &Name,
+        permille: Option<u32>,
     ) -> Result<Now, PublishError> {
-        let patches = match self.patches_to(root) {
-            Some(refs) => Patches { refs, ..Patches::default() },
-            None => {
-                let older = self.last_before(root, self.options.patches);
-                patch::make_all(&self.options, stored, &older, root).await?
+        let shown = self.patches_to(stored, root).await?;
+        let (updates, rewritten) = (shown.updates, shown.rewritten);
+        let word = match permille {
+            None => Word { root, version: version.clone(), patches: shown.refs, rollout: None },
+            Some(permille) => {
+                let no_channel = || PublishError::NoChannel(self.options.channel.clone());
+                let (now, _) = self.now.as_ref().ok_or_else(no_channel)?;
+                if now.root == root {
+                    return Err(PublishError::NotAShare(version.clone()));
+                }
+                let rollout = Rollout { permille, root, version: version.clone(), patches: shown.refs };
+                let patches = self.patches_to(stored, now.root).await?.refs;
+                Word { root: now.root, version: now.version.clone(), patches, rollout: Some(rollout) }
             }
         };
-        let Patches { refs, updates, rewritten } = patches;
-        Ok(Now { sequence: self.put(root, version, refs).await?, updates, rewritten })
+        Ok(Now { sequence: self.put(word).await?, updates, rewritten })
     }
 
-    /// The patches that lead to `root`, if that is what it shows.
-    fn patches_to(&self, root: RootId) -> Option<Vec<PatchRef>> {
-        let (pointer, _) = self.now.as_ref().filter(|(pointer, _)| pointer.root == root)?;
-        Some(pointer.patches.clone())
+    /// The patches that lead to `root`: those that are named already, or new ones. Whoever took part in a rollout needs one
+    /// back to what the others have.
+    async fn patches_to(&self, stored: &Arc<Places>, root: RootId) -> Result<Patches, PublishError> {
+        if let Some((now, _)) = &self.now
+            && let Some(named) = now.offers().find(|offer| offer.root == root)
+            && now.offers().all(|other| other.root == root || named.patch_from(other.root).is_some())
+        {
+            return Ok(Patches { refs: named.patches().to_vec(), ..Patches::default() });
+        }
+        patch::make_all(&self.options, stored, &self.last_before(root, self.options.patches), root).await
     }
 
     /// The releases that it showed last, the newest first, without `root`.
     fn last_before(&self, root: RootId, count: usize) -> Vec<Shown> {
         let Some((now, _)) = &self.now else { return Vec::new() };
-        // A store from before there was a history has but the pointer.
-        let shown = Shown { sequence: now.sequence, root: now.root, version: now.version.clone(), since: 0 };
-        let before = self.history.last(count + 2, now.sequence).into_iter();
-        let last = std::iter::once(shown).chain(before.filter(|shown| shown.root != now.root));
-        last.filter(|shown| shown.root != root).take(count).collect()
+        // A store from before there was a history has but the pointer. Of a rollout the newer release comes first.
+        let mut last: Vec<Shown> = Vec::new();
+        let shown = |offer: Offer<'_>| Shown {
+            sequence: now.sequence,
+            root: offer.root,
+            version: offer.version.clone(),
+            since: 0,
+        };
+        last.extend(now.offers().map(shown));
+        last.reverse();
+        let before = self.history.last(count + 3, now.sequence + 1);
+        for shown in before {
+            if last.iter().all(|known| known.root != shown.root) {
+                last.push(shown);
+            }
+        }
+        last.retain(|shown| shown.root != root);
+        last.truncate(count);
+        last
     }
 
-    async fn put(self, root: RootId, version: &Name, patches: Vec<PatchRef>) -> Result<u64, PublishError> {
+    async fn put(self, word: Word) -> Result<u64, PublishError> {
         let ChannelOptions { store, keys, content, channel, expires_in, trackers, .. } = self.options;
         let (life, now) = (expires_in.as_secs(), unix_now());
         let (old, revision) = self.now.unzip();
         let known_trackers = || old.as_ref().map_or(Vec::new(), |old| old.trackers.clone());
         let trackers = trackers.map_or_else(known_trackers, <[String]>::to_vec);
-        if let Some(old) = &old {
-            let is_same = old.root == root
-                && old.version == *version
-                && old.trackers == trackers
-                && old.patches == patches;
-            if is_same && old.expires > now + life / 2 {
-                return Ok(old.sequence);
-            }
-        }
+        let Word { root, version, patches, rollout } = word;
         let pointer = Pointer {
             schema: POINTER_SCHEMA,
             content: content.clone(),
             channel: channel.clone(),
-            sequence: old.map_or(1, |old| old.sequence + 1),
+            sequence: old.as_ref().map_or(1, |old| old.sequence + 1),
             expires: now + life,
             root,
-            version: version.clone(),
+            version,
             trackers,
             patches,
+            rollout,
         };
+        if let Some(old) = old {
+            let again = Pointer { sequence: old.sequence, expires: old.expires, ..pointer.clone() };
+            if again == old && old.expires > now + life / 2 {
+                return Ok(old.sequence);
+            }
+        }
         let sealed = pointer.seal(keys.online())?;
-        let shown = Shown { sequence: pointer.sequence, root, version: version.clone(), since: now };
+        let newest = pointer.offers().last().expect("a pointer shows a release");
+        let (root, version) = (newest.root, newest.version.clone());
+        let shown = Shown { sequence: pointer.sequence, root, version, since: now };
         self.history.put(store, content, channel, shown).await?;
         store.swap(&origin_path::pointer(content, channel), sealed.into(), revision).await?;
         Ok(pointer.sequence)
     }
+}
+
+/// What a channel is to say.
+struct Word {
+    root: RootId,
+    version: Name,
+    patches: Vec<PatchRef>,
+    rollout: Option<Rollout>,
 }
 
 fn found<T>(read: Result<(T, Revision), StoreError>) -> Result<Option<(T, Revision)>, ReadError> {

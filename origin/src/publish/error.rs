@@ -67,6 +67,9 @@ pub enum PublishError {
     /// There is no such channel.
     #[error("channel {0} shows nothing; `ls` names the channels that do")]
     NoChannel(Name),
+    /// A version that all have cannot be for a share of them.
+    #[error("the channel shows version {0} to all already; let it show another one first")]
+    NotAShare(Name),
     /// A channel has shown one release at most.
     #[error("channel {0} has shown nothing before; name a version with promote")]
     NothingBefore(Name),

@@ -130,7 +130,7 @@ pub async fn publish_reporting(
     let id = documents::put_root(store, keys, &root).await?;
     documents::put_version(store, &root, id, unix_now()).await?;
     let channel = Channel::read(options.channel_options(), &document).await?;
-    let Now { sequence, updates, rewritten } = channel.show(&places, id, version).await?;
+    let Now { sequence, updates, rewritten } = channel.show(&places, id, version, None).await?;
     Ok(Published {
         root: id,
         content: root.content,

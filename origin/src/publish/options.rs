@@ -115,7 +115,7 @@ impl PublishOptions {
     }
 }
 
-fn knob(good: bool, what: &str) -> Result<(), PublishError> {
+pub(super) fn knob(good: bool, what: &str) -> Result<(), PublishError> {
     if good { Ok(()) } else { Err(PublishError::Knob(what.to_owned())) }
 }
 

@@ -7,7 +7,7 @@ use freshet_protocol::{ContentName, Name, RootId};
 use serde::Serialize;
 
 use super::channel::{Channel, ChannelOptions, Now};
-use super::options::{check_tenant, check_word};
+use super::options::{check_tenant, check_word, knob};
 use super::{PublishError, Rewritten, UpdateFrom, documents, known};
 use crate::key_document;
 use crate::keys::{Keys, may_publish};
@@ -37,6 +37,8 @@ pub struct PromoteOptions {
     pub channel: Name,
     /// The version.
     pub to: PromoteTo,
+    /// How many of 1000 installations take the version, 1 to 999; the others keep what the channel shows. None: all.
+    pub permille: Option<u32>,
     /// As in [`PublishOptions::patches`](super::PublishOptions::patches).
     pub patches: usize,
     /// As in [`PublishOptions::delta_level`](super::PublishOptions::delta_level).
@@ -56,6 +58,7 @@ impl PromoteOptions {
             content,
             channel: "live".parse().expect("live is a name"),
             to,
+            permille: None,
             patches: 3,
             delta_level: 12,
             expires_in: Duration::from_secs(30 * 24 * 3600),
@@ -86,7 +89,9 @@ pub struct Promoted {
     pub channel: Name,
     /// The version that it shows.
     pub version: Name,
-    /// The version that it showed.
+    /// To how many of 1000 installations, if not to all.
+    pub permille: Option<u32>,
+    /// The version that it showed, to all or most.
     pub before: Option<Name>,
     /// The version's root.
     pub root: RootId,
@@ -105,6 +110,10 @@ pub struct Promoted {
 pub async fn promote(options: PromoteOptions) -> Result<Promoted, PublishError> {
     check_word(options.patches, options.delta_level, options.expires_in)?;
     check_tenant(&options.keys, &options.content)?;
+    knob(
+        options.permille.is_none_or(|share| (1..1000).contains(&share)),
+        "a share is 1 to 999 of 1000 installations",
+    )?;
     let PromoteOptions { store, keys, content, channel, to, .. } = &options;
     let _lock = ContentLock::take(store, content)?;
     let may = |document: &_| may_publish(document, keys.online().public());
@@ -125,11 +134,13 @@ pub async fn promote(options: PromoteOptions) -> Result<Promoted, PublishError> 
     let root = root.ok_or_else(|| PublishError::NoVersion(version.clone()))?;
     let before = shown.version().cloned();
     let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
-    let Now { sequence, updates, rewritten } = shown.show(&Arc::new(stored.places), root, &version).await?;
+    let Now { sequence, updates, rewritten } =
+        shown.show(&Arc::new(stored.places), root, &version, options.permille).await?;
     Ok(Promoted {
         content: content.clone(),
         channel: channel.clone(),
         version,
+        permille: options.permille,
         before,
         root,
         sequence,

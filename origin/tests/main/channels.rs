@@ -71,7 +71,7 @@ async fn a_rollback_is_a_new_word_about_an_older_release() {
     assert_eq!(live.trackers, before.trackers);
     let from: Vec<_> = back.updates.iter().map(|update| update.version.as_str()).collect();
     assert_eq!(from, ["3", "1"], "players on the version taken back get deltas, too");
-    assert!(live.patch_from(before.root).is_some());
+    assert!(live.offers().next().expect("shown").patch_from(before.root).is_some());
     assert_eq!(history(&fixture).await, ["1 1", "2 2", "3 3", "4 2"]);
     assert_eq!(rolled_back(&fixture).await.expect("undone").version, name("3"));
 }
@@ -91,4 +91,51 @@ async fn what_is_not_there_is_named() {
     assert!(error(promote(many).await).contains("at most 16"));
     assert_eq!(fs::read(fixture.content_dir().join("channels/live")).expect("shown"), before);
     assert!(channel_history(&fixture.store(), &content(), &name("beta")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_share_of_the_installations_goes_first() {
+    let fixture = Fixture::new();
+    publish_versions(&fixture, "beta", 3).await;
+    let share = |version: &str, permille| {
+        let to = PromoteTo::Version(name(version));
+        promote(PromoteOptions { permille, ..options(&fixture, to) })
+    };
+    let error = share("1", Some(100)).await.expect_err("nothing to keep").to_string();
+    assert!(error.contains("channel live shows nothing"), "{error}");
+    share("1", None).await.expect("promoted");
+    let error = share("1", Some(100)).await.expect_err("all have it").to_string();
+    assert!(error.contains("to all already"), "{error}");
+    for permille in [0, 1000] {
+        share("2", Some(permille)).await.expect_err("no share");
+    }
+
+    let begun = share("2", Some(100)).await.expect("rolled out");
+    assert_eq!((begun.permille, begun.before, begun.updates.len()), (Some(100), Some(name("1")), 1));
+    let live = pointer(&fixture, "live");
+    let rollout = live.rollout.as_ref().expect("there is one");
+    assert_eq!((live.version.as_str(), rollout.version.as_str(), rollout.permille), ("1", "2", 100));
+    assert_eq!(rollout.patches[0].from, live.root);
+
+    share("2", Some(500)).await.expect("grown");
+    let live = pointer(&fixture, "live");
+    assert_eq!(live.rollout.as_ref().map(|rollout| rollout.permille), Some(500));
+    let back = live.offers().next().expect("shown").patch_from(begun.root);
+    assert!(back.is_some(), "whoever took part gets back by deltas, too");
+    // The next one begins before this one is done: there are ways to it from both.
+    let third = share("3", Some(10)).await.expect("rolled out");
+    let from: Vec<_> = third.updates.iter().map(|update| update.version.as_str()).collect();
+    assert_eq!(from, ["2", "1"]);
+
+    let taken_back = rolled_back(&fixture).await.expect("taken back");
+    assert_eq!((taken_back.version, taken_back.sequence), (name("1"), 5));
+    let live = pointer(&fixture, "live");
+    assert!(live.rollout.is_none() && live.patches.iter().any(|patch| patch.from == third.root));
+    share("3", None).await.expect("to all");
+    let live = pointer(&fixture, "live");
+    assert_eq!((live.version.as_str(), live.rollout), ("3", None));
+    let (store, grace) = (fixture.store(), std::time::Duration::ZERO);
+    let collect = freshet_origin::GcOptions { store, content: None, keep: 1, grace, is_delete: true };
+    freshet_origin::gc(&collect).await.expect("collected");
+    assert_eq!(freshet_origin::scrub(&fixture.store(), None).await.expect("scrubbed").damages, []);
 }

@@ -2,7 +2,7 @@
 
 use freshet_protocol::{
     Chunker, Grant, KeyDocument, PATCH_ALGORITHM, PageId, PageRef, Patch, PatchId, PatchPageRef, PatchRef,
-    Pointer, Role, Root,
+    Pointer, Role, Rollout, Root,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -41,9 +41,14 @@ fn chunker() -> impl Strategy<Value = Chunker> {
 /// Channel pointers.
 pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
     let trackers = vec("wss?://\\PC{1,40}", 0..=8);
-    let patch = (root_id(), hash()).prop_map(|(from, patch)| PatchRef { from, patch: PatchId(patch) });
-    (content_name(), name(), integer(), integer(), root_id(), name(), trackers, vec(patch, 0..=4)).prop_map(
-        |(content, channel, sequence, expires, root, version, trackers, patches)| Pointer {
+    let patches = || {
+        let patch = (root_id(), hash()).prop_map(|(from, patch)| PatchRef { from, patch: PatchId(patch) });
+        vec(patch, 0..=4)
+    };
+    let rollout = proptest::option::of((1..1000_u32, root_id(), name(), patches()));
+    let numbers = (integer(), integer());
+    (content_name(), name(), numbers, root_id(), name(), trackers, patches(), rollout).prop_map(
+        |(content, channel, (sequence, expires), root, version, trackers, patches, rollout)| Pointer {
             schema: 1,
             content,
             channel,
@@ -53,6 +58,9 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
             version,
             trackers,
             patches,
+            rollout: rollout
+                .map(|(permille, root, version, patches)| Rollout { permille, root, version, patches })
+                .filter(|rollout| rollout.root != root),
         },
     )
 }

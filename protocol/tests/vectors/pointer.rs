@@ -1,6 +1,8 @@
 //! Channel pointers.
 
-use freshet_protocol::{POINTER_KIND, POINTER_SCHEMA, PatchId, PatchRef, Pointer, PublicKey, RootId};
+use freshet_protocol::{
+    POINTER_KIND, POINTER_SCHEMA, PatchId, PatchRef, Pointer, PublicKey, Rollout, RootId,
+};
 use serde_json::{Value, json};
 
 use super::case::{Case, with};
@@ -38,7 +40,14 @@ pub(super) fn pointer() -> Pointer {
         version: "1.2".parse().expect("name"),
         trackers: vec!["ws://127.0.0.1:1/".to_owned()],
         patches: vec![],
+        rollout: None,
     }
+}
+
+/// A rollout to so many of 1000.
+fn rollout(permille: u32) -> Option<Rollout> {
+    let (root, version) = (RootId::of(b"next"), "1.3".parse().expect("name"));
+    Some(Rollout { permille, root, version, patches: patches(1) })
 }
 
 fn patches(count: u8) -> Vec<PatchRef> {
@@ -67,6 +76,10 @@ fn build(cases: &mut Cases) {
     cases.valid("patches from two releases", signed(&patched), json!(patched));
     let most = Pointer { patches: patches(16), ..pointer() };
     cases.valid("patches from sixteen releases", signed(&most), json!(most));
+    for permille in [1, 999] {
+        let pointer = Pointer { rollout: rollout(permille), ..pointer() };
+        cases.valid(&format!("a rollout to {permille} of 1000"), signed(&pointer), json!(pointer));
+    }
     let url = format!("wss://{}", "x".repeat(250));
     let largest =
         Pointer { sequence: (1 << 53) - 1, expires: (1 << 53) - 1, trackers: vec![url; 8], ..pointer() };
@@ -92,6 +105,13 @@ fn build_limits(cases: &mut Cases) {
     inconsistent("sequence 2^53", Pointer { sequence: 1 << 53, ..pointer() }, numbers);
     inconsistent("expires 2^64-1", Pointer { expires: u64::MAX, ..pointer() }, numbers);
     inconsistent("seventeen patches", Pointer { patches: patches(17), ..pointer() }, "too many patches");
+    let many = Pointer { patches: patches(16), rollout: rollout(1), ..pointer() };
+    inconsistent("seventeen patches with those of a rollout", many, "too many patches");
+    let share = "a rollout is of another release, to 1 to 999 of 1000";
+    inconsistent("a rollout to nobody", Pointer { rollout: rollout(0), ..pointer() }, share);
+    inconsistent("a rollout to all", Pointer { rollout: rollout(1000), ..pointer() }, share);
+    let itself = Pointer { root: RootId::of(b"next"), rollout: rollout(500), ..pointer() };
+    inconsistent("a rollout of the release itself", itself, share);
     let with_trackers = |urls: Vec<String>| Pointer { trackers: urls, ..pointer() };
     inconsistent("nine trackers", with_trackers(vec!["ws://x".to_owned(); 9]), trackers);
     inconsistent(

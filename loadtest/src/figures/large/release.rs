@@ -64,6 +64,7 @@ pub(super) fn make(store: &Path) -> Result<Made> {
         version: root.version,
         trackers: Vec::new(),
         patches: Vec::new(),
+        rollout: None,
     };
     write(
         store,
