@@ -28,6 +28,9 @@ async function withoutLast(folder: string): Promise<string> {
   return copy;
 }
 
+/** More than any segment has, in bytes. */
+const FIRST_BYTES_MAX = 700_000;
+
 /** A CDN: each viewer needs a token of its own there. */
 async function cdn(folder: string): Promise<StaticSite> {
   const line = { rate_bytes_per_s: 1_000_000 };
@@ -59,7 +62,9 @@ swarmTest("viewers of two CDNs, each with its token, are one swarm; what nobody 
   for (const player of report.players) {
     const { stats } = toldBy(player);
     expect(stats.links, told).toBe(2);
-    expect(stats.origin_bytes["unlisted"], told).toBe(last_bytes);
+    // On a busy machine the first segment may be wanted before its entry is there.
+    expect(stats.origin_bytes["unlisted"], told).toBeGreaterThanOrEqual(last_bytes);
+    expect(stats.origin_bytes["unlisted"], told).toBeLessThan(last_bytes + FIRST_BYTES_MAX);
   }
   // Who is alone on its CDN has most of what is signed from those of the other one.
   const { peer_bytes } = toldBy(report.players[1] as (typeof report.players)[number]).stats;

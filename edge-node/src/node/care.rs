@@ -41,7 +41,8 @@ impl Verified {
     }
 }
 
-/// Compares the installation in `folder` with its manifest; nothing is changed. With `is_fast`, files that look as they
+/// Compares the installation in `folder` with its manifest; nothing is changed, but that an install which was cut off is
+/// finished first. With `is_fast`, files that look as they
 /// were left are believed to be what they were; otherwise all are hashed.
 ///
 /// # Errors

@@ -53,7 +53,7 @@ pub struct Plan {
 }
 
 /// Says what [`get`](crate::get) would take with these options. Nothing is fetched but signed documents and lists, which the
-/// folder keeps for later.
+/// folder keeps for later; an install that was cut off is finished first.
 ///
 /// # Errors
 /// [`GetError`] as of `get`; the origin must be there.
