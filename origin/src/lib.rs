@@ -26,8 +26,8 @@ pub use keys::{Keys, KeysError, StreamKey};
 pub use list::{ChannelListing, ContentListing, VersionListing, list};
 pub use publish::{
     CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PromoteOptions, PromoteTo, Promoted, PublishError,
-    PublishOptions, Published, RewriteCause, Rewritten, Update, UpdateFrom, WalkError, promote, publish,
-    publish_reporting,
+    PublishOptions, Published, RewriteCause, Rewritten, Rules, RulesError, Update, UpdateFrom, WalkError,
+    promote, publish, publish_reporting,
 };
 pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};

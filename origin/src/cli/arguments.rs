@@ -94,6 +94,9 @@ pub(crate) struct PublishArguments {
     /// The channel that shall show the version.
     #[arg(long, default_value = "live")]
     pub(crate) channel: Name,
+    /// File of rules, in TOML: ignore = ["*.pdb", "/logs", "data/**/*.tmp"] leaves out what it names, as a .gitignore does.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
     /// Address of a tracker, ws:// or wss://. May be repeated. Without any, clients use HTTP alone.
     #[arg(long = "tracker", value_name = "URL")]
     pub(crate) trackers: Vec<String>,

@@ -1,7 +1,8 @@
 //! `publish`: publishes a folder.
 
 use freshet_origin::{
-    Keys, Progress, PublishError, PublishOptions, Published, Rewritten, Store, UpdateFrom, publish_reporting,
+    Keys, Progress, PublishError, PublishOptions, Published, Rewritten, Rules, Store, UpdateFrom,
+    publish_reporting,
 };
 use serde_json::json;
 
@@ -11,8 +12,10 @@ use super::{Failure, print_json};
 pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
     let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
     let keys = Keys::load(&arguments.keys_dir).map_err(Failure::usage)?;
+    let rules = arguments.rules.as_deref().map(Rules::load).transpose().map_err(Failure::usage)?;
     let options = PublishOptions {
         channel: arguments.channel,
+        rules: rules.unwrap_or_default(),
         chunk_avg_bytes: arguments.chunk_avg,
         zstd_level: arguments.zstd_level,
         patches: usize::from(arguments.patches),

@@ -9,6 +9,7 @@ use freshet_protocol::{Chunker, Entry, FilePart, RelPath};
 use tokio::sync::mpsc;
 
 use super::PublishError;
+use super::rules::Rules;
 use super::seams::seams;
 use super::walk::{Found, Walk, WalkError};
 use crate::platform;
@@ -30,9 +31,9 @@ pub(super) struct Survey {
 }
 
 /// Checks every name before anything is read or uploaded.
-pub(super) fn survey(folder: &Path, chunker: &Chunker) -> Result<Survey, PublishError> {
+pub(super) fn survey(folder: &Path, rules: &Rules, chunker: &Chunker) -> Result<Survey, PublishError> {
     let mut survey = Survey::default();
-    for found in Walk::new(folder)? {
+    for found in Walk::new(folder, rules)? {
         if let Found::File { location, .. } = found? {
             let bytes = fs::symlink_metadata(&location).map_err(|error| unreadable(&location, error))?.len();
             survey.bytes += bytes;
@@ -43,8 +44,8 @@ pub(super) fn survey(folder: &Path, chunker: &Chunker) -> Result<Survey, Publish
 }
 
 /// Sends the release piece by piece; ends early when the receiver is gone.
-pub(super) fn run(folder: &Path, chunker: &Chunker, out: &mpsc::Sender<Result<Piece, PublishError>>) {
-    if let Err(Stop::Failed(error)) = send_all(folder, chunker, out) {
+pub(super) fn run(folder: &Path, rules: &Rules, chunker: &Chunker, out: &Out) {
+    if let Err(Stop::Failed(error)) = send_all(folder, rules, chunker, out) {
         out.blocking_send(Err(*error)).ok();
     }
 }
@@ -63,8 +64,8 @@ impl<E: Into<PublishError>> From<E> for Stop {
 
 type Out = mpsc::Sender<Result<Piece, PublishError>>;
 
-fn send_all(folder: &Path, chunker: &Chunker, out: &Out) -> Result<(), Stop> {
-    for found in Walk::new(folder)? {
+fn send_all(folder: &Path, rules: &Rules, chunker: &Chunker, out: &Out) -> Result<(), Stop> {
+    for found in Walk::new(folder, rules)? {
         match found? {
             Found::File { path, location } => send_file(path, &location, chunker, out)?,
             Found::Folder(path) => send(out, Piece::Entry(Entry::Folder(path)))?,

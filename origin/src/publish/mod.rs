@@ -14,6 +14,7 @@ mod pack;
 mod packs;
 mod patch;
 mod promote;
+mod rules;
 mod seams;
 mod walk;
 
@@ -32,6 +33,7 @@ pub(crate) use map::ReleaseMap;
 pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, PublishOptions};
 pub use patch::{RewriteCause, Rewritten, Update, UpdateFrom};
 pub use promote::{PromoteOptions, PromoteTo, Promoted, promote};
+pub use rules::{Rules, RulesError};
 pub use walk::WalkError;
 
 use crate::key_document;
@@ -166,8 +168,8 @@ pub(crate) fn unix_now() -> u64 {
 
 /// Refuses by names and sizes, before anything is uploaded.
 async fn survey(options: &PublishOptions, chunker: &Chunker) -> Result<(), PublishError> {
-    let (folder, chunker) = (options.folder.clone(), chunker.clone());
-    let work = tokio::task::spawn_blocking(move || cut::survey(&folder, &chunker));
+    let (folder, rules, chunker) = (options.folder.clone(), options.rules.clone(), chunker.clone());
+    let work = tokio::task::spawn_blocking(move || cut::survey(&folder, &rules, &chunker));
     let survey = work.await.expect("walking does not panic")?;
     tracing::debug!(bytes = survey.bytes, "names checked");
     if survey.chunks_min > u64::from(CHUNKS_MAX) { Err(PublishError::TooManyChunks) } else { Ok(()) }
@@ -180,8 +182,8 @@ async fn assemble(
     encoder: Encoder,
 ) -> Result<Assembled, PublishError> {
     let (send, mut pieces) = mpsc::channel(PIECES_AHEAD);
-    let (folder, cut_by) = (options.folder.clone(), chunker.clone());
-    let reader = tokio::task::spawn_blocking(move || cut::run(&folder, &cut_by, &send));
+    let (folder, rules, cut_by) = (options.folder.clone(), options.rules.clone(), chunker.clone());
+    let reader = tokio::task::spawn_blocking(move || cut::run(&folder, &rules, &cut_by, &send));
     let encode = |piece: Result<Piece, PublishError>| {
         let encoder = encoder.clone();
         async move {

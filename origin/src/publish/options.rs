@@ -8,6 +8,7 @@ use freshet_protocol::{Chunker, ContentName, Name};
 
 use super::channel::ChannelOptions;
 use super::error::PublishError;
+use super::rules::Rules;
 use super::walk::WalkError;
 use crate::keys::Keys;
 use crate::store::Store;
@@ -26,6 +27,8 @@ pub struct PublishOptions {
     pub keys: Keys,
     /// The folder to publish.
     pub folder: PathBuf,
+    /// What of the folder is published. Default all.
+    pub rules: Rules,
     /// The content, whose first segment is the tenant.
     pub content: ContentName,
     /// The release's version; never to be used for other files.
@@ -55,6 +58,7 @@ impl PublishOptions {
             store,
             keys,
             folder,
+            rules: Rules::default(),
             content,
             version,
             channel: "live".parse().expect("live is a name"),

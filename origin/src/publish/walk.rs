@@ -9,6 +9,8 @@ use std::vec;
 use freshet_protocol::limits::ENTRIES_MAX;
 use freshet_protocol::{PathError, RelPath, check_link_target};
 
+use super::rules::Rules;
+
 /// Why a folder cannot be published.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
@@ -66,8 +68,9 @@ pub(crate) enum Found {
 }
 
 /// The walk: an iterator over entries in path order.
-pub(crate) struct Walk {
+pub(crate) struct Walk<'a> {
     root: PathBuf,
+    rules: &'a Rules,
     /// For each folder from the root to where the walk is, what is left of it.
     branch: Vec<vec::IntoIter<Node>>,
     found: usize,
@@ -87,14 +90,14 @@ enum NodeKind {
     Folder,
 }
 
-impl Walk {
-    pub(crate) fn new(root: &Path) -> Result<Self, WalkError> {
-        Self::bounded(root, ENTRIES_MAX)
+impl<'a> Walk<'a> {
+    pub(crate) fn new(root: &Path, rules: &'a Rules) -> Result<Self, WalkError> {
+        Self::bounded(root, rules, ENTRIES_MAX)
     }
 
-    fn bounded(root: &Path, entries_max: usize) -> Result<Self, WalkError> {
-        let nodes = list(root, None, entries_max)?;
-        Ok(Self { root: root.to_owned(), branch: vec![nodes.into_iter()], found: 0, entries_max })
+    fn bounded(root: &Path, rules: &'a Rules, entries_max: usize) -> Result<Self, WalkError> {
+        let nodes = list(root, None, rules, entries_max)?;
+        Ok(Self { root: root.to_owned(), rules, branch: vec![nodes.into_iter()], found: 0, entries_max })
     }
 
     fn step(&mut self) -> Result<Option<Found>, WalkError> {
@@ -106,7 +109,7 @@ impl Walk {
             let location = self.root.join(path.as_str());
             let found = match kind {
                 NodeKind::Folder => {
-                    self.branch.push(list(&location, Some(&path), self.entries_max)?.into_iter());
+                    self.branch.push(list(&location, Some(&path), self.rules, self.entries_max)?.into_iter());
                     continue;
                 }
                 NodeKind::File => Found::File { path, location },
@@ -124,7 +127,7 @@ impl Walk {
     }
 }
 
-impl Iterator for Walk {
+impl Iterator for Walk<'_> {
     type Item = Result<Found, WalkError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -137,7 +140,12 @@ impl Iterator for Walk {
 }
 
 /// The checked names of a folder, in the order in which the paths below them come.
-fn list(location: &Path, parent: Option<&RelPath>, entries_max: usize) -> Result<Vec<Node>, WalkError> {
+fn list(
+    location: &Path,
+    parent: Option<&RelPath>,
+    rules: &Rules,
+    entries_max: usize,
+) -> Result<Vec<Node>, WalkError> {
     let fail = |source| WalkError::Io { path: location.to_owned(), source };
     let mut nodes = Vec::new();
     for entry in fs::read_dir(location).map_err(fail)? {
@@ -145,7 +153,10 @@ fn list(location: &Path, parent: Option<&RelPath>, entries_max: usize) -> Result
         let at = entry.path();
         let name = entry.file_name().into_string().map_err(|_| WalkError::NotUtf8(at.clone()))?;
         let path = parent.map_or_else(|| name.clone(), |parent| format!("{parent}/{name}"));
-        let path = path.parse().map_err(|error| WalkError::Path { path: at.clone(), error })?;
+        let path: RelPath = path.parse().map_err(|error| WalkError::Path { path: at.clone(), error })?;
+        if rules.ignores(&path) {
+            continue;
+        }
         let file_type = entry.file_type().map_err(|source| WalkError::Io { path: at.clone(), source })?;
         nodes.push(Node { path, kind: kind(file_type, at)? });
         if nodes.len() > entries_max {
@@ -214,7 +225,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn walk(root: &Path) -> Result<Vec<Found>, WalkError> {
-        Walk::new(root)?.collect()
+        Walk::new(root, &Rules::default())?.collect()
     }
 
     fn path_of(found: &Found) -> &RelPath {
@@ -287,7 +298,9 @@ mod tests {
         for name in ["a", "in/b", "in/c"] {
             fs::write(folder.path().join(name), "x").expect("written");
         }
-        let walk = |entries_max| Walk::bounded(folder.path(), entries_max)?.collect::<Result<Vec<_>, _>>();
+        let walk = |entries_max| {
+            Walk::bounded(folder.path(), &Rules::default(), entries_max)?.collect::<Result<Vec<_>, _>>()
+        };
         assert_eq!(walk(3).expect("within the bound").len(), 3);
         assert!(matches!(walk(2), Err(WalkError::TooMany(_))), "all together");
         assert!(matches!(walk(1), Err(WalkError::TooMany(_))), "in one folder");
@@ -295,7 +308,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_missing_is_named() {
-        let error = Walk::new(Path::new("/nonexistent-build")).err().expect("missing").to_string();
+        let error =
+            Walk::new(Path::new("/nonexistent-build"), &Rules::default()).err().expect("missing").to_string();
         assert!(error.contains("cannot read /nonexistent-build"), "{error}");
     }
 }

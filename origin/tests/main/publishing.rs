@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use freshet_origin::{Keys, PublishError, PublishOptions, PutKeysError, Store, publish};
+use freshet_origin::{Keys, PublishError, PublishOptions, PutKeysError, Rules, Store, publish};
+use freshet_protocol::Page;
 
 use super::client::HttpClient;
 use super::fixture::{Fixture, content, describe, noise, write_varied_build};
@@ -210,4 +211,24 @@ async fn an_empty_folder_is_a_release() {
     let installed = tempfile::tempdir().expect("folder");
     HttpClient::new(serving.url()).install(fixture.tenant_key(), installed.path()).await;
     assert_eq!(describe(installed.path()), [""; 0]);
+}
+
+#[tokio::test]
+async fn rules_leave_things_out() {
+    let fixture = Fixture::new();
+    for path in ["game", "game.pdb", "bin/deep/tool.pdb", "logs/1.log", "data/logs/kept", "only/x.tmp"] {
+        fixture.write(path, path.as_bytes());
+    }
+    // A name that could not be installed is no hindrance where it is left out.
+    #[cfg(unix)]
+    fixture.write("logs/CON/x", b"reserved on Windows");
+    let rules: Rules = "ignore = ['*.pdb', '/logs', '*.tmp']".parse().expect("good rules");
+    let options = PublishOptions { rules, ..fixture.options("1") };
+    let published = publish(options).await.expect("published");
+    assert_eq!(published.entries, 2);
+    let page = fixture.objects("pages").into_iter().find(|page| !page.ends_with(".gz")).expect("one page");
+    let packed = fs::read(fixture.content_dir().join("pages").join(page)).expect("read");
+    let page = Page::decode(&zstd::bulk::decompress(&packed, 1 << 20).expect("unpacks")).expect("good page");
+    let paths: Vec<_> = page.entries.iter().map(|entry| entry.path().as_str()).collect();
+    assert_eq!(paths, ["data/logs/kept", "game"], "folders of which nothing is left go, too");
 }
