@@ -24,6 +24,9 @@ pub struct Shown {
     pub version: Name,
     /// Unix seconds.
     pub since: u64,
+    /// To how many of 1000 installations, where not to all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permille: Option<u32>,
 }
 
 /// What a channel has shown, oldest first; at most the last 1000 changes.
@@ -110,7 +113,7 @@ mod tests {
 
     fn shown(sequence: u64) -> Shown {
         let version = format!("1.{}", sequence % 5).parse().expect("name");
-        Shown { sequence, root: RootId::of(&[sequence as u8 % 5]), version, since: sequence }
+        Shown { sequence, root: RootId::of(&[sequence as u8 % 5]), version, since: sequence, permille: None }
     }
 
     #[tokio::test]

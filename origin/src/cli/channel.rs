@@ -66,10 +66,11 @@ pub(super) async fn run_history(arguments: &HistoryArguments) -> Result<(), Fail
         print_json(&shown);
         return Ok(());
     }
-    println!("{:<10} {:<22} {:<20} root", "sequence", "since", "version");
-    for Shown { sequence, root, version, since } in &shown {
-        let since = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(*since));
-        println!("{sequence:<10} {since:<22} {version:<20} {root}");
+    println!("{:<10}{:<22}{:<20}{:<8}root", "sequence", "since", "version", "share");
+    for Shown { sequence, root, version, since, permille } in &shown {
+        let since = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(*since)).to_string();
+        let (version, share) = (version.to_string(), percent(permille.unwrap_or(1000)));
+        println!("{sequence:<10}{since:<22}{version:<20}{share:<8}{root}");
     }
     Ok(())
 }

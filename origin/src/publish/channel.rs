@@ -129,6 +129,7 @@ impl<'a> Channel<'a> {
             root: offer.root,
             version: offer.version.clone(),
             since: 0,
+            permille: None,
         };
         last.extend(now.offers().map(shown));
         last.reverse();
@@ -171,7 +172,8 @@ impl<'a> Channel<'a> {
         let sealed = pointer.seal(keys.online())?;
         let newest = pointer.offers().last().expect("a pointer shows a release");
         let (root, version) = (newest.root, newest.version.clone());
-        let shown = Shown { sequence: pointer.sequence, root, version, since: now };
+        let permille = pointer.rollout.as_ref().map(|rollout| rollout.permille);
+        let shown = Shown { sequence: pointer.sequence, root, version, since: now, permille };
         self.history.put(store, content, channel, shown).await?;
         store.swap(&origin_path::pointer(content, channel), sealed.into(), revision).await?;
         Ok(pointer.sequence)

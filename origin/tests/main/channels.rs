@@ -116,6 +116,9 @@ async fn a_share_of_the_installations_goes_first() {
     let rollout = live.rollout.as_ref().expect("there is one");
     assert_eq!((live.version.as_str(), rollout.version.as_str(), rollout.permille), ("1", "2", 100));
     assert_eq!(rollout.patches[0].from, live.root);
+    let shown = channel_history(&fixture.store(), &content(), &name("live")).await.expect("read");
+    let shares: Vec<_> = shown.iter().map(|shown| shown.permille).collect();
+    assert_eq!(shares, [None, Some(100)]);
 
     share("2", Some(500)).await.expect("grown");
     let live = pointer(&fixture, "live");
