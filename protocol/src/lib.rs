@@ -44,7 +44,9 @@ pub use pack_index::{PackId, PackIndex, Place};
 pub use patch::document::{PATCH_ALGORITHM, PATCH_KIND, PATCH_SCHEMA, Patch, PatchError, PatchPageRef};
 pub use patch::page::{Delta, PatchChunk, PatchPage};
 pub use path::{PathError, RelPath, check_link_target};
-pub use pointer::{Offer, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, PointerError};
+pub use pointer::{
+    Offer, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, PointerError, check_tracker_addresses,
+};
 pub use ranges::{ranges_of, ranges_within, wire_ranges};
 pub use rollout::Rollout;
 pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_at, piece_position};

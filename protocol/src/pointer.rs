@@ -178,15 +178,11 @@ impl Pointer {
     }
 
     fn check(&self) -> Result<(), PointerError> {
-        let is_tracker = |url: &String| {
-            url.len() <= URL_BYTES_MAX && (url.starts_with("ws://") || url.starts_with("wss://"))
-        };
+        check_tracker_addresses(&self.trackers).map_err(PointerError::Inconsistent)?;
         if self.schema != POINTER_SCHEMA {
             Err(PointerError::Unsupported(self.schema))
         } else if self.sequence > INTEGER_MAX || self.expires > INTEGER_MAX {
             Err(PointerError::Inconsistent("a number is larger than 2^53-1"))
-        } else if self.trackers.len() > URLS_MAX || !self.trackers.iter().all(is_tracker) {
-            Err(PointerError::Inconsistent("trackers are too many, too long, or not ws:// or wss://"))
         } else if self.all_patches().count() > PATCHES_MAX {
             Err(PointerError::Inconsistent("too many patches"))
         } else if self
@@ -198,6 +194,20 @@ impl Pointer {
         } else {
             Ok(())
         }
+    }
+}
+
+/// Checks the addresses of trackers that are named together: at most 8, each `ws://` or `wss://` and at most 256 bytes long.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn check_tracker_addresses(urls: &[String]) -> Result<(), &'static str> {
+    let is_address =
+        |url: &String| url.len() <= URL_BYTES_MAX && (url.starts_with("ws://") || url.starts_with("wss://"));
+    if urls.len() <= URLS_MAX && urls.iter().all(is_address) {
+        Ok(())
+    } else {
+        Err("at most 8 trackers, ws:// or wss://, of up to 256 bytes")
     }
 }
 
@@ -258,5 +268,21 @@ mod tests {
             refused(|p| p.trackers = vec![format!("ws://{}", "x".repeat(300))]),
             PointerError::Inconsistent(_)
         ));
+    }
+
+    #[test]
+    fn tracker_addresses() {
+        let check = |urls: Vec<String>, expected| {
+            assert_eq!(check_tracker_addresses(&urls).is_ok(), expected, "{urls:?}")
+        };
+        let of_bytes = |bytes: usize| vec![format!("ws://{}", "x".repeat(bytes - 5))];
+        check(Vec::new(), true);
+        check(vec!["ws://127.0.0.1:7070/".to_owned()], true);
+        check(vec!["wss://tracker.test".to_owned()], true);
+        check(vec!["http://tracker.test".to_owned()], false);
+        check(of_bytes(URL_BYTES_MAX), true);
+        check(of_bytes(URL_BYTES_MAX + 1), false);
+        check(vec!["ws://x".to_owned(); URLS_MAX], true);
+        check(vec!["ws://x".to_owned(); URLS_MAX + 1], false);
     }
 }

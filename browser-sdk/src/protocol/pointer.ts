@@ -75,7 +75,7 @@ function check(pointer: Pointer): void {
     throw new PointerError("inconsistent", "a number is larger than 2^53-1");
   }
   if (pointer.trackers.length > URLS_MAX || !pointer.trackers.every(isTracker)) {
-    throw new PointerError("inconsistent", "trackers are too many, too long, or not ws:// or wss://");
+    throw new PointerError("inconsistent", "at most 8 trackers, ws:// or wss://, of up to 256 bytes");
   }
   const { patches, rollout, root } = pointer;
   if (patches.length + (rollout?.patches.length ?? 0) > PATCHES_MAX) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::ContentName;
-use freshet_protocol::limits::{PUSHED_ENTRY_BYTES_MAX, URL_BYTES_MAX};
+use freshet_protocol::limits::PUSHED_ENTRY_BYTES_MAX;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -25,11 +25,6 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 const FINISH_TIME: Duration = Duration::from_secs(2);
 /// A session that lasted so long was a good one: after it, waiting starts anew.
 const STEADY: Duration = Duration::from_secs(10);
-
-/// Whether something can be a tracker's address.
-pub(crate) fn is_address(url: &str) -> bool {
-    url.len() <= URL_BYTES_MAX && (url.starts_with("ws://") || url.starts_with("wss://"))
-}
 
 /// Pushes entries of one stream to one tracker. Dropped, it stops.
 #[derive(Debug)]
@@ -120,14 +115,5 @@ mod tests {
             waits.iter().any(|wait| *wait < WAIT_MAX / 4)
                 && waits.iter().any(|wait| *wait > WAIT_MAX * 3 / 4)
         );
-    }
-
-    #[test]
-    fn addresses() {
-        let check = |url: &str, expected| assert_eq!(is_address(url), expected, "{url}");
-        check("ws://127.0.0.1:7070/", true);
-        check("wss://tracker.test", true);
-        check("http://tracker.test", false);
-        check(&format!("ws://{}", "x".repeat(URL_BYTES_MAX)), false);
     }
 }

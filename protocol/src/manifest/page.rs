@@ -137,12 +137,7 @@ impl Page {
     /// # Errors
     /// [`PageError`] says which check failed; nothing is read before the hash matches.
     pub fn open(expected: &PageRef, bytes: &bytes::Bytes) -> Result<Self, PageError> {
-        if bytes.len() != expected.bytes as usize {
-            return Err(PageError::Mismatch(expected.id));
-        }
-        let verified = VerifiedChunk::check(ChunkId(expected.id.0), bytes.clone())
-            .map_err(|_| PageError::Mismatch(expected.id))?;
-        let page = Self::decode(verified.bytes())?;
+        let page = Self::decode(verified_page(expected.id, expected.bytes, bytes)?.bytes())?;
         if page.chunk_count() != expected.chunks {
             return Err(PageError::Inconsistent("chunk count differs from the root's"));
         }
@@ -257,4 +252,15 @@ fn decode_link(mut reader: Reader<'_>) -> Result<Entry, PageError> {
     reader.finish()?;
     check_link_target(&path, target).map_err(|error| path_error(path.as_str(), error))?;
     Ok(Entry::Link { path, target: target.to_owned() })
+}
+
+/// The plain bytes of a page, whose hash and size are what they must be.
+pub(crate) fn verified_page(
+    id: PageId,
+    bytes: u32,
+    plain: &bytes::Bytes,
+) -> Result<VerifiedChunk, PageError> {
+    let is_as_long = plain.len() == bytes as usize;
+    let verified = is_as_long.then(|| VerifiedChunk::check(ChunkId(id.0), plain.clone()).ok());
+    verified.flatten().ok_or(PageError::Mismatch(id))
 }

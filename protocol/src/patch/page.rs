@@ -11,10 +11,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::chunk::VerifiedChunk;
 use crate::id::ChunkId;
 use crate::limits::{CHUNK_BYTES_MAX, CHUNKS_MAX, DELTA_BASE_CHUNKS_MAX, PAGE_BYTES_MAX};
-use crate::manifest::page::PageError;
+use crate::manifest::page::{PageError, verified_page};
 use crate::patch::document::PatchPageRef;
 use crate::wire::{Reader, WireError, put_varint, varint_len};
 
@@ -96,12 +95,7 @@ impl PatchPage {
     /// # Errors
     /// [`PageError`] says which check failed; nothing is read before the hash matches.
     pub fn open(expected: &PatchPageRef, bytes: &Bytes) -> Result<Self, PageError> {
-        let mismatch = || PageError::Mismatch(expected.id);
-        if bytes.len() != expected.bytes as usize {
-            return Err(mismatch());
-        }
-        let verified = VerifiedChunk::check(ChunkId(expected.id.0), bytes.clone()).map_err(|_| mismatch())?;
-        let page = Self::decode(verified.bytes())?;
+        let page = Self::decode(verified_page(expected.id, expected.bytes, bytes)?.bytes())?;
         if page.chunks.len() != expected.chunks as usize {
             return Err(PageError::Inconsistent("chunk count differs from the patch's"));
         }

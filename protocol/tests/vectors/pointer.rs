@@ -98,7 +98,7 @@ fn build(cases: &mut Cases) {
 
 fn build_limits(cases: &mut Cases) {
     let numbers = "a number is larger than 2^53-1";
-    let trackers = "trackers are too many, too long, or not ws:// or wss://";
+    let trackers = "at most 8 trackers, ws:// or wss://, of up to 256 bytes";
     let mut inconsistent = |name: &str, pointer: Pointer, what: &str| {
         cases.invalid(name, signed(&pointer), fault_about("inconsistent", what));
     };

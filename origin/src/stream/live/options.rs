@@ -4,18 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use freshet_protocol::ContentName;
+use freshet_protocol::{ContentName, check_tracker_addresses};
 
 use crate::keys::StreamKey;
-use crate::push;
 use crate::store::Store;
 use crate::stream::StreamError;
 
 /// Least and longest windows.
 const DVR_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
-/// Most trackers that entries are pushed to.
-const TRACKERS_MAX: usize = 8;
 /// Shortest token that is taken for one.
 const TOKEN_BYTES_MIN: usize = 8;
 
@@ -115,12 +112,7 @@ pub(in crate::stream) fn check_knobs(trackers: &[String], dvr: Duration) -> Resu
     if !DVR_RANGE.contains(&dvr) {
         return knob("the window must be one second to 366 days");
     }
-    if trackers.len() > TRACKERS_MAX || !trackers.iter().all(|url| push::is_address(url)) {
-        return knob(
-            "a tracker's address must start with ws:// or wss:// and have at most 256 bytes, and there may be at most 8",
-        );
-    }
-    Ok(())
+    check_tracker_addresses(trackers).or_else(knob)
 }
 
 /// Whether a folder is there to be watched.
