@@ -1,4 +1,4 @@
-//! Garbage collection: removes old versions and what only they used. What a channel shows is never removed, and
+//! Garbage collection: removes old versions and what only they used. What a channel needs is never removed, and
 //! anything that cannot be read stops the collection before it deletes.
 
 use std::cmp::Reverse;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use freshet_protocol::{ContentName, Name, PackId, PageId, PatchId, PatchRef, RootId};
 use serde::Serialize;
 
+use crate::history::History;
 use crate::inventory::{self, Inventory};
 use crate::publish::unix_now;
 use crate::release::{self, ReadError};
@@ -20,7 +21,7 @@ pub struct GcOptions {
     pub store: Store,
     /// One content, or all.
     pub content: Option<ContentName>,
-    /// How many of the newest versions of each content are kept, beside those that a channel shows.
+    /// How many of the newest versions of each content are kept, beside those that a channel shows or showed before.
     pub keep: usize,
     /// Objects of no version are spared for this long: a publish may be writing them, or will resume from them.
     pub grace: Duration,
@@ -105,17 +106,25 @@ impl Used {
         Ok(())
     }
 
-    /// What a channel shows: its release, the patches to it, and the releases that they lead from, which the next publish
-    /// makes patches of.
+    /// What a channel needs: the releases that it shows, the patches to them, the releases that these lead from, which the
+    /// next publish makes patches of, and the release that a rollback would show.
     async fn add_channel(
         &mut self,
         store: &Store,
         content: &ContentName,
         channel: &Name,
+        held: &Inventory,
     ) -> Result<(), ReadError> {
         let pointer = release::pointer(store, content, channel).await?;
         for offer in pointer.offers() {
             self.add(store, content, offer.root).await?;
+        }
+        let history = History::read(store, content, channel).await?;
+        for before in history.last_but(pointer.root, 1, pointer.sequence + 1) {
+            // Stores from before this was kept may lack it.
+            if held.roots.contains_key(&before.root) {
+                self.add(store, content, before.root).await?;
+            }
         }
         for &PatchRef { from, patch } in pointer.all_patches() {
             self.add(store, content, from).await?;
@@ -156,7 +165,7 @@ impl Plan {
         let store = &options.store;
         let mut kept = Used::default();
         for channel in held.channels.keys() {
-            kept.add_channel(store, content, channel).await?;
+            kept.add_channel(store, content, channel, held).await?;
         }
         let mut versions = Vec::new();
         for version in held.versions.keys() {

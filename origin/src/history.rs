@@ -77,11 +77,11 @@ impl History {
         }
     }
 
-    /// The releases shown last, newest first, each once, without those numbered from `sequence` on: a publish that was
-    /// killed may have noted what it never showed.
-    pub(crate) fn last(&self, count: usize, before_sequence: u64) -> Vec<Shown> {
+    /// The releases shown last but `root`, newest first, each once, without those numbered from `end` on: a publish that
+    /// was killed may have noted what it never showed.
+    pub(crate) fn last_but(&self, root: RootId, count: usize, end: u64) -> Vec<Shown> {
         let mut last: Vec<Shown> = Vec::new();
-        for shown in self.shown.iter().rev().filter(|shown| shown.sequence < before_sequence) {
+        for shown in self.shown.iter().rev().filter(|shown| shown.sequence < end && shown.root != root) {
             if last.len() < count && last.iter().all(|known| known.root != shown.root) {
                 last.push(shown.clone());
             }
@@ -126,15 +126,15 @@ mod tests {
         }
         let history = History::read(&store, &content, &channel).await.expect("read");
         assert_eq!(history.shown.len(), SHOWN_MAX);
-        let last = |count, before| {
-            let last: Vec<_> = history.last(count, before).into_iter().map(|shown| shown.sequence).collect();
-            last
+        let last = |but: u64, count, end| {
+            let last = history.last_but(shown(but).root, count, end).into_iter();
+            last.map(|shown| shown.sequence).collect::<Vec<_>>()
         };
-        assert_eq!(last(3, u64::MAX), [1003, 1002, 1001]);
-        assert_eq!(last(9, 1003), [1002, 1001, 1000, 999, 998]);
+        assert_eq!(last(1000, 3, u64::MAX), [1003, 1002, 1001]);
+        assert_eq!(last(1003, 9, 1003), [1002, 1001, 1000, 999]);
         // A publish killed before its pointer was written, and done again.
         history.put(&store, &content, &channel, shown(1003)).await.expect("written");
         let history = History::read(&store, &content, &channel).await.expect("read");
-        assert_eq!(history.last(2, u64::MAX), [shown(1003), shown(1002)]);
+        assert_eq!(history.last_but(shown(1000).root, 2, u64::MAX), [shown(1003), shown(1002)]);
     }
 }

@@ -23,11 +23,11 @@ pub use collect::{Collected, GcOptions, PartlyUsed, gc};
 pub use history::{Shown, channel_history};
 pub use key_document::PutKeysError;
 pub use keys::{Keys, KeysError, StreamKey};
-pub use list::{ChannelListing, ContentListing, VersionListing, list};
+pub use list::{ChannelListing, ContentListing, RolloutListing, VersionListing, list};
 pub use publish::{
-    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, Progress, PromoteOptions, PromoteTo, Promoted, PublishError,
-    PublishOptions, Published, RewriteCause, Rewritten, Rules, RulesError, Update, UpdateFrom, WalkError,
-    promote, publish, publish_reporting,
+    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, ChannelOptions, Progress, PromoteOptions, PromoteTo, Promoted,
+    PublishError, PublishOptions, Published, RewriteCause, Rewritten, Rules, RulesError, Update, UpdateFrom,
+    WalkError, promote, publish, publish_reporting,
 };
 pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};

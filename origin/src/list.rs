@@ -24,6 +24,15 @@ pub struct VersionListing {
     pub chunks: u32,
 }
 
+/// A version that a share of the installations takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RolloutListing {
+    /// The version.
+    pub version: Name,
+    /// How many of 1000 installations take it.
+    pub permille: u32,
+}
+
 /// A channel in a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChannelListing {
@@ -31,10 +40,8 @@ pub struct ChannelListing {
     pub channel: Name,
     /// The version that it shows.
     pub version: Name,
-    /// The version that some installations take instead.
-    pub rollout: Option<Name>,
-    /// How many of 1000 those are.
-    pub rollout_permille: Option<u32>,
+    /// What some installations take instead.
+    pub rollout: Option<RolloutListing>,
     /// Its sequence.
     pub sequence: u64,
     /// End of the pointer's life, Unix seconds.
@@ -97,8 +104,9 @@ async fn list_content(
         channels.push(ChannelListing {
             channel: channel.clone(),
             version: pointer.version,
-            rollout_permille: pointer.rollout.as_ref().map(|rollout| rollout.permille),
-            rollout: pointer.rollout.map(|rollout| rollout.version),
+            rollout: pointer
+                .rollout
+                .map(|rollout| RolloutListing { version: rollout.version, permille: rollout.permille }),
             sequence: pointer.sequence,
             expires: pointer.expires,
         });

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use freshet_edge_node::{Event, GetError, GetOptions, PublicKey, Report, get};
 use freshet_origin::{
-    Keys, PromoteOptions, PromoteTo, Promoted, PublishOptions, Published, ServeOptions, Serving, Store,
+    ChannelOptions, Keys, PromoteOptions, PromoteTo, Promoted, PublishOptions, Published, ServeOptions,
+    Serving, Store,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -82,26 +83,26 @@ impl Site {
         trackers: Vec<String>,
     ) -> Published {
         let name = |text: &str| text.parse().expect("name");
-        let content = CONTENT.parse().expect("name");
-        let mut options =
-            PublishOptions::new(self.store(), self.load_keys(), source.to_owned(), content, name(version));
-        options.trackers = trackers;
+        let channel = ChannelOptions { trackers: Some(trackers), ..self.channel() };
+        let options = PublishOptions::new(channel, source.to_owned(), name(version));
         freshet_origin::publish(options).await.expect("published")
+    }
+
+    fn channel(&self) -> ChannelOptions {
+        ChannelOptions::new(self.store(), self.load_keys(), CONTENT.parse().expect("name"))
     }
 
     /// The channel shows again what it showed before.
     pub(crate) async fn roll_back(&self) -> Promoted {
-        let content = CONTENT.parse().expect("name");
-        let options = PromoteOptions::new(self.store(), self.load_keys(), content, PromoteTo::Before);
+        let options = PromoteOptions::new(self.channel(), PromoteTo::Before);
         freshet_origin::promote(options).await.expect("rolled back")
     }
 
     /// The channel shows a version to so many of 1000 installations.
     pub(crate) async fn roll_out(&self, version: &str, permille: u32) {
-        let (content, version) = (CONTENT.parse().expect("name"), version.parse().expect("name"));
-        let mut options =
-            PromoteOptions::new(self.store(), self.load_keys(), content, PromoteTo::Version(version));
-        options.permille = Some(permille);
+        let version = PromoteTo::Version(version.parse().expect("name"));
+        let options =
+            PromoteOptions { permille: Some(permille), ..PromoteOptions::new(self.channel(), version) };
         freshet_origin::promote(options).await.expect("rolled out");
     }
 

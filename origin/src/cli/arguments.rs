@@ -81,46 +81,22 @@ pub(crate) struct PublishArguments {
     /// The folder to publish.
     pub(crate) folder: PathBuf,
     #[command(flatten)]
-    pub(crate) store: StoreArguments,
-    /// Folder of the tenant's keys, as `keys` made it.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) keys_dir: PathBuf,
-    /// What this is a version of, like game/demo.
-    #[arg(long)]
-    pub(crate) content: ContentName,
+    pub(crate) channel: ChannelArguments,
     /// The version, like 1.2. A version is never published again with other files.
     #[arg(long = "version", value_name = "VERSION")]
     pub(crate) release: Name,
-    /// The channel that shall show the version.
-    #[arg(long, default_value = "live")]
-    pub(crate) channel: Name,
     /// File of rules, in TOML: ignore = ["*.pdb", "/logs", "data/**/*.tmp"] leaves out what it names, as a .gitignore does.
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
-    /// Address of a tracker, ws:// or wss://. May be repeated. Without any, clients use HTTP alone.
-    #[arg(long = "tracker", value_name = "URL")]
-    pub(crate) trackers: Vec<String>,
-    /// How long clients may take the version from the channel before it must be published again: 60s to 3650d.
-    #[arg(long, default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub(crate) expires: Duration,
     /// Average chunk: 16K to 512K, or in bytes. Smaller chunks make smaller patches and longer manifests.
     #[arg(long, default_value = "128K", value_parser = parse_chunk_bytes, value_name = "SIZE")]
     pub(crate) chunk_avg: u32,
     /// zstd level of stored chunks. Higher is slower to publish and a little smaller.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) zstd_level: i32,
-    /// From how many of the versions that the channel showed last players get deltas: 0 to 16.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=16), value_name = "COUNT")]
-    pub(crate) patches: u8,
-    /// zstd level of deltas. Higher is much slower to publish, and up to a quarter smaller.
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
-    pub(crate) delta_level: i32,
-    /// Print JSON objects, one a line; the last tells of the release.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
-/// A channel whose word is to change.
+/// A channel that is to show something.
 #[derive(Debug, Args)]
 pub(crate) struct ChannelArguments {
     #[command(flatten)]
@@ -128,25 +104,29 @@ pub(crate) struct ChannelArguments {
     /// Folder of the tenant's keys, as `keys` made it.
     #[arg(long, value_name = "DIR")]
     pub(crate) keys_dir: PathBuf,
-    /// What it is a channel of, like game/demo.
+    /// What is published, like game/demo.
     #[arg(long)]
     pub(crate) content: ContentName,
-    /// The channel.
+    /// The channel that shall show the version.
     #[arg(long, default_value = "live")]
     pub(crate) channel: Name,
-    /// Address of a tracker, ws:// or wss://. May be repeated. Without any, those of the channel stay.
+    /// Address of a tracker, ws:// or wss://. May be repeated. Without any, those that the channel has stay; a new channel has
+    /// none, and its clients use HTTP alone.
     #[arg(long = "tracker", value_name = "URL")]
     pub(crate) trackers: Vec<String>,
-    /// How long clients may take the version from the channel before that must be renewed: 60s to 3650d.
+    /// Take the trackers that the channel has away: its clients then use HTTP alone.
+    #[arg(long, conflicts_with = "trackers")]
+    pub(crate) no_tracker: bool,
+    /// How long clients may take the version from the channel before it must be shown anew: 60s to 3650d.
     #[arg(long, default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) expires: Duration,
     /// From how many of the versions that the channel showed last players get deltas: 0 to 16.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=16), value_name = "COUNT")]
     pub(crate) patches: u8,
-    /// zstd level of deltas. Higher is much slower, and up to a quarter smaller.
+    /// zstd level of deltas. Higher is much slower to publish, and up to a quarter smaller.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) delta_level: i32,
-    /// Print JSON.
+    /// Print JSON objects, one a line; the last tells the result.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -337,7 +317,8 @@ pub(crate) struct LsArguments {
 pub(crate) struct GcArguments {
     #[command(flatten)]
     pub(crate) store: StoreArguments,
-    /// How many of the newest versions of each content to keep. What a channel shows is kept in any case.
+    /// How many of the newest versions of each content to keep. What a channel shows, and what a rollback would, is kept in any
+    /// case.
     #[arg(long, value_name = "COUNT")]
     pub(crate) keep: usize,
     /// Only this content.

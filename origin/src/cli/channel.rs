@@ -3,7 +3,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use freshet_origin::{
-    Keys, PromoteOptions, PromoteTo, Promoted, PublishError, Shown, Store, channel_history, promote,
+    ChannelOptions, Keys, PromoteOptions, PromoteTo, Promoted, PublishError, Shown, Store, channel_history,
+    promote,
 };
 
 use super::arguments::{ChannelArguments, HistoryArguments, PromoteArguments, RollbackArguments};
@@ -25,18 +26,24 @@ pub(super) async fn run_rollback(arguments: RollbackArguments) -> Result<(), Fai
     show(arguments.channel, PromoteTo::Before, None).await
 }
 
-async fn show(arguments: ChannelArguments, to: PromoteTo, permille: Option<u32>) -> Result<(), Failure> {
+/// The channel, and how it shows releases.
+pub(super) fn channel_options(arguments: ChannelArguments) -> Result<ChannelOptions, Failure> {
     let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
     let keys = Keys::load(&arguments.keys_dir).map_err(Failure::usage)?;
-    let options = PromoteOptions {
-        channel: arguments.channel,
-        permille,
+    let ChannelArguments { content, channel, trackers, no_tracker, .. } = arguments;
+    Ok(ChannelOptions {
+        name: channel,
         patches: usize::from(arguments.patches),
         delta_level: arguments.delta_level,
         expires_in: arguments.expires,
-        trackers: Some(arguments.trackers).filter(|trackers| !trackers.is_empty()),
-        ..PromoteOptions::new(store, keys, arguments.content, to)
-    };
+        trackers: (no_tracker || !trackers.is_empty()).then_some(trackers),
+        ..ChannelOptions::new(store, keys, content)
+    })
+}
+
+async fn show(arguments: ChannelArguments, to: PromoteTo, permille: Option<u32>) -> Result<(), Failure> {
+    let is_json = arguments.json;
+    let options = PromoteOptions { permille, ..PromoteOptions::new(channel_options(arguments)?, to) };
     let promoted = promote(options).await.map_err(|error| match error {
         PublishError::Knob(_)
         | PublishError::OtherTenant { .. }
@@ -46,7 +53,7 @@ async fn show(arguments: ChannelArguments, to: PromoteTo, permille: Option<u32>)
         | PublishError::NothingBefore(_) => Failure::usage(error),
         error => Failure::failed(error),
     })?;
-    if arguments.json {
+    if is_json {
         print_json(&promoted);
         return Ok(());
     }

@@ -1,30 +1,23 @@
 //! `publish`: publishes a folder.
 
 use freshet_origin::{
-    Keys, Progress, PublishError, PublishOptions, Published, Rewritten, Rules, Store, UpdateFrom,
-    publish_reporting,
+    Progress, PublishError, PublishOptions, Published, Rewritten, Rules, UpdateFrom, publish_reporting,
 };
 use serde_json::json;
 
 use super::arguments::PublishArguments;
+use super::channel::channel_options;
 use super::{Failure, print_json};
 
 pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
-    let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
-    let keys = Keys::load(&arguments.keys_dir).map_err(Failure::usage)?;
+    let is_json = arguments.channel.json;
     let rules = arguments.rules.as_deref().map(Rules::load).transpose().map_err(Failure::usage)?;
     let options = PublishOptions {
-        channel: arguments.channel,
         rules: rules.unwrap_or_default(),
         chunk_avg_bytes: arguments.chunk_avg,
         zstd_level: arguments.zstd_level,
-        patches: usize::from(arguments.patches),
-        delta_level: arguments.delta_level,
-        expires_in: arguments.expires,
-        trackers: arguments.trackers,
-        ..PublishOptions::new(store, keys, arguments.folder, arguments.content, arguments.release)
+        ..PublishOptions::new(channel_options(arguments.channel)?, arguments.folder, arguments.release)
     };
-    let is_json = arguments.json;
     let mut report = |progress: Progress| {
         if is_json {
             print_json(&json!({ "progress": progress }));

@@ -37,10 +37,9 @@ fn print_content(content: &ContentListing) {
         );
     }
     for channel in &content.channels {
-        let rollout = match (&channel.rollout, channel.rollout_permille) {
-            (Some(version), Some(permille)) => format!(", {version} to {}", percent(permille)),
-            _ => String::new(),
-        };
+        let rollout = channel.rollout.as_ref().map_or_else(String::new, |rollout| {
+            format!(", {} to {}", rollout.version, percent(rollout.permille))
+        });
         println!(
             "  channel {}: shows {}{rollout} (sequence {}) until {}",
             channel.channel,

@@ -1,35 +1,17 @@
 //! Lets a channel show a release: with the patches that lead there, and its place in the channel's history.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use freshet_protocol::{
-    ContentName, KeyDocument, Name, Offer, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, Role, Rollout,
-    RootId, envelope_bytes_max, origin_path,
+    ContentName, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, Role, Rollout, RootId,
+    envelope_bytes_max, origin_path,
 };
 
 use super::known::Places;
 use super::patch::{self, Patches, Rewritten, UpdateFrom};
-use super::{PublishError, unix_now};
+use super::{ChannelOptions, PublishError, unix_now};
 use crate::history::{History, Shown};
-use crate::keys::Keys;
-use crate::release::ReadError;
-use crate::store::{Revision, Store, StoreError};
-
-/// A channel, and how it shows releases.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ChannelOptions<'a> {
-    pub(super) store: &'a Store,
-    pub(super) keys: &'a Keys,
-    pub(super) content: &'a ContentName,
-    pub(super) channel: &'a Name,
-    /// From how many of the releases that it showed last.
-    pub(super) patches: usize,
-    pub(super) delta_level: i32,
-    pub(super) expires_in: Duration,
-    /// None leaves those that it has.
-    pub(super) trackers: Option<&'a [String]>,
-}
+use crate::store::{Revision, Store};
 
 /// What became of a channel.
 pub(super) struct Now {
@@ -40,7 +22,7 @@ pub(super) struct Now {
 
 /// What a channel shows now, and what it has shown.
 pub(super) struct Channel<'a> {
-    options: ChannelOptions<'a>,
+    options: &'a ChannelOptions,
     now: Option<(Pointer, Revision)>,
     history: History,
 }
@@ -48,18 +30,12 @@ pub(super) struct Channel<'a> {
 impl<'a> Channel<'a> {
     /// Reads it; `document` says whose word about it counts.
     pub(super) async fn read(
-        options: ChannelOptions<'a>,
+        options: &'a ChannelOptions,
         document: &KeyDocument,
     ) -> Result<Self, PublishError> {
-        let ChannelOptions { store, content, channel, .. } = options;
-        let object = origin_path::pointer(content, channel);
-        let now = match found(store.read_revision(&object, envelope_bytes_max(POINTER_KIND) as u64).await)? {
-            None => None,
-            Some((bytes, revision)) => {
-                Some((Pointer::open(&bytes, &document.keys_for(Role::Pointer, 0))?, revision))
-            }
-        };
-        Ok(Self { options, now, history: History::read(store, content, channel).await? })
+        let ChannelOptions { store, content, name, .. } = options;
+        let now = read_pointer(store, content, name, document).await?;
+        Ok(Self { options, now, history: History::read(store, content, name).await? })
     }
 
     /// The version that it shows.
@@ -94,7 +70,7 @@ impl<'a> Channel<'a> {
         let word = match permille {
             None => Word { root, version: version.clone(), patches: shown.refs, rollout: None },
             Some(permille) => {
-                let no_channel = || PublishError::NoChannel(self.options.channel.clone());
+                let no_channel = || PublishError::NoChannel(self.options.name.clone());
                 let (now, _) = self.now.as_ref().ok_or_else(no_channel)?;
                 if now.root == root {
                     return Err(PublishError::NotAShare(version.clone()));
@@ -116,45 +92,26 @@ impl<'a> Channel<'a> {
         {
             return Ok(Patches { refs: named.patches().to_vec(), ..Patches::default() });
         }
-        patch::make_all(&self.options, stored, &self.last_before(root, self.options.patches), root).await
+        patch::make_all(self.options, stored, &self.last_before(root, self.options.patches), root).await
     }
 
     /// The releases that it showed last, the newest first, without `root`.
     fn last_before(&self, root: RootId, count: usize) -> Vec<Shown> {
-        let Some((now, _)) = &self.now else { return Vec::new() };
-        // A store from before there was a history has but the pointer. Of a rollout the newer release comes first.
-        let mut last: Vec<Shown> = Vec::new();
-        let shown = |offer: Offer<'_>| Shown {
-            sequence: now.sequence,
-            root: offer.root,
-            version: offer.version.clone(),
-            since: 0,
-            permille: None,
-        };
-        last.extend(now.offers().map(shown));
-        last.reverse();
-        let before = self.history.last(count + 3, now.sequence + 1);
-        for shown in before {
-            if last.iter().all(|known| known.root != shown.root) {
-                last.push(shown);
-            }
-        }
-        last.retain(|shown| shown.root != root);
-        last.truncate(count);
-        last
+        let end = self.now.as_ref().map_or(0, |(now, _)| now.sequence + 1);
+        self.history.last_but(root, count, end)
     }
 
     async fn put(self, word: Word) -> Result<u64, PublishError> {
-        let ChannelOptions { store, keys, content, channel, expires_in, trackers, .. } = self.options;
+        let ChannelOptions { store, keys, content, name, expires_in, trackers, .. } = self.options;
         let (life, now) = (expires_in.as_secs(), unix_now());
         let (old, revision) = self.now.unzip();
         let known_trackers = || old.as_ref().map_or(Vec::new(), |old| old.trackers.clone());
-        let trackers = trackers.map_or_else(known_trackers, <[String]>::to_vec);
+        let trackers = trackers.clone().unwrap_or_else(known_trackers);
         let Word { root, version, patches, rollout } = word;
         let pointer = Pointer {
             schema: POINTER_SCHEMA,
             content: content.clone(),
-            channel: channel.clone(),
+            channel: name.clone(),
             sequence: old.as_ref().map_or(1, |old| old.sequence + 1),
             expires: now + life,
             root,
@@ -174,8 +131,8 @@ impl<'a> Channel<'a> {
         let (root, version) = (newest.root, newest.version.clone());
         let permille = pointer.rollout.as_ref().map(|rollout| rollout.permille);
         let shown = Shown { sequence: pointer.sequence, root, version, since: now, permille };
-        self.history.put(store, content, channel, shown).await?;
-        store.swap(&origin_path::pointer(content, channel), sealed.into(), revision).await?;
+        self.history.put(store, content, name, shown).await?;
+        store.swap(&origin_path::pointer(content, name), sealed.into(), revision).await?;
         Ok(pointer.sequence)
     }
 }
@@ -188,9 +145,34 @@ struct Word {
     rollout: Option<Rollout>,
 }
 
-fn found<T>(read: Result<(T, Revision), StoreError>) -> Result<Option<(T, Revision)>, ReadError> {
-    match read {
-        Ok(found) => Ok(Some(found)),
+/// The version that a channel shows.
+///
+/// # Errors
+/// [`PublishError::NoChannel`] where there is none.
+pub(super) async fn shown_version(
+    store: &Store,
+    content: &ContentName,
+    channel: &Name,
+    document: &KeyDocument,
+) -> Result<Name, PublishError> {
+    match read_pointer(store, content, channel, document).await? {
+        Some((pointer, _)) => Ok(pointer.version),
+        None => Err(PublishError::NoChannel(channel.clone())),
+    }
+}
+
+/// A channel's pointer, whose signature is checked: what is written next follows from it.
+async fn read_pointer(
+    store: &Store,
+    content: &ContentName,
+    channel: &Name,
+    document: &KeyDocument,
+) -> Result<Option<(Pointer, Revision)>, PublishError> {
+    let object = origin_path::pointer(content, channel);
+    match store.read_revision(&object, envelope_bytes_max(POINTER_KIND) as u64).await {
+        Ok((bytes, revision)) => {
+            Ok(Some((Pointer::open(&bytes, &document.keys_for(Role::Pointer, 0))?, revision)))
+        }
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error.into()),
     }

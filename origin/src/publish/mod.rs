@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 pub use error::PublishError;
 pub(crate) use known::{complete_packs, read_sidecar};
 pub(crate) use map::ReleaseMap;
-pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, PublishOptions};
+pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, ChannelOptions, PublishOptions};
 pub use patch::{RewriteCause, Rewritten, Update, UpdateFrom};
 pub use promote::{PromoteOptions, PromoteTo, Promoted, promote};
 pub use rules::{Rules, RulesError};
@@ -111,7 +111,8 @@ pub async fn publish_reporting(
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Published, PublishError> {
     options.check()?;
-    let PublishOptions { store, keys, content, version, .. } = &options;
+    let PublishOptions { channel, version, .. } = &options;
+    let ChannelOptions { store, keys, content, .. } = channel;
     let chunker = options.chunker();
     survey(&options, &chunker).await?;
     let _lock = ContentLock::take(store, content)?;
@@ -131,13 +132,13 @@ pub async fn publish_reporting(
     }
     let id = documents::put_root(store, keys, &root).await?;
     documents::put_version(store, &root, id, unix_now()).await?;
-    let channel = Channel::read(options.channel_options(), &document).await?;
-    let Now { sequence, updates, rewritten } = channel.show(&places, id, version, None).await?;
+    let shown = Channel::read(channel, &document).await?;
+    let Now { sequence, updates, rewritten } = shown.show(&places, id, version, None).await?;
     Ok(Published {
         root: id,
         content: root.content,
         version: root.version,
-        channel: options.channel.clone(),
+        channel: channel.name.clone(),
         sequence,
         entries: root.entries,
         pages: root.pages.len() as u32,
@@ -150,7 +151,7 @@ pub async fn publish_reporting(
 fn root_of(options: &PublishOptions, chunker: Chunker, assembled: &Assembled) -> Root {
     Root {
         schema: ROOT_SCHEMA,
-        content: options.content.clone(),
+        content: options.channel.content.clone(),
         version: options.version.clone(),
         chunker,
         entries: assembled.entries,

@@ -13,6 +13,7 @@ use freshet_protocol::{
 use futures_util::stream::{StreamExt, iter};
 use serde::Serialize;
 
+use crate::history::History;
 use crate::inventory::{self, Inventory};
 use crate::layout;
 use crate::publish::{ReleaseMap, read_sidecar};
@@ -151,7 +152,7 @@ impl Scrub<'_> {
         }
         let channels: Vec<Name> = self.inventory.channels.keys().cloned().collect();
         for channel in channels {
-            if let Err(error) = self.release_of(&channel).await {
+            if let Err(error) = self.channel(&channel).await {
                 self.found.note_unreadable(origin_path::pointer(&self.content, &channel), error);
             }
         }
@@ -173,9 +174,13 @@ impl Scrub<'_> {
         release::root(self.store, &self.content, id).await
     }
 
-    async fn release_of(&self, channel: &Name) -> Result<Root, ReadError> {
+    /// Reads all releases that a channel shows, and its history.
+    async fn channel(&self, channel: &Name) -> Result<(), ReadError> {
         let pointer = release::pointer(self.store, &self.content, channel).await?;
-        release::root(self.store, &self.content, pointer.root).await
+        for offer in pointer.offers() {
+            release::root(self.store, &self.content, offer.root).await?;
+        }
+        History::read(self.store, &self.content, channel).await.map(drop)
     }
 
     async fn page(&mut self, page: &PageRef) -> Result<(), ReadError> {

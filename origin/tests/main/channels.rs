@@ -3,7 +3,8 @@
 use std::fs;
 
 use freshet_origin::{
-    PromoteOptions, PromoteTo, Promoted, PublishError, PublishOptions, channel_history, promote, publish,
+    GcOptions, PromoteOptions, PromoteTo, Promoted, PublishError, channel_history, gc, promote, publish,
+    scrub,
 };
 use freshet_protocol::{Name, Pointer, Role};
 
@@ -14,7 +15,7 @@ fn name(text: &str) -> Name {
 }
 
 fn options(fixture: &Fixture, to: PromoteTo) -> PromoteOptions {
-    PromoteOptions::new(fixture.store(), fixture.keys(), content(), to)
+    PromoteOptions::new(fixture.channel(), to)
 }
 
 async fn rolled_back(fixture: &Fixture) -> Result<Promoted, PublishError> {
@@ -32,8 +33,9 @@ async fn publish_versions(fixture: &Fixture, channel: &str, count: u64) {
     for n in 1..=count {
         big[1_000_000 + n as usize] ^= 1;
         fixture.write("big", &big);
-        let trackers = vec!["ws://tracker.example".to_owned()];
-        let options = PublishOptions { channel: name(channel), trackers, ..fixture.options(&n.to_string()) };
+        let mut options = fixture.options(&n.to_string());
+        options.channel.name = name(channel);
+        options.channel.trackers = Some(vec!["ws://tracker.example".to_owned()]);
         publish(options).await.expect("published");
     }
 }
@@ -73,7 +75,17 @@ async fn a_rollback_is_a_new_word_about_an_older_release() {
     assert_eq!(from, ["3", "1"], "players on the version taken back get deltas, too");
     assert!(live.offers().next().expect("shown").patch_from(before.root).is_some());
     assert_eq!(history(&fixture).await, ["1 1", "2 2", "3 3", "4 2"]);
-    assert_eq!(rolled_back(&fixture).await.expect("undone").version, name("3"));
+    // Without any patch, gc still keeps what a rollback would show.
+    let mut without_patches = options(&fixture, PromoteTo::Before);
+    without_patches.channel.patches = 0;
+    assert_eq!(promote(without_patches).await.expect("undone").version, name("3"));
+    let (store, grace) = (fixture.store(), std::time::Duration::ZERO);
+    let collect = GcOptions { store, content: None, keep: 0, grace, is_delete: true };
+    let mut kept = gc(&collect).await.expect("collected").remove(0).kept;
+    kept.sort_unstable();
+    assert_eq!(kept, [name("2"), name("3")]);
+    assert_eq!(rolled_back(&fixture).await.expect("undone").version, name("2"));
+    assert_eq!(scrub(&fixture.store(), Some(fixture.tenant_key())).await.expect("scrubbed").damages, []);
 }
 
 #[tokio::test]
@@ -87,7 +99,8 @@ async fn what_is_not_there_is_named() {
     assert!(error(version).contains("version 9 is not published"));
     let channel = promote(options(&fixture, PromoteTo::Channel(name("beta")))).await;
     assert!(error(channel).contains("channel beta shows nothing"));
-    let many = PromoteOptions { patches: 17, ..options(&fixture, PromoteTo::Version(name("1"))) };
+    let mut many = options(&fixture, PromoteTo::Version(name("1")));
+    many.channel.patches = 17;
     assert!(error(promote(many).await).contains("at most 16"));
     assert_eq!(fs::read(fixture.content_dir().join("channels/live")).expect("shown"), before);
     assert!(channel_history(&fixture.store(), &content(), &name("beta")).await.is_err());
@@ -138,7 +151,7 @@ async fn a_share_of_the_installations_goes_first() {
     let live = pointer(&fixture, "live");
     assert_eq!((live.version.as_str(), live.rollout), ("3", None));
     let (store, grace) = (fixture.store(), std::time::Duration::ZERO);
-    let collect = freshet_origin::GcOptions { store, content: None, keep: 1, grace, is_delete: true };
-    freshet_origin::gc(&collect).await.expect("collected");
-    assert_eq!(freshet_origin::scrub(&fixture.store(), None).await.expect("scrubbed").damages, []);
+    let collect = GcOptions { store, content: None, keep: 1, grace, is_delete: true };
+    gc(&collect).await.expect("collected");
+    assert_eq!(scrub(&fixture.store(), None).await.expect("scrubbed").damages, []);
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use freshet_origin::{
-    Keys, PublishError, PublishOptions, Published, ServeOptions, Serving, Store, publish, serve,
+    ChannelOptions, Keys, PublishError, PublishOptions, Published, ServeOptions, Serving, Store, publish,
+    serve,
 };
 use freshet_protocol::{ContentName, PublicKey};
 use tempfile::TempDir;
@@ -53,7 +54,12 @@ impl Fixture {
 
     pub(crate) fn options(&self, version: &str) -> PublishOptions {
         let version = version.parse().expect("name");
-        PublishOptions::new(self.store(), self.keys(), self.build(), content(), version)
+        PublishOptions::new(self.channel(), self.build(), version)
+    }
+
+    /// Channel `live`.
+    pub(crate) fn channel(&self) -> ChannelOptions {
+        ChannelOptions::new(self.store(), self.keys(), content())
     }
 
     pub(crate) async fn publish(&self, version: &str) -> Result<Published, PublishError> {

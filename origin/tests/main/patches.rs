@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use freshet_origin::{GcOptions, PublishOptions, RewriteCause, gc, publish, scrub};
+use freshet_origin::{GcOptions, RewriteCause, gc, publish, scrub};
 use freshet_protocol::{Pointer, Role};
 
 use super::fixture::{Fixture, noise};
@@ -84,7 +84,8 @@ async fn no_patch_where_none_is_wanted_or_of_use() {
     assert_eq!(other.updates[0].update.deltas, 0);
     assert!(other.updates[0].update.chunk_bytes >= 500_000);
     fixture.write("big", &[noise(2, 500_000), b"more".to_vec()].concat());
-    let options = PublishOptions { patches: 0, ..fixture.options("3") };
+    let mut options = fixture.options("3");
+    options.channel.patches = 0;
     assert_eq!(publish(options).await.expect("published").updates, []);
     assert!(pointer(&fixture).patches.is_empty() && fixture.objects("patches").is_empty());
 }

@@ -65,17 +65,19 @@ async fn publishing_again_changes_nothing() {
 async fn a_pointer_is_renewed_when_it_ages_or_its_trackers_change() {
     let fixture = Fixture::new();
     fixture.write("data", b"x");
-    let sequence = async |life_s: u64, trackers: &[&str]| {
-        let trackers = trackers.iter().map(|url| (*url).to_owned()).collect();
-        let expires_in = Duration::from_secs(life_s);
-        let options = PublishOptions { expires_in, trackers, ..fixture.options("1.0") };
+    let sequence = async |life_s: u64, trackers: Option<&[&str]>| {
+        let mut options = fixture.options("1.0");
+        options.channel.expires_in = Duration::from_secs(life_s);
+        options.channel.trackers = trackers.map(|urls| urls.iter().map(|url| (*url).to_owned()).collect());
         publish(options).await.expect("published").sequence
     };
-    assert_eq!(sequence(1000, &[]).await, 1);
-    assert_eq!(sequence(1000, &[]).await, 1, "most of its life is left");
-    assert_eq!(sequence(100_000, &[]).await, 2, "less than half of the life asked for is left");
-    assert_eq!(sequence(100_000, &["ws://127.0.0.1:7000"]).await, 3);
-    assert_eq!(sequence(100_000, &["ws://127.0.0.1:7000"]).await, 3);
+    assert_eq!(sequence(1000, None).await, 1);
+    assert_eq!(sequence(1000, Some(&[])).await, 1, "most of its life is left");
+    assert_eq!(sequence(100_000, None).await, 2, "less than half of the life asked for is left");
+    assert_eq!(sequence(100_000, Some(&["ws://127.0.0.1:7000"])).await, 3);
+    assert_eq!(sequence(100_000, Some(&["ws://127.0.0.1:7000"])).await, 3);
+    assert_eq!(sequence(100_000, None).await, 3, "unless others are named, they stay");
+    assert_eq!(sequence(100_000, Some(&[])).await, 4);
 }
 
 #[tokio::test]
@@ -153,18 +155,25 @@ async fn refused_knobs_keys_and_places() {
     };
     refused(&|o| o.chunk_avg_bytes = 8 << 10, "16 KiB to 512 KiB").await;
     refused(&|o| o.zstd_level = 20, "1 to 19").await;
-    refused(&|o| o.expires_in = Duration::from_secs(1), "one minute to ten years").await;
-    refused(&|o| o.trackers = vec!["http://x".to_owned()], "ws:// or wss://").await;
-    refused(&|o| o.trackers = vec!["ws://x".to_owned(); 9], "at most 8").await;
-    refused(&|o| o.content = "site/demo".parse().expect("name"), "belongs to tenant \"site\"").await;
+    refused(&|o| o.channel.expires_in = Duration::from_secs(1), "one minute to ten years").await;
+    refused(&|o| o.channel.trackers = Some(vec!["http://x".to_owned()]), "ws:// or wss://").await;
+    refused(&|o| o.channel.trackers = Some(vec!["ws://x".to_owned(); 9]), "at most 8").await;
+    refused(&|o| o.channel.content = "site/demo".parse().expect("name"), "belongs to tenant \"site\"").await;
     refused(&|o| o.folder = fixture.folder.path().to_owned(), "lie within each other").await;
     refused(&|o| o.folder = fixture.build().join("missing"), "cannot read").await;
     let inside = fixture.build().join("store");
     refused(
-        &|o| o.store = Store::open(inside.to_str().expect("text")).expect("store"),
+        &|o| o.channel.store = Store::open(inside.to_str().expect("text")).expect("store"),
         "lie within each other",
     )
     .await;
+}
+
+/// Options of version 1.1, with other keys.
+fn signed_by(fixture: &Fixture, keys: Keys) -> PublishOptions {
+    let mut options = fixture.options("1.1");
+    options.channel.keys = keys;
+    options
 }
 
 #[tokio::test]
@@ -173,7 +182,7 @@ async fn another_tenant_key_cannot_take_a_content_over() {
     fixture.write("data", b"x");
     fixture.publish("1.0").await.expect("published");
     let keys = Keys::create(&fixture.folder.path().join("other"), "game").expect("keys");
-    let error = publish(PublishOptions { keys, ..fixture.options("1.1") }).await.expect_err("another key");
+    let error = publish(signed_by(&fixture, keys)).await.expect_err("another key");
     assert!(matches!(error, PublishError::Keys(PutKeysError::OtherTenantKey(_))), "{error}");
 }
 
@@ -186,7 +195,7 @@ async fn an_old_copy_of_the_keys_takes_no_tracker_away() {
     fixture.keys().add_tracker(tracker).expect("added");
     fixture.publish("1.0").await.expect("published");
     fixture.write("data", b"y");
-    publish(PublishOptions { keys: old, ..fixture.options("1.1") }).await.expect("published");
+    publish(signed_by(&fixture, old)).await.expect("published");
     let stored = fs::read(fixture.content_dir().join("keys")).expect("keys");
     assert_eq!(stored, fixture.keys().document_bytes());
 }

@@ -150,6 +150,11 @@ mod tests {
 
     /// A release whose chunks have 100 bytes and are named by numbers.
     fn map(files: &[(&str, &[u32])]) -> ReleaseMap {
+        map_of(100, files)
+    }
+
+    /// A release whose chunks have so many bytes each, though on average they should have 100.
+    fn map_of(bytes: u32, files: &[(&str, &[u32])]) -> ReleaseMap {
         let root = Root {
             schema: ROOT_SCHEMA,
             content: "game/demo".parse().expect("name"),
@@ -167,7 +172,7 @@ mod tests {
             requires: Vec::new(),
         };
         let parts = files.iter().map(|(path, chunks)| {
-            let chunk = |n: &u32| ChunkRef { id: ChunkId::of(&n.to_be_bytes()), bytes: 100 };
+            let chunk = |n: &u32| ChunkRef { id: ChunkId::of(&n.to_be_bytes()), bytes };
             (path.parse().expect("path"), chunks.iter().map(chunk).collect())
         });
         let place =
@@ -205,5 +210,18 @@ mod tests {
         check("new", &[4, 50], &[(1, Some(2..7))]);
         // Twice the same new chunk is one target.
         check("a", &[1, 50, 50], &[(1, Some(0..4))]);
+    }
+
+    #[test]
+    fn bases_are_within_the_bounds_of_deltas() {
+        let check = |bytes: u32, expected: Range<u32>| {
+            let chunks: Vec<u32> = (0..1000).collect();
+            let old = map_of(bytes, &[("a", &chunks)]);
+            let new = map_of(bytes, &[("a", &[&chunks[..500], &[5000], &chunks[501..]].concat())]);
+            assert_eq!(targets(&old, &new), [Target { position: 500, base: Some(expected) }], "{bytes}");
+        };
+        check(1, 300..300 + DELTA_BASE_CHUNKS_MAX);
+        check(DELTA_BASE_BYTES_MAX as u32 / 2, 499..501);
+        check(DELTA_BASE_BYTES_MAX as u32 / 2 - 67, 499..501);
     }
 }

@@ -16,11 +16,10 @@ use freshet_protocol::{
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
-use super::PublishError;
-use super::channel::ChannelOptions;
 use super::known::Places;
 use super::map::{MappedFile, ReleaseMap};
 use super::packs::{Blob, Packs};
+use super::{ChannelOptions, PublishError};
 use crate::history::Shown;
 use base::Target;
 use delta::DeltaMakers;
@@ -86,150 +85,173 @@ pub(super) struct Patches {
 /// # Errors
 /// When something cannot be written, or the newer release cannot be read.
 pub(super) async fn make_all(
-    options: &ChannelOptions<'_>,
+    options: &ChannelOptions,
     stored: &Arc<Places>,
     older: &[Shown],
     newer: RootId,
 ) -> Result<Patches, PublishError> {
-    let mut patches = Patches::default();
     if older.is_empty() {
-        return Ok(patches);
+        return Ok(Patches::default());
     }
-    let new = ReleaseMap::read(options.store, options.content, newer).await?;
+    let ChannelOptions { store, content, .. } = options;
+    let new = ReleaseMap::read(store, content, newer).await?;
     let makers = DeltaMakers::start(options.delta_level).map_err(PublishError::Compress)?;
-    for shown in older {
-        let old = match ReleaseMap::read(options.store, options.content, shown.root).await {
-            Ok(old) => old,
-            Err(error) => {
-                tracing::warn!(version = %shown.version, %error, "no patch from this version; scrub tells more");
-                continue;
+    let reader = ChunkReader::new(store, content);
+    let mut packs = Packs::new(store, content, stored.clone());
+    let mut making = Making { options, new: &new, makers: &makers, reader: &reader, packs: &mut packs };
+    let made = making.all(older).await;
+    if made.is_err() {
+        packs.abort().await;
+    }
+    made
+}
+
+/// The newer release, and what patches to it are made with.
+struct Making<'a> {
+    options: &'a ChannelOptions,
+    new: &'a ReleaseMap,
+    makers: &'a DeltaMakers,
+    reader: &'a ChunkReader<'a>,
+    packs: &'a mut Packs,
+}
+
+impl Making<'_> {
+    async fn all(&mut self, older: &[Shown]) -> Result<Patches, PublishError> {
+        let mut patches = Patches::default();
+        for shown in older {
+            let old = match ReleaseMap::read(&self.options.store, &self.options.content, shown.root).await {
+                Ok(old) => old,
+                Err(error) => {
+                    tracing::warn!(version = %shown.version, %error, "no patch from this version; scrub tells more");
+                    continue;
+                }
+            };
+            let chunks = self.write_deltas(&old).await?;
+            self.packs.close().await?;
+            if patches.updates.is_empty() {
+                patches.rewritten = self.find_rewritten(&old, &chunks).await;
             }
+            let (patch, update) = self.write_patch(&old, chunks).await?;
+            patches.refs.extend(patch);
+            patches.updates.push(UpdateFrom { version: shown.version.clone(), update });
+        }
+        Ok(patches)
+    }
+
+    async fn find_rewritten(&self, old: &ReleaseMap, chunks: &[PatchChunk]) -> Vec<Rewritten> {
+        rewritten::find(self.reader, old, self.new, chunks).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot compare the files of the two versions");
+            Vec::new()
+        })
+    }
+
+    /// Makes the deltas, several at a time, and packs those that are worth it.
+    async fn write_deltas(&mut self, old: &ReleaseMap) -> Result<Vec<PatchChunk>, PublishError> {
+        let Self { new, makers, reader, .. } = *self;
+        let made = stream::iter(base::targets(old, new)).map(|Target { position, base }| async move {
+            let Some(base) = base else { return Ok::<_, PublishError>((position, None)) };
+            let prefix = match reader.read(old, base.clone()).await {
+                Ok(prefix) => prefix,
+                Err(error) => {
+                    tracing::warn!(%error, "no delta from what cannot be read");
+                    return Ok((position, None));
+                }
+            };
+            let chunk = reader.read(new, position..position + 1).await?;
+            let bytes = makers.make(prefix, chunk).await.map_err(PublishError::Compress)?;
+            let whole_bytes = u64::from(new.place(position).stored_bytes);
+            Ok((position, is_worth_it(bytes.len() as u64, whole_bytes).then_some((base, bytes))))
+        });
+        let made = made.buffered(DELTAS_PER_CORE * delta::cores());
+        futures_util::pin_mut!(made);
+        let mut chunks = Vec::new();
+        while let Some((target, made)) = made.try_next().await? {
+            let delta = match made {
+                Some((base, data)) => Some(keep_delta(self.packs, base, data).await?),
+                None => None,
+            };
+            chunks.push(PatchChunk { target, delta });
+        }
+        Ok(chunks)
+    }
+
+    /// Writes the patch from `old`, whose deltas are packed; none where no delta is worth it.
+    async fn write_patch(
+        &self,
+        old: &ReleaseMap,
+        chunks: Vec<PatchChunk>,
+    ) -> Result<(Option<PatchRef>, Update), PublishError> {
+        let (new, ChannelOptions { store, content, keys, .. }) = (self.new, self.options);
+        let mut update = self.update(old, &chunks).await?;
+        if update.deltas == 0 {
+            return Ok((None, update));
+        }
+        let plain_bytes = |chunk: &PatchChunk| match &chunk.delta {
+            Some(delta) => u64::from(delta.bytes),
+            None => u64::from(new.chunk(chunk.target).bytes),
         };
-        let reader = ChunkReader::new(options.store, options.content);
-        let mut packs = Packs::new(options.store, options.content, stored.clone());
-        let chunks = match write_deltas(&makers, &reader, &mut packs, &old, &new).await {
-            Ok(chunks) => chunks,
-            Err(error) => {
-                packs.abort().await;
-                return Err(error);
+        let patch = Patch {
+            schema: PATCH_SCHEMA,
+            content: content.clone(),
+            from: old.id,
+            to: new.id,
+            algorithm: PATCH_ALGORITHM.to_owned(),
+            chunks: chunks.len() as u32,
+            bytes: chunks.iter().map(plain_bytes).sum(),
+            pages: self.write_pages(chunks, &mut update).await?,
+        };
+        let (id, envelope) = patch.seal(keys.online())?;
+        store.create(&origin_path::patch(content, id), envelope.into()).await?;
+        Ok((Some(PatchRef { from: old.id, patch: id }), update))
+    }
+
+    /// What a player who has `old` fetches, but for the pages of the patch.
+    async fn update(&self, old: &ReleaseMap, chunks: &[PatchChunk]) -> Result<Update, PublishError> {
+        let (new, ChannelOptions { store, content, .. }) = (self.new, self.options);
+        let mut update = Update { written_bytes: written_bytes(old, new), ..Update::default() };
+        for page in new.root.pages.iter().filter(|page| !old.has_page(page.id)) {
+            update.page_bytes += store.size(&origin_path::page(content, page.id)).await?;
+        }
+        update.without_deltas_bytes = update.page_bytes;
+        for PatchChunk { target, delta } in chunks {
+            let whole_bytes = u64::from(new.place(*target).stored_bytes);
+            update.without_deltas_bytes += whole_bytes;
+            match delta {
+                Some(delta) => {
+                    update.deltas += 1;
+                    update.delta_bytes += u64::from(delta.bytes);
+                }
+                None => {
+                    update.chunks += 1;
+                    update.chunk_bytes += whole_bytes;
+                }
             }
-        };
-        packs.close().await?;
-        if patches.updates.is_empty() {
-            patches.rewritten = rewritten::find(&reader, &old, &new, &chunks).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "cannot compare the files of the two versions");
-                Vec::new()
+        }
+        Ok(update)
+    }
+
+    async fn write_pages(
+        &self,
+        chunks: Vec<PatchChunk>,
+        update: &mut Update,
+    ) -> Result<Vec<PatchPageRef>, PublishError> {
+        let new = self.new;
+        let mut pages = Vec::new();
+        for page in PatchPage::cut(chunks) {
+            let blob = |chunk: &PatchChunk| match &chunk.delta {
+                Some(delta) => (delta.id, None),
+                None => (new.chunk(chunk.target).id, Some(*new.place(chunk.target))),
+            };
+            let written = self.packs.write_page(&page.encode(), page.chunks.iter().map(blob), false).await?;
+            update.page_bytes += written.packed_bytes;
+            pages.push(PatchPageRef {
+                id: written.id,
+                bytes: written.bytes,
+                chunks: page.chunks.len() as u32,
             });
         }
-        let (patch, update) = make(options, &packs, &old, &new, chunks).await?;
-        patches.refs.extend(patch);
-        patches.updates.push(UpdateFrom { version: shown.version.clone(), update });
+        if pages.len() > PAGES_MAX { Err(PublishError::TooManyPages) } else { Ok(pages) }
     }
-    Ok(patches)
-}
-
-/// Writes the patch from `old` to `new`, whose deltas are packed; none where no delta is worth it.
-async fn make(
-    options: &ChannelOptions<'_>,
-    packs: &Packs,
-    old: &ReleaseMap,
-    new: &ReleaseMap,
-    chunks: Vec<PatchChunk>,
-) -> Result<(Option<PatchRef>, Update), PublishError> {
-    let ChannelOptions { store, content, .. } = *options;
-    let mut update = Update { written_bytes: written_bytes(old, new), ..Update::default() };
-    for page in new.root.pages.iter().filter(|page| !old.has_page(page.id)) {
-        update.page_bytes += store.size(&origin_path::page(content, page.id)).await?;
-    }
-    update.without_deltas_bytes = update.page_bytes;
-    for PatchChunk { target, delta } in &chunks {
-        let whole_bytes = u64::from(new.place(*target).stored_bytes);
-        update.without_deltas_bytes += whole_bytes;
-        match delta {
-            Some(delta) => {
-                update.deltas += 1;
-                update.delta_bytes += u64::from(delta.bytes);
-            }
-            None => {
-                update.chunks += 1;
-                update.chunk_bytes += whole_bytes;
-            }
-        }
-    }
-    if update.deltas == 0 {
-        return Ok((None, update));
-    }
-    let plain_bytes = |chunk: &PatchChunk| match &chunk.delta {
-        Some(delta) => u64::from(delta.bytes),
-        None => u64::from(new.chunk(chunk.target).bytes),
-    };
-    let patch = Patch {
-        schema: PATCH_SCHEMA,
-        content: content.clone(),
-        from: old.id,
-        to: new.id,
-        algorithm: PATCH_ALGORITHM.to_owned(),
-        chunks: chunks.len() as u32,
-        bytes: chunks.iter().map(plain_bytes).sum(),
-        pages: write_pages(packs, new, chunks, &mut update).await?,
-    };
-    let (id, envelope) = patch.seal(options.keys.online())?;
-    store.create(&origin_path::patch(content, id), envelope.into()).await?;
-    Ok((Some(PatchRef { from: old.id, patch: id }), update))
-}
-
-async fn write_pages(
-    packs: &Packs,
-    new: &ReleaseMap,
-    chunks: Vec<PatchChunk>,
-    update: &mut Update,
-) -> Result<Vec<PatchPageRef>, PublishError> {
-    let mut pages = Vec::new();
-    for page in PatchPage::cut(chunks) {
-        let blob = |chunk: &PatchChunk| match &chunk.delta {
-            Some(delta) => (delta.id, None),
-            None => (new.chunk(chunk.target).id, Some(*new.place(chunk.target))),
-        };
-        let written = packs.write_page(&page.encode(), page.chunks.iter().map(blob), false).await?;
-        update.page_bytes += written.packed_bytes;
-        pages.push(PatchPageRef { id: written.id, bytes: written.bytes, chunks: page.chunks.len() as u32 });
-    }
-    if pages.len() > PAGES_MAX { Err(PublishError::TooManyPages) } else { Ok(pages) }
-}
-
-/// Makes the deltas, several at a time, and packs those that are worth it.
-async fn write_deltas(
-    makers: &DeltaMakers,
-    reader: &ChunkReader<'_>,
-    packs: &mut Packs,
-    old: &ReleaseMap,
-    new: &ReleaseMap,
-) -> Result<Vec<PatchChunk>, PublishError> {
-    let made = stream::iter(base::targets(old, new)).map(|Target { position, base }| async move {
-        let Some(base) = base else { return Ok::<_, PublishError>((position, None)) };
-        let prefix = match reader.read(old, base.clone()).await {
-            Ok(prefix) => prefix,
-            Err(error) => {
-                tracing::warn!(%error, "no delta from what cannot be read");
-                return Ok((position, None));
-            }
-        };
-        let chunk = reader.read(new, position..position + 1).await?;
-        let bytes = makers.make(prefix, chunk).await.map_err(PublishError::Compress)?;
-        let whole_bytes = u64::from(new.place(position).stored_bytes);
-        Ok((position, is_worth_it(bytes.len() as u64, whole_bytes).then_some((base, bytes))))
-    });
-    let made = made.buffered(DELTAS_PER_CORE * delta::cores());
-    futures_util::pin_mut!(made);
-    let mut chunks = Vec::new();
-    while let Some((target, made)) = made.try_next().await? {
-        let delta = match made {
-            Some((base, data)) => Some(keep_delta(packs, base, data).await?),
-            None => None,
-        };
-        chunks.push(PatchChunk { target, delta });
-    }
-    Ok(chunks)
 }
 
 async fn keep_delta(packs: &mut Packs, base: Range<u32>, data: Vec<u8>) -> Result<Delta, PublishError> {
