@@ -1,5 +1,7 @@
 //! What happens on links: peers come and go, tell what they hold, answer and ask.
 
+use std::sync::Arc;
+
 use freshet_protocol::{BlobKind, Frame, KeyId, RefuseReason, Request};
 use freshet_swarm::{Input, LinkId, RequestEnd, RequestId};
 
@@ -108,13 +110,14 @@ impl Job {
                 if let Some(traffic) = self.peers.traffic(link) {
                     traffic.received += chunk.bytes().len() as u64;
                 }
-                let positions = self.content.files.release.positions_of(chunk.id()).to_vec();
+                let release = Arc::clone(&self.content.files.release);
+                let positions = release.positions_of(chunk.id());
                 self.keep(chunk);
                 self.tell(Input::RequestEnded { request, end: RequestEnd::Verified });
                 if let Some(&position) = positions.first() {
                     self.found(position);
                 }
-                positions.into_iter().for_each(|position| self.take_delta(position));
+                positions.iter().for_each(|&position| self.take_delta(position));
                 return;
             }
             Answer::Corrupt { .. } => RequestEnd::Corrupt,

@@ -7,11 +7,11 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::node::GetError;
-use crate::node::get::{blocking, finish_begun_install, installed_release, load_installed, lock};
-use crate::release::Trust;
-use crate::store::{
-    Belief, ChangedFiles, ChunkFiles, Differences, Installed, Layout, uninstall as remove, verify as compare,
+use crate::node::folder::{
+    blocking, finish_begun_install, installed_release, load_installed, lock_known, no_installation,
 };
+use crate::release::Trust;
+use crate::store::{Belief, ChangedFiles, ChunkFiles, Differences, uninstall as remove, verify as compare};
 
 /// How an installation compares with its signed manifest. Lists are in path order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,23 +42,22 @@ impl Verified {
 }
 
 /// Compares the installation in `folder` with its manifest; nothing is changed, but that an install which was cut off is
-/// finished first. With `is_fast`, files that look as they
-/// were left are believed to be what they were; otherwise all are hashed.
+/// finished first. With `is_fast`, files that look as they were left are believed to be what they were; otherwise all are
+/// hashed.
 ///
 /// # Errors
 /// [`GetError`] when there is no installation, or it cannot be read.
 pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Result<Verified, GetError> {
-    let (layout, installed) = open(folder)?;
-    let _lock = lock(&layout)?;
+    let (layout, _lock) = lock_known(folder)?;
     let trust = Trust::remembered(&layout)?.ok_or_else(|| no_installation(folder))?;
     finish_begun_install(&layout, &trust, &stop).await?;
+    let installed = load_installed(&layout)?.ok_or_else(|| no_installation(folder))?;
     let release = installed_release(&layout, &trust)?.ok_or_else(|| {
         let folder = folder.display();
         GetError::Other(format!(
             "the manifest of what is installed in {folder} is gone; get it again to check it"
         ))
     })?;
-    let installed = load_installed(&layout)?.unwrap_or(installed);
     let belief = if is_fast { Belief::Untouched } else { Belief::Nothing };
     let files = ChunkFiles { layout, release: Arc::clone(&release) };
     let found = blocking(move || compare(&files, &installed, belief, &stop)).await?;
@@ -75,25 +74,18 @@ pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Re
     })
 }
 
-/// Removes the installation in `folder`, and all that the node kept there. Files that others put there stay; those of the
-/// installation that were changed since, too, unless `changed` says otherwise. Returns what stays because of that.
+/// Removes the installation in `folder`, or what a download that was not finished left there, and all that the node kept.
+/// Files that others put there stay; those of the installation that were changed since, too, unless `changed` says
+/// otherwise. Returns what stays because of that.
 ///
 /// # Errors
-/// [`GetError`] when there is no installation, or something cannot be removed; called again, it goes on.
+/// [`GetError`] when no node has worked there, or something cannot be removed; called again, it goes on.
 pub async fn uninstall(folder: &Path, changed: ChangedFiles) -> Result<Vec<PathBuf>, GetError> {
-    let (layout, installed) = open(folder)?;
-    let lock = lock(&layout)?;
-    let kept = blocking(move || remove(&layout, &installed, changed)).await?;
-    drop(lock);
-    Ok(kept)
-}
-
-fn open(folder: &Path) -> Result<(Layout, Installed), GetError> {
-    let layout = Layout::new(folder);
-    let installed = load_installed(&layout)?.ok_or_else(|| no_installation(folder))?;
-    Ok((layout, installed))
-}
-
-fn no_installation(folder: &Path) -> GetError {
-    GetError::Usage(format!("{} holds no installation", folder.display()))
+    let (layout, _lock) = lock_known(folder)?;
+    // What an install that was cut off has put there already is not in the record of what is installed.
+    if let Some(trust) = Trust::remembered(&layout)? {
+        finish_begun_install(&layout, &trust, &CancellationToken::new()).await?;
+    }
+    let installed = load_installed(&layout)?;
+    Ok(blocking(move || remove(&layout, installed.as_ref(), changed)).await?)
 }

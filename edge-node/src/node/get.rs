@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use freshet_protocol::origin_path::Target;
-use freshet_protocol::{PatchId, PublicKey};
+use freshet_protocol::PublicKey;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,17 +11,15 @@ use tokio_util::sync::CancellationToken;
 use crate::event::Event;
 use crate::job::{Job, JobConfig, wanted};
 use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
+use crate::node::folder::{Folder, installed_release, look_around};
 use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
 use crate::random::random_bytes;
 use crate::release::{
-    DocumentError, Fetched, Located, Release, Trust, cached_release, content_of, fetch, fetch_patched, locate,
+    DocumentError, Fetched, Located, Release, Trust, channel_of, content_of, fetch, fetch_patched, locate,
 };
 use crate::report::Report;
-use crate::store::{
-    Belief, ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldFiles, OldRelease, install,
-    pending, scan,
-};
+use crate::store::{Belief, ChunkFiles, Layout, Local, OldFiles, scan};
 
 /// Gets a release into a folder and shares it for as long as `options` says. `started` is when the caller's process
 /// began; `events` may lag behind, and `stop` ends the job within two seconds with all of its state kept.
@@ -60,14 +57,8 @@ async fn steps(
     started: Instant,
     report: &mut Report,
 ) -> Result<(), GetError> {
-    let layout = Layout::new(&options.folder);
-    layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
-    let _lock = lock(&layout)?;
-    let mut trust = Trust::open(&layout, content_of(&options.url.target), options.key)?;
-    finish_begun_install(&layout, &trust, &stop).await?;
-
-    let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
-    let origin = Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?;
+    let Folder { layout, mut trust, lock: _lock } = Folder::take(&options, &stop).await?;
+    let origin = open_origin(&options)?;
     let located = tokio::select! {
         located = locate(&origin, &mut trust, &layout, &options.url.target) => located,
         () = stop.cancelled() => return Err(GetError::Stopped),
@@ -75,17 +66,23 @@ async fn steps(
     let Found { fetched: Fetched { release, index }, network, documents } =
         find(&options, &origin, trust, located, &events, &stop).await?;
     let old = installed_release(&layout, documents.trust())?;
-    let release = match &old {
-        Some(old) => patch_if_any(&origin, &documents, &layout, old, release, &events).await,
-        None => release,
+    let (release, note) = match &old {
+        Some(old) => with_patch(&origin, &documents, old, release).await,
+        None => (release, None),
     };
+    if let Some(message) = note {
+        let _ = events.send(Event::Note { message }).await;
+    }
     let release = Arc::new(release);
     report.version = Some(release.root.version.to_string());
     report.root = Some(release.id.to_string());
     report.release_bytes = release.root.bytes;
 
     let belief = if options.verify { Belief::Nothing } else { Belief::Untouched };
-    let (local, installed) = look_around(&layout, &release, old.clone(), belief, &stop).await?;
+    let stopped = stop.clone();
+    let (local, installed) =
+        look_around(&layout, &release, old.clone(), move |files, old| scan(files, old, belief, &stopped))
+            .await?;
     let _ = events.send(release_event(&release, &local)).await;
     let config = JobConfig {
         old: old.map(|release| OldFiles { layout: layout.clone(), release }),
@@ -128,13 +125,9 @@ async fn find(
     stop: &CancellationToken,
 ) -> Result<Found, GetError> {
     let content = content_of(&options.url.target);
-    let channel = match &options.url.target {
-        Target::Channel(_, channel) => Some(channel.clone()),
-        Target::Root(..) => None,
-    };
     let tracker_keys = trust.tracker_keys();
     let layout = Layout::new(&options.folder);
-    let mut documents = Documents::new(trust, layout.clone(), channel);
+    let mut documents = Documents::new(trust, layout.clone(), channel_of(&options.url.target));
     let named = match &located {
         Ok(located) => located.trackers.clone(),
         Err(_) => documents.trackers(),
@@ -197,101 +190,25 @@ async fn join(
     Ok(Some(network))
 }
 
-pub(super) fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
-    FolderLock::take(layout).map_err(|error| match error {
-        LockError::Taken => GetError::Other(format!(
-            "another process works on {}; wait for it, or stop it",
-            layout.folder().display()
-        )),
-        LockError::Io(error) => GetError::io(&layout.lock(), &error),
-    })
+/// The way to the origin that `options` name.
+pub(super) fn open_origin(options: &GetOptions) -> Result<Origin, GetError> {
+    let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
+    Ok(Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?)
 }
 
-/// Ends an install that a killed process began, so that what follows sees one release and not two halves.
-pub(super) async fn finish_begun_install(
-    layout: &Layout,
-    trust: &Trust,
-    stop: &CancellationToken,
-) -> Result<(), GetError> {
-    let begun = pending(layout).map_err(|error| GetError::io(&layout.intent(), &error))?;
-    let Some(release) = begun.and_then(|id| cached_release(trust, layout, id)) else { return Ok(()) };
-    let release = Arc::new(release);
-    let old = installed_release(layout, trust)?;
-    let (local, installed) = look_around(layout, &release, old, Belief::Untouched, stop).await?;
-    if local.held.len() < release.chunk_count() {
-        // Something was changed since; the usual way fetches what is missing.
-        return Ok(());
-    }
-    let files = ChunkFiles { layout: layout.clone(), release };
-    blocking(move || install(&files, &local.in_place, installed.as_ref())).await?;
-    Ok(())
-}
-
-pub(super) fn load_installed(layout: &Layout) -> Result<Option<Installed>, GetError> {
-    Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))
-}
-
-/// The release that is installed now, where its manifest is known.
-pub(super) fn installed_release(layout: &Layout, trust: &Trust) -> Result<Option<Arc<Release>>, GetError> {
-    let installed = load_installed(layout)?;
-    Ok(installed.and_then(|installed| cached_release(trust, layout, installed.root)).map(Arc::new))
-}
-
-/// The release with the patch that leads to it from the installed one, if there is one. What speaks against a patch is
-/// told; without it chunks are fetched whole.
-async fn patch_if_any(
+/// The release with the patch laid behind it that leads there from the older one, if there is one, and what speaks against
+/// it: chunks are then fetched whole.
+pub(super) async fn with_patch(
     origin: &Origin,
     documents: &Documents,
-    layout: &Layout,
-    old: &Release,
-    release: Release,
-    events: &mpsc::Sender<Event>,
-) -> Release {
-    let Some(id) = documents.patch(old.id, release.id) else { return release };
-    let (release, note) = patched_if_known(origin, documents.trust(), layout, id, old, release).await;
-    if let Some(message) = note {
-        let _ = events.send(Event::Note { message }).await;
-    }
-    release
-}
-
-/// The release with a patch laid behind it, or without it and why.
-pub(super) async fn patched_if_known(
-    origin: &Origin,
-    trust: &Trust,
-    layout: &Layout,
-    patch: PatchId,
     old: &Release,
     release: Release,
 ) -> (Release, Option<String>) {
-    match fetch_patched(origin, trust, layout, patch, old, &release).await {
+    let Some(patch) = documents.patch(old.id, release.id) else { return (release, None) };
+    match fetch_patched(origin, documents.trust(), documents.layout(), patch, old, &release).await {
         Ok(patched) => (patched, None),
         Err(error) => (release, Some(format!("{error}; fetching changed chunks whole"))),
     }
-}
-
-/// What of the release is here already, and what is installed now.
-async fn look_around(
-    layout: &Layout,
-    release: &Arc<Release>,
-    old: Option<Arc<Release>>,
-    belief: Belief,
-    stop: &CancellationToken,
-) -> Result<(Local, Option<Installed>), GetError> {
-    let installed = load_installed(layout)?;
-    let files = ChunkFiles { layout: layout.clone(), release: Arc::clone(release) };
-    let stop = stop.clone();
-    blocking(move || {
-        let old_release = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
-        let local = scan(&files, old_release, belief, &stop)?;
-        Ok((local, installed))
-    })
-    .await
-}
-
-/// Runs what waits for disks beside the async tasks.
-pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(run).await.expect("disk work does not panic")
 }
 
 pub(super) fn document_error(error: DocumentError) -> GetError {

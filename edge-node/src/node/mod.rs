@@ -3,6 +3,7 @@
 mod address;
 mod care;
 mod error;
+mod folder;
 mod get;
 mod options;
 mod plan;

@@ -6,14 +6,13 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::wanted;
-use crate::node::get::{
-    blocking, document_error, finish_begun_install, installed_release, load_installed, lock, patched_if_known,
-};
+use crate::network::Documents;
+use crate::node::folder::{Folder, installed_release, look_around};
+use crate::node::get::{document_error, open_origin, with_patch};
 use crate::node::{GetError, GetOptions};
-use crate::origin::{Origin, OriginConfig};
 use crate::platform;
-use crate::release::{Release, Trust, content_of, fetch, locate};
-use crate::store::{ChunkFiles, Layout, Local, OldRelease, look};
+use crate::release::{Release, channel_of, content_of, fetch, locate};
+use crate::store::{Local, look};
 
 /// What getting a release would take. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,36 +57,26 @@ pub struct Plan {
 /// # Errors
 /// [`GetError`] as of `get`; the origin must be there.
 pub async fn plan(options: &GetOptions, stop: CancellationToken) -> Result<Plan, GetError> {
-    let layout = Layout::new(&options.folder);
-    layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
-    let _lock = lock(&layout)?;
-    let content = content_of(&options.url.target);
-    let mut trust = Trust::open(&layout, content, options.key)?;
-    finish_begun_install(&layout, &trust, &stop).await?;
-    let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
-    let origin = Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?;
-    let located = locate(&origin, &mut trust, &layout, &options.url.target).await.map_err(document_error)?;
-    let release = fetch(&origin, &trust, &layout, content, located.id).await.map_err(document_error)?.release;
-    let old = installed_release(&layout, &trust)?;
-    let patch = old.as_ref().and_then(|old| located.patch_from(old.id));
-    let release = match (&old, patch) {
-        (Some(old), Some(patch)) => patched_if_known(&origin, &trust, &layout, patch, old, release).await.0,
-        _ => release,
+    let Folder { layout, mut trust, lock: _lock } = Folder::take(options, &stop).await?;
+    let origin = open_origin(options)?;
+    let target = &options.url.target;
+    let located = locate(&origin, &mut trust, &layout, target).await.map_err(document_error)?;
+    let fetched = fetch(&origin, &trust, &layout, content_of(target), located.id).await;
+    let release = fetched.map_err(document_error)?.release;
+    let documents = Documents::new(trust, layout.clone(), channel_of(target));
+    let old = installed_release(&layout, documents.trust())?;
+    let release = match &old {
+        Some(old) => with_patch(&origin, &documents, old, release).await.0,
+        None => release,
     };
     let release = Arc::new(release);
-    let installed = load_installed(&layout)?;
-    let version = installed.as_ref().map(|installed| installed.version.to_string());
-    let files = ChunkFiles { layout, release: Arc::clone(&release) };
-    let local = blocking(move || {
-        let old = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
-        look(&files, old, &stop)
-    })
-    .await?;
+    let (local, installed) =
+        look_around(&layout, &release, old, move |files, old| look(files, old, &stop)).await?;
     let positions: Vec<u32> = wanted(&release, &local).into_iter().flatten().collect();
     let stored = origin.stored_bytes(&release, positions.iter().copied()).await?;
     let mut plan = Plan {
         free_bytes: platform::free_bytes(&options.folder),
-        installed: version,
+        installed: installed.map(|installed| installed.version.to_string()),
         ..Plan::of(&release, &local)
     };
     for (position, stored) in positions.into_iter().zip(stored) {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freshet_protocol::origin_path::Target;
 use freshet_protocol::{
-    ContentName, Name, Page, PageRef, Patch, PatchId, PatchPage, PatchPageRef, PatchRef, Pointer, Root,
-    RootId,
+    ContentName, Name, Page, PageError, PageRef, PatchId, PatchPage, PatchPageRef, Pointer, RootId,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -41,16 +40,8 @@ pub(crate) enum DocumentError {
 pub(crate) struct Located {
     pub(crate) id: RootId,
     pub(crate) trackers: Vec<String>,
-    patches: Vec<PatchRef>,
     /// Said to the user where the origin could not be asked.
     pub(crate) note: Option<String>,
-}
-
-impl Located {
-    /// The patch that leads here from a release, if the channel names one.
-    pub(crate) fn patch_from(&self, from: RootId) -> Option<PatchId> {
-        self.patches.iter().find(|patch| patch.from == from).map(|patch| patch.patch)
-    }
 }
 
 /// A release, and with it where its chunks lie at the origin, if that was asked already.
@@ -75,7 +66,7 @@ pub(crate) async fn locate(
     match target {
         Target::Root(_, id) => {
             let note = take_keys(trust, keys.await)?;
-            Ok(Located { id: *id, trackers: Vec::new(), patches: Vec::new(), note })
+            Ok(Located { id: *id, trackers: Vec::new(), note })
         }
         Target::Channel(content, channel) => {
             // Together, since a round trip to a busy origin takes a tenth of a second.
@@ -88,9 +79,8 @@ pub(crate) async fn locate(
                 }
                 Err(error) => return Err(error.into()),
             };
-            let offer = trust.offer(&pointer);
-            let (id, patches) = (offer.root, offer.patches().to_vec());
-            Ok(Located { id, patches, trackers: pointer.trackers, note })
+            let id = trust.offer(&pointer).root;
+            Ok(Located { id, trackers: pointer.trackers, note })
         }
     }
 }
@@ -115,12 +105,18 @@ pub(crate) async fn fetch(
     content: &ContentName,
     id: RootId,
 ) -> Result<Fetched, DocumentError> {
-    let root = get_root(origin, trust, layout, content, id).await?;
+    let open_root = |envelope: &[u8]| trust.open_root(id, envelope);
+    let root = get_signed(&layout.root(id), open_root, || origin.root(content, id)).await?;
     let index = match root.pages.as_slice() {
         [page] if cached_page(layout, page).is_none() => Some(origin.early_index(content, page)),
         _ => None,
     };
-    let pages = get_pages(origin, layout, &root).await?;
+    let get = async |page: &PageRef| {
+        let open = |plain: &Bytes| Page::open(page, plain);
+        get_page(&layout.page(page.id), open, || origin.page(content, page)).await
+    };
+    let pages: Vec<Page> =
+        stream::iter(root.pages.iter().map(get)).buffered(PAGES_PARALLEL).try_collect().await?;
     Ok(Fetched { release: Release::build(id, root, &pages)?, index })
 }
 
@@ -136,46 +132,30 @@ pub(crate) async fn fetch_patched(
     from: &Release,
     to: &Release,
 ) -> Result<Release, DocumentError> {
-    let patch = get_patch(origin, trust, layout, &to.root.content, id).await?;
-    let get = async |page: &PatchPageRef| -> Result<PatchPage, DocumentError> {
-        let path = layout.page(page.id);
-        if let Ok(bytes) = std::fs::read(&path)
-            && let Ok(page) = PatchPage::open(page, &bytes.into())
-        {
-            return Ok(page);
-        }
-        let (plain, opened) = retry(|| origin.patch_page(&to.root.content, page)).await?;
-        keep(&path, &plain)?;
-        Ok(opened)
+    let content = &to.root.content;
+    let open_patch = |envelope: &[u8]| trust.open_patch(id, envelope);
+    let patch = get_signed(&layout.patch(id), open_patch, || origin.patch(content, id)).await?;
+    let get = async |page: &PatchPageRef| {
+        let open = |plain: &Bytes| PatchPage::open(page, plain);
+        get_page(&layout.page(page.id), open, || origin.patch_page(content, page)).await
     };
     let pages: Vec<PatchPage> =
         stream::iter(patch.pages.iter().map(get)).buffered(PAGES_PARALLEL).try_collect().await?;
     Ok(to.patched(id, &patch, pages, from)?)
 }
 
-async fn get_patch(
-    origin: &Origin,
-    trust: &Trust,
-    layout: &Layout,
-    content: &ContentName,
-    id: PatchId,
-) -> Result<Patch, DocumentError> {
-    let path = layout.patch(id);
-    if let Ok(envelope) = std::fs::read(&path)
-        && let Ok(patch) = trust.open_patch(id, &envelope)
-    {
-        return Ok(patch);
-    }
-    let envelope = retry(|| origin.patch(content, id)).await?;
-    let patch = trust.open_patch(id, &envelope)?;
-    keep(&path, &envelope)?;
-    Ok(patch)
-}
-
 /// The content that a target belongs to.
 pub(crate) fn content_of(target: &Target) -> &ContentName {
     match target {
         Target::Channel(content, _) | Target::Root(content, _) => content,
+    }
+}
+
+/// The channel that a target follows, if it follows one.
+pub(crate) fn channel_of(target: &Target) -> Option<Name> {
+    match target {
+        Target::Channel(_, channel) => Some(channel.clone()),
+        Target::Root(..) => None,
     }
 }
 
@@ -196,35 +176,37 @@ fn cached_pointer(trust: &mut Trust, layout: &Layout, channel: &Name) -> Option<
     Some(trust.take_pointer(channel, &envelope))
 }
 
-async fn get_root(
-    origin: &Origin,
-    trust: &Trust,
-    layout: &Layout,
-    content: &ContentName,
-    id: RootId,
-) -> Result<Root, DocumentError> {
-    let path = layout.root(id);
-    if let Ok(envelope) = std::fs::read(&path)
-        && let Ok(root) = trust.open_root(id, &envelope)
+/// A signed document from the folder's cache; what is not good there is fetched, and kept.
+async fn get_signed<T, F: Future<Output = Result<Bytes, OriginError>>>(
+    path: &Path,
+    open: impl Fn(&[u8]) -> Result<T, TrustError>,
+    attempt: impl FnMut() -> F,
+) -> Result<T, DocumentError> {
+    if let Ok(envelope) = std::fs::read(path)
+        && let Ok(opened) = open(&envelope)
     {
-        return Ok(root);
+        return Ok(opened);
     }
-    let envelope = retry(|| origin.root(content, id)).await?;
-    let root = trust.open_root(id, &envelope)?;
-    keep(&path, &envelope)?;
-    Ok(root)
+    let envelope = retry(attempt).await?;
+    let opened = open(&envelope)?;
+    keep(path, &envelope)?;
+    Ok(opened)
 }
 
-async fn get_pages(origin: &Origin, layout: &Layout, root: &Root) -> Result<Vec<Page>, DocumentError> {
-    let get = async |page: &PageRef| -> Result<Page, DocumentError> {
-        if let Some(page) = cached_page(layout, page) {
-            return Ok(page);
-        }
-        let (plain, opened) = retry(|| origin.page(&root.content, page)).await?;
-        keep(&layout.page(page.id), &plain)?;
-        Ok(opened)
-    };
-    stream::iter(root.pages.iter().map(get)).buffered(PAGES_PARALLEL).try_collect().await
+/// A page from the folder's cache; what is not good there is fetched, and kept.
+async fn get_page<T, F: Future<Output = Result<(Bytes, T), OriginError>>>(
+    path: &Path,
+    open: impl Fn(&Bytes) -> Result<T, PageError>,
+    attempt: impl FnMut() -> F,
+) -> Result<T, DocumentError> {
+    if let Ok(plain) = std::fs::read(path)
+        && let Ok(opened) = open(&plain.into())
+    {
+        return Ok(opened);
+    }
+    let (plain, opened) = retry(attempt).await?;
+    keep(path, &plain)?;
+    Ok(opened)
 }
 
 /// Keeps a checked document for the next run.

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use freshet_protocol::{
-    ChunkId, ChunkRef, Delta, Entry, FilePart, Page, PageRef, Patch, PatchId, PatchPage, RelPath, Root,
-    RootId,
-};
+use freshet_protocol::{ChunkId, ChunkRef, Entry, FilePart, Page, RelPath, Root, RootId};
 
 use crate::release::patch::PatchMap;
 use crate::store::STATE_FOLDER;
@@ -47,7 +44,7 @@ pub(crate) struct Release {
     pub(crate) files: Vec<FileEntry>,
     pub(crate) folders: Vec<RelPath>,
     pub(crate) links: Vec<LinkEntry>,
-    chunks: Vec<ChunkRef>,
+    pub(super) chunks: Vec<ChunkRef>,
     /// Offset of each position within its file.
     offsets: Vec<u64>,
     /// Positions in the order of their chunk ids.
@@ -56,17 +53,9 @@ pub(crate) struct Release {
     /// each one's id takes seconds.
     by_id_starts: Vec<u32>,
     /// First position of each page.
-    page_starts: Vec<u32>,
+    pub(super) page_starts: Vec<u32>,
     /// What leads here from the installed release. Its chunks have the positions behind those of the release.
-    patch: Option<PatchMap>,
-}
-
-/// Positions that are numbered from 0 under a name of their own among peers and at the tracker: those of a release, or of
-/// a patch to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) id: RootId,
-    pub(crate) positions: Range<u32>,
+    pub(super) patch: Option<PatchMap>,
 }
 
 impl Release {
@@ -107,32 +96,8 @@ impl Release {
         Ok(release)
     }
 
-    /// Adds the patch that leads here from `from`.
-    ///
-    /// # Errors
-    /// [`ReleaseError`] when it does not fit the two; the release is of use without it.
-    pub(crate) fn patched(
-        &self,
-        id: PatchId,
-        patch: &Patch,
-        pages: Vec<PatchPage>,
-        from: &Self,
-    ) -> Result<Self, ReleaseError> {
-        let (map, blobs) = PatchMap::build(id, patch, pages, from, self)?;
-        let mut patched = self.clone();
-        let mut start = self.chunk_count();
-        for page in &map.pages {
-            patched.page_starts.push(start);
-            start += page.chunks;
-        }
-        patched.chunks.extend(blobs);
-        patched.patch = Some(map);
-        patched.order()?;
-        Ok(patched)
-    }
-
     /// Finds all places of each chunk.
-    fn order(&mut self) -> Result<(), ReleaseError> {
+    pub(super) fn order(&mut self) -> Result<(), ReleaseError> {
         self.by_id = (0..self.chunk_count()).collect();
         let chunks = &self.chunks;
         self.by_id.sort_unstable_by_key(|&position| (chunks[position as usize].id, position));
@@ -254,80 +219,6 @@ impl Release {
         self.chunks.len() as u32
     }
 
-    /// The release's own positions, and those of the patch.
-    pub(crate) fn spans(&self) -> Vec<Span> {
-        let own = Span { id: self.id, positions: 0..self.root.chunks };
-        let patch = self.patch.as_ref().map(|patch| Span { id: patch.id, positions: self.patch_positions() });
-        std::iter::once(own).chain(patch).collect()
-    }
-
-    /// The positions that are to be fetched, and spread over peers as first copies.
-    pub(crate) fn fetched_span(&self) -> Span {
-        self.spans().pop().expect("a release has a span")
-    }
-
-    /// Where what is known of staging is about: with another patch, or none, the positions are others.
-    pub(crate) fn staging_id(&self) -> RootId {
-        self.patch.as_ref().map_or(self.id, |patch| patch.id)
-    }
-
-    fn patch_positions(&self) -> Range<u32> {
-        self.root.chunks..self.chunk_count()
-    }
-
-    fn in_patch(&self, position: u32) -> Option<(&PatchMap, u32)> {
-        let n = position.checked_sub(self.root.chunks)?;
-        Some((self.patch.as_ref()?, n))
-    }
-
-    /// The delta at a position of the patch, and the position of the chunk that it makes.
-    pub(crate) fn delta(&self, position: u32) -> Option<(&Delta, u32)> {
-        let (patch, n) = self.in_patch(position)?;
-        Some((patch.delta(n)?, patch.target(n)))
-    }
-
-    /// Whether a position of the patch is another name of one of the release: the chunk comes whole.
-    pub(crate) fn is_alias(&self, position: u32) -> bool {
-        self.in_patch(position).is_some_and(|(patch, n)| patch.delta(n).is_none())
-    }
-
-    /// The position that is fetched for the chunk at `target`: its own, or that in the patch.
-    pub(crate) fn fetched_for(&self, target: u32) -> u32 {
-        let n = self.patch.as_ref().and_then(|patch| patch.of_target(target));
-        n.map_or(target, |n| self.root.chunks + n)
-    }
-
-    /// Positions of the patch that hold the same bytes as some of `ranges`, ascending.
-    pub(crate) fn also_in_patch(&self, ranges: &[Range<u32>]) -> Vec<Range<u32>> {
-        let Some(patch) = &self.patch else { return Vec::new() };
-        freshet_protocol::ranges_of(
-            ranges.iter().flat_map(|range| patch.whole_in(range)).map(|n| self.root.chunks + n),
-        )
-    }
-
-    /// The number of the file that deltas are staged in, behind those that are installed.
-    pub(crate) fn delta_file(&self) -> Option<usize> {
-        self.patch.as_ref().map(|_| self.files.len())
-    }
-
-    /// Size of a file by its number, that of deltas included.
-    pub(crate) fn file_bytes(&self, file: usize) -> u64 {
-        let deltas = || self.patch.as_ref().map_or(0, |patch| patch.delta_bytes);
-        self.files.get(file).map_or_else(deltas, |file| file.bytes)
-    }
-
-    /// A page by its number among all.
-    pub(crate) fn page(&self, number: usize) -> &PageRef {
-        let pages = &self.root.pages;
-        let in_patch = || &self.patch.as_ref().expect("pages beyond the release's are of a patch").pages;
-        pages.get(number).unwrap_or_else(|| &in_patch()[number - pages.len()])
-    }
-
-    /// All pages, those of the patch behind those of the release.
-    pub(crate) fn pages(&self) -> impl Iterator<Item = &PageRef> {
-        self.root.pages.iter().chain(self.patch.iter().flat_map(|patch| &patch.pages))
-    }
-
     /// The chunk at a position below [`Release::chunk_count`].
     pub(crate) fn chunk(&self, position: u32) -> &ChunkRef {
         &self.chunks[position as usize]
@@ -390,11 +281,11 @@ fn inconsistent(path: &RelPath, what: &'static str) -> ReleaseError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use freshet_protocol::{Chunker, PageId, PageRef, ROOT_SCHEMA};
+    use freshet_protocol::{Chunker, Hash, PageId, PageRef, ROOT_SCHEMA};
 
-    fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
+    pub(in crate::release) fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
         Entry::File(FilePart {
             path: path.parse().expect("path"),
             executable: false,
@@ -411,7 +302,7 @@ mod tests {
         Entry::Link { path: path.parse().expect("path"), target: "t".to_owned() }
     }
 
-    fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
+    pub(in crate::release) fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
         let pages: Vec<Page> = pages.into_iter().map(|entries| Page { entries }).collect();
         let files = || pages.iter().flat_map(|page| &page.entries);
         let starts = |entry: &&Entry| !matches!(entry, Entry::File(part) if part.offset > 0);
@@ -443,7 +334,7 @@ mod tests {
                 .collect(),
             requires: Vec::new(),
         };
-        Release::build(RootId::of(b"root"), root, &pages)
+        Release::build(RootId(root.pages.first().map_or(Hash([0; 32]), |page| page.id.0)), root, &pages)
     }
 
     #[test]

@@ -6,7 +6,8 @@ mod patch;
 mod trust;
 
 pub(crate) use documents::{
-    DocumentError, Fetched, Located, cached_release, content_of, fetch, fetch_patched, locate,
+    DocumentError, Fetched, Located, cached_release, channel_of, content_of, fetch, fetch_patched, locate,
 };
-pub(crate) use map::{Release, ReleaseError, Span};
+pub(crate) use map::{Release, ReleaseError};
+pub(crate) use patch::Span;
 pub(crate) use trust::{Trust, TrustError};

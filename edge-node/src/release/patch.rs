@@ -3,28 +3,36 @@
 
 use std::ops::Range;
 
-use freshet_protocol::limits::{CHUNKS_MAX, DELTA_BASE_BYTES_MAX};
+use freshet_protocol::limits::DELTA_BASE_BYTES_MAX;
 use freshet_protocol::{ChunkRef, Delta, PageRef, Patch, PatchChunk, PatchId, PatchPage, RootId};
 
 use crate::release::map::{Release, ReleaseError};
+
+/// Positions that are numbered from 0 under a name of their own among peers and at the tracker: those of a release, or of
+/// a patch to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) id: RootId,
+    pub(crate) positions: Range<u32>,
+}
 
 /// The chunks of a patch, in the order of their targets.
 #[derive(Debug, Clone)]
 pub(crate) struct PatchMap {
     /// The patch's name among peers, where it stands in the place of a root.
-    pub(super) id: RootId,
-    pub(super) pages: Vec<PageRef>,
+    id: RootId,
+    pages: Vec<PageRef>,
     chunks: Vec<PatchChunk>,
     /// For each chunk, where its delta begins in the file of deltas.
     offsets: Vec<u64>,
     /// Size of that file.
-    pub(super) delta_bytes: u64,
+    delta_bytes: u64,
 }
 
 impl PatchMap {
     /// Joins all pages of a patch, each of which was checked against it; returns the map, and what is to be fetched for
     /// each of its chunks.
-    pub(super) fn build(
+    fn build(
         id: PatchId,
         patch: &Patch,
         pages: Vec<PatchPage>,
@@ -33,7 +41,6 @@ impl PatchMap {
     ) -> Result<(Self, Vec<ChunkRef>), ReleaseError> {
         let check = |good: bool, what| if good { Ok(()) } else { Err(ReleaseError::Patch(what)) };
         check(patch.from == from.id && patch.to == to.id, "it is for other releases")?;
-        check(patch.chunks <= CHUNKS_MAX, "it has too many chunks")?;
         let chunks: Vec<PatchChunk> = pages.into_iter().flat_map(|page| page.chunks).collect();
         let is_in_order = chunks.windows(2).all(|pair| pair[0].target < pair[1].target);
         check(is_in_order, "its chunks are out of order")?;
@@ -79,15 +86,192 @@ impl PatchMap {
     }
 
     /// Which chunk of the patch stands for the one at `target`.
-    pub(super) fn of_target(&self, target: u32) -> Option<u32> {
+    fn of_target(&self, target: u32) -> Option<u32> {
         self.chunks.binary_search_by_key(&target, |chunk| chunk.target).ok().map(|n| n as u32)
     }
 
     /// Those chunks of the patch that come whole and whose targets lie in `targets`.
-    pub(super) fn whole_in(&self, targets: &Range<u32>) -> impl Iterator<Item = u32> {
+    fn whole_in(&self, targets: &Range<u32>) -> impl Iterator<Item = u32> {
         let first = self.chunks.partition_point(|chunk| chunk.target < targets.start);
         let end = targets.end;
         let within = self.chunks[first..].iter().take_while(move |chunk| chunk.target < end);
         within.enumerate().filter(|(_, chunk)| chunk.delta.is_none()).map(move |(n, _)| (first + n) as u32)
+    }
+}
+
+/// The patch laid behind a release.
+impl Release {
+    /// Adds the patch that leads here from `from`.
+    ///
+    /// # Errors
+    /// [`ReleaseError`] when it does not fit the two; the release is of use without it.
+    pub(crate) fn patched(
+        &self,
+        id: PatchId,
+        patch: &Patch,
+        pages: Vec<PatchPage>,
+        from: &Self,
+    ) -> Result<Self, ReleaseError> {
+        let (map, blobs) = PatchMap::build(id, patch, pages, from, self)?;
+        let mut patched = self.clone();
+        let mut start = self.chunk_count();
+        for page in &map.pages {
+            patched.page_starts.push(start);
+            start += page.chunks;
+        }
+        patched.chunks.extend(blobs);
+        patched.patch = Some(map);
+        patched.order()?;
+        Ok(patched)
+    }
+
+    /// The release's own positions, and those of the patch.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let own = Span { id: self.id, positions: 0..self.root.chunks };
+        let patch = self.patch.as_ref().map(|patch| Span { id: patch.id, positions: self.patch_positions() });
+        std::iter::once(own).chain(patch).collect()
+    }
+
+    /// The positions that are to be fetched, and spread over peers as first copies.
+    pub(crate) fn fetched_span(&self) -> Span {
+        self.spans().pop().expect("a release has a span")
+    }
+
+    /// Where what is known of staging is about: with another patch, or none, the positions are others.
+    pub(crate) fn staging_id(&self) -> RootId {
+        self.patch.as_ref().map_or(self.id, |patch| patch.id)
+    }
+
+    fn patch_positions(&self) -> Range<u32> {
+        self.root.chunks..self.chunk_count()
+    }
+
+    pub(super) fn in_patch(&self, position: u32) -> Option<(&PatchMap, u32)> {
+        let n = position.checked_sub(self.root.chunks)?;
+        Some((self.patch.as_ref()?, n))
+    }
+
+    /// The delta at a position of the patch, and the position of the chunk that it makes.
+    pub(crate) fn delta(&self, position: u32) -> Option<(&Delta, u32)> {
+        let (patch, n) = self.in_patch(position)?;
+        Some((patch.delta(n)?, patch.target(n)))
+    }
+
+    /// Whether a position of the patch is another name of one of the release: the chunk comes whole.
+    pub(crate) fn is_alias(&self, position: u32) -> bool {
+        self.in_patch(position).is_some_and(|(patch, n)| patch.delta(n).is_none())
+    }
+
+    /// The position that is fetched for the chunk at `target`: its own, or that in the patch.
+    pub(crate) fn fetched_for(&self, target: u32) -> u32 {
+        let n = self.patch.as_ref().and_then(|patch| patch.of_target(target));
+        n.map_or(target, |n| self.root.chunks + n)
+    }
+
+    /// Positions of the patch that hold the same bytes as some of `ranges`, ascending.
+    pub(crate) fn also_in_patch(&self, ranges: &[Range<u32>]) -> Vec<Range<u32>> {
+        let Some(patch) = &self.patch else { return Vec::new() };
+        freshet_protocol::ranges_of(
+            ranges.iter().flat_map(|range| patch.whole_in(range)).map(|n| self.root.chunks + n),
+        )
+    }
+
+    /// The number of the file that deltas are staged in, behind those that are installed.
+    pub(crate) fn delta_file(&self) -> Option<usize> {
+        self.patch.as_ref().map(|_| self.files.len())
+    }
+
+    /// Size of a file by its number, that of deltas included.
+    pub(crate) fn file_bytes(&self, file: usize) -> u64 {
+        let deltas = || self.patch.as_ref().map_or(0, |patch| patch.delta_bytes);
+        self.files.get(file).map_or_else(deltas, |file| file.bytes)
+    }
+
+    /// A page by its number among all.
+    pub(crate) fn page(&self, number: usize) -> &PageRef {
+        let pages = &self.root.pages;
+        let in_patch = || &self.patch.as_ref().expect("pages beyond the release's are of a patch").pages;
+        pages.get(number).unwrap_or_else(|| &in_patch()[number - pages.len()])
+    }
+
+    /// All pages, those of the patch behind those of the release.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = &PageRef> {
+        self.root.pages.iter().chain(self.patch.iter().flat_map(|patch| &patch.pages))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::map::tests::{build, file};
+    use freshet_protocol::{ChunkId, PATCH_ALGORITHM, PATCH_SCHEMA};
+
+    const BIG: u32 = DELTA_BASE_BYTES_MAX as u32 / 2;
+
+    /// Chunks `old`, `a` and `b`; the last two are together one byte too large for a base.
+    fn older() -> Release {
+        let bytes = u64::from(2 * BIG) + 6;
+        build(vec![vec![file("data", 0, bytes, &[("old", 5), ("a", BIG), ("b", BIG + 1)])]])
+            .expect("consistent")
+    }
+
+    /// Chunks `new` twice, and `fresh`.
+    fn newer() -> Release {
+        build(vec![vec![file("data", 0, 22, &[("new", 7), ("new", 7), ("fresh", 8)])]]).expect("consistent")
+    }
+
+    fn delta(target: u32, base: Range<u32>) -> PatchChunk {
+        PatchChunk { target, delta: Some(Delta { id: ChunkId::of(b"delta"), bytes: 3, base }) }
+    }
+
+    fn whole(target: u32) -> PatchChunk {
+        PatchChunk { target, delta: None }
+    }
+
+    /// A patch of these chunks, whose plain bytes together are `bytes`.
+    fn patched(from: RootId, chunks: Vec<PatchChunk>, bytes: u64) -> Result<Release, ReleaseError> {
+        let (older, newer) = (older(), newer());
+        let patch = Patch {
+            schema: PATCH_SCHEMA,
+            content: newer.root.content.clone(),
+            from,
+            to: newer.id,
+            algorithm: PATCH_ALGORITHM.to_owned(),
+            chunks: chunks.len() as u32,
+            bytes,
+            pages: Vec::new(),
+        };
+        newer.patched(PatchId::of(b"patch"), &patch, vec![PatchPage { chunks }], &older)
+    }
+
+    #[test]
+    fn a_patch_stands_behind_its_release() {
+        let release = patched(older().id, vec![delta(0, 0..1), whole(2)], 11).expect("fits");
+        assert_eq!(release.chunk_count(), 5);
+        assert_eq!((release.fetched_for(0), release.fetched_for(2)), (3, 4));
+        assert_eq!(release.delta(3).map(|(delta, target)| (delta.base.clone(), target)), Some((0..1, 0)));
+        assert!(release.delta(4).is_none() && release.is_alias(4) && !release.is_alias(3));
+        assert_eq!(release.place(3), (1, 0));
+        assert_eq!(release.place(4), release.place(2));
+        assert_eq!(release.also_in_patch(&[0..3]), [4..5]);
+        assert_eq!((release.delta_file(), release.file_bytes(1)), (Some(1), 3));
+    }
+
+    #[test]
+    fn patches_that_do_not_fit() {
+        let check = |from: RootId, chunks: Vec<PatchChunk>, bytes, expected: &str| {
+            let error = patched(from, chunks, bytes).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        let from = older().id;
+        check(newer().id, vec![whole(2)], 8, "for other releases");
+        check(from, vec![whole(2), delta(0, 0..1)], 11, "out of order");
+        check(from, vec![whole(2), whole(2)], 16, "out of order");
+        check(from, vec![whole(3)], 8, "beyond the release");
+        check(from, vec![delta(1, 0..1)], 3, "a second place");
+        check(from, vec![delta(0, 2..4)], 3, "beyond the older release");
+        check(from, vec![delta(0, 1..3)], 3, "a base is too large");
+        check(from, vec![delta(0, 0..1), whole(2)], 12, "do not add up");
+        assert!(patched(from, vec![delta(0, 0..2)], 3).is_ok());
     }
 }

@@ -1,4 +1,5 @@
-//! Removes an installation. Killed in between, it is simply done again: its record goes last.
+//! Removes an installation. Killed in between, it is simply done again: the node's own folder, with the record of what is
+//! installed, goes last.
 
 use std::path::PathBuf;
 
@@ -16,11 +17,26 @@ pub enum ChangedFiles {
     Remove,
 }
 
-/// Removes what was installed, and the node's own folder. Returns what stays of the installation because it was changed.
+/// Removes what is `installed`, if anything is, and the node's own folder. Returns what stays of the installation because it was changed.
 ///
 /// # Errors
 /// [`InstallError`] names what could not be removed.
 pub(crate) fn uninstall(
+    layout: &Layout,
+    installed: Option<&Installed>,
+    changed: ChangedFiles,
+) -> Result<Vec<PathBuf>, InstallError> {
+    let kept = match installed {
+        Some(installed) => remove_files(layout, installed, changed)?,
+        None => Vec::new(),
+    };
+    let own = layout.own("");
+    std::fs::remove_dir_all(&own).map_err(|error| InstallError { path: own, error })?;
+    let _ = std::fs::remove_dir(layout.folder());
+    Ok(kept)
+}
+
+fn remove_files(
     layout: &Layout,
     installed: &Installed,
     changed: ChangedFiles,
@@ -41,8 +57,5 @@ pub(crate) fn uninstall(
         let _ = std::fs::remove_dir(layout.installed_at(folder));
     };
     installed.all_folders().iter().for_each(remove_empty);
-    let own = layout.own("");
-    std::fs::remove_dir_all(&own).map_err(|error| InstallError { path: own, error })?;
-    let _ = std::fs::remove_dir(layout.folder());
     Ok(kept)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use freshet_edge_node::{ChangedFiles, GetError, Verified, uninstall, verify};
 use tokio_util::sync::CancellationToken;
 
-use crate::site::{Site, installed};
+use crate::site::{Site, installed, refused};
 use crate::tree::{assert_same, make_sample, write};
 
 async fn verified(folder: &Path, is_fast: bool) -> Verified {
@@ -112,6 +112,46 @@ async fn what_is_not_the_installation_s_stays() {
     let again = uninstall(&folder, ChangedFiles::Keep).await;
     assert!(matches!(again, Err(GetError::Usage(message)) if message.contains("holds no installation")));
     assert!(matches!(verify(&folder, true, CancellationToken::new()).await, Err(GetError::Usage(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uninstall_ends_what_a_killed_one_began() {
+    let (site, origin) = sample().await;
+    let folder = site.target("a");
+    let state = folder.join(".freshet");
+    let gone = async || {
+        uninstall(&folder, ChangedFiles::Keep).await.expect("uninstalled");
+        assert!(!folder.exists());
+    };
+    // Killed among the files.
+    fs::remove_file(folder.join("data/big.pak")).expect("removed");
+    gone().await;
+    // Killed in the node's own folder, whatever of it went first: all files were gone by then.
+    fs::create_dir_all(&state).expect("made");
+    gone().await;
+    for name in ["trust.json", "keys", "pointer-live", "roots", "pages", "installed.json"] {
+        installed(site.options(&origin.url(), "a")).await;
+        let record = fs::read(state.join("installed.json")).expect("read");
+        uninstall(&folder, ChangedFiles::Keep).await.expect("uninstalled");
+        fs::create_dir_all(state.join("roots")).expect("made");
+        fs::create_dir_all(state.join("pages")).expect("made");
+        fs::write(state.join("installed.json"), record).expect("written");
+        let _ = fs::remove_file(state.join(name)).or_else(|_| fs::remove_dir(state.join(name)));
+        gone().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_download_that_was_not_finished_leaves_no_trace_either() {
+    let (site, origin) = sample().await;
+    let mut options = site.options(&origin.url(), "b");
+    origin.shutdown().await;
+    options.give_up_after = std::time::Duration::from_millis(100);
+    refused(options).await;
+    let folder = site.target("b");
+    assert!(folder.join(".freshet").exists());
+    uninstall(&folder, ChangedFiles::Keep).await.expect("uninstalled");
+    assert!(!folder.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

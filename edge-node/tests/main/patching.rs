@@ -1,9 +1,7 @@
 //! Updates by deltas.
 
-use freshet_edge_node::SeedFor;
-
 use crate::peers::Swarm;
-use crate::site::{Running, Site, installed};
+use crate::site::{Site, installed};
 use crate::tree::{assert_same, make_sample, noise, write};
 
 /// Two versions whose large file differs a little in ten places, and the patch between them.
@@ -111,24 +109,8 @@ async fn nodes_of_one_version_take_deltas_from_each_other() {
     let published = swarm.site.publish_naming(&second, "2.0", vec![swarm.url()]).await;
     let update = &published.updates[0].update;
     let before = origin.counters().pack.body_bytes;
-    let mut nodes = Vec::new();
-    for number in 0..NODES {
-        let mut options = swarm.options(&origin.url(), &format!("n{number}"), true);
-        options.policy.goal = freshet_edge_node::Goal::Offload;
-        options.policy.offload_slack_permille = 100;
-        options.seed_for = SeedFor::Forever;
-        nodes.push(Running::start(options));
-    }
-    for node in &mut nodes {
-        node.installed().await;
-    }
-    let mut from_peers = 0;
-    for (number, node) in nodes.into_iter().enumerate() {
-        let (report, result) = node.stop().await;
-        result.expect("installed");
-        from_peers += report.bytes.peer;
-        assert_same(&second, &swarm.site.target(&format!("n{number}")));
-    }
+    let reports = swarm.run_together(&origin.url(), NODES, &second).await;
+    let from_peers: u64 = reports.iter().map(|report| report.bytes.peer).sum();
     let sent = origin.counters().pack.body_bytes - before;
     let copy = update.delta_bytes + update.chunk_bytes;
     assert!(sent < 2 * copy, "{sent} bytes from the origin, {copy} for each of {NODES} nodes");

@@ -1,9 +1,10 @@
 //! Nodes that share, with a real tracker between them.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::Duration;
 
-use freshet_edge_node::{Event, GetOptions, Goal, SeedFor};
+use freshet_edge_node::{Event, GetOptions, Goal, Report, SeedFor};
 
 use crate::crooked::{Crooked, Manner};
 use crate::evil::{self, Pretence};
@@ -46,6 +47,29 @@ impl Swarm {
         options
     }
 
+    /// Nodes that begin together, wait for peers rather than ask the origin, and must all install `source`; each goes on
+    /// sharing until the last one is done.
+    pub(crate) async fn run_together(&self, base: &str, nodes: usize, source: &Path) -> Vec<Report> {
+        let start = |number| {
+            let mut options = self.options(base, &format!("n{number}"), true);
+            options.policy.goal = Goal::Offload;
+            options.policy.offload_slack_permille = 100;
+            Running::start(options)
+        };
+        let mut running: Vec<Running> = (0..nodes).map(start).collect();
+        for node in &mut running {
+            node.installed().await;
+        }
+        let mut reports = Vec::new();
+        for (number, node) in running.into_iter().enumerate() {
+            let (report, result) = node.stop().await;
+            result.expect("installed");
+            assert_same(source, &self.site.target(&format!("n{number}")));
+            reports.push(report);
+        }
+        reports
+    }
+
     async fn publish_sample(&self) {
         let source = self.site.source("1");
         make_sample(&source);
@@ -80,22 +104,9 @@ async fn a_crowd_takes_little_more_than_one_copy() {
     write(&source, "data.pak", &noise(5, 20_000_000));
     let published = swarm.site.publish_naming(&source, "1.0", Vec::new()).await;
     let origin = swarm.site.serve().await;
-    let mut nodes = Vec::new();
-    for number in 0..NODES {
-        let mut options = swarm.options(&origin.url(), &format!("n{number}"), true);
-        options.policy.goal = Goal::Offload;
-        options.policy.offload_slack_permille = 100;
-        nodes.push(Running::start(options));
-    }
-    for node in &mut nodes {
-        node.installed().await;
-    }
-    let mut from_peers = 0;
-    for (number, node) in nodes.into_iter().enumerate() {
-        let (report, result) = node.stop().await;
-        result.expect("installed");
-        from_peers += report.bytes.peer;
-        assert_same(&source, &swarm.site.target(&format!("n{number}")));
+    let reports = swarm.run_together(&origin.url(), NODES, &source).await;
+    let from_peers: u64 = reports.iter().map(|report| report.bytes.peer).sum();
+    for report in &reports {
         assert_eq!(report.bytes.peer + report.bytes.origin, report.release_bytes);
     }
     let copies = origin.counters().pack.body_bytes as f64 / published.totals.stored_bytes as f64;

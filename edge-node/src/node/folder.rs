@@ -1,0 +1,113 @@
+//! A folder at work: locked, its memory open, and an install that was cut off ended, so that what follows sees one release
+//! and not two halves.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::node::{GetError, GetOptions};
+use crate::release::{Release, Trust, cached_release, content_of};
+use crate::store::{
+    Belief, ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldRelease, ScanError, install,
+    pending, scan,
+};
+
+/// A folder that a release is got into.
+pub(super) struct Folder {
+    pub(super) layout: Layout,
+    pub(super) trust: Trust,
+    pub(super) lock: FolderLock,
+}
+
+impl Folder {
+    /// Takes the folder that `options` name; it is made if there is none.
+    pub(super) async fn take(options: &GetOptions, stop: &CancellationToken) -> Result<Self, GetError> {
+        let layout = Layout::new(&options.folder);
+        layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
+        let lock = lock(&layout)?;
+        let trust = Trust::open(&layout, content_of(&options.url.target), options.key)?;
+        finish_begun_install(&layout, &trust, stop).await?;
+        Ok(Self { layout, trust, lock })
+    }
+}
+
+/// Locks a folder that a node has worked in.
+pub(super) fn lock_known(folder: &Path) -> Result<(Layout, FolderLock), GetError> {
+    let layout = Layout::new(folder);
+    // A link could lead anywhere.
+    if !std::fs::symlink_metadata(layout.own("")).is_ok_and(|own| own.is_dir()) {
+        return Err(no_installation(folder));
+    }
+    let lock = lock(&layout)?;
+    Ok((layout, lock))
+}
+
+pub(super) fn no_installation(folder: &Path) -> GetError {
+    GetError::Usage(format!("{} holds no installation", folder.display()))
+}
+
+fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
+    FolderLock::take(layout).map_err(|error| match error {
+        LockError::Taken => GetError::Other(format!(
+            "another process works on {}; wait for it, or stop it",
+            layout.folder().display()
+        )),
+        LockError::Io(error) => GetError::io(&layout.lock(), &error),
+    })
+}
+
+/// Ends an install that a killed process began.
+pub(super) async fn finish_begun_install(
+    layout: &Layout,
+    trust: &Trust,
+    stop: &CancellationToken,
+) -> Result<(), GetError> {
+    let begun = pending(layout).map_err(|error| GetError::io(&layout.intent(), &error))?;
+    let Some(release) = begun.and_then(|id| cached_release(trust, layout, id)) else { return Ok(()) };
+    let release = Arc::new(release);
+    let old = installed_release(layout, trust)?;
+    let stop = stop.clone();
+    let (local, installed) =
+        look_around(layout, &release, old, move |files, old| scan(files, old, Belief::Untouched, &stop))
+            .await?;
+    if local.held.len() < release.chunk_count() {
+        // Something was changed since; the usual way fetches what is missing.
+        return Ok(());
+    }
+    let files = ChunkFiles { layout: layout.clone(), release };
+    blocking(move || install(&files, &local.in_place, installed.as_ref())).await?;
+    Ok(())
+}
+
+pub(super) fn load_installed(layout: &Layout) -> Result<Option<Installed>, GetError> {
+    Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))
+}
+
+/// The release that is installed now, where its manifest is known.
+pub(super) fn installed_release(layout: &Layout, trust: &Trust) -> Result<Option<Arc<Release>>, GetError> {
+    let installed = load_installed(layout)?;
+    Ok(installed.and_then(|installed| cached_release(trust, layout, installed.root)).map(Arc::new))
+}
+
+/// What of the release is here already, as `look` finds it, and what is installed now.
+pub(super) async fn look_around(
+    layout: &Layout,
+    release: &Arc<Release>,
+    old: Option<Arc<Release>>,
+    look: impl FnOnce(&ChunkFiles, Option<OldRelease<'_>>) -> Result<Local, ScanError> + Send + 'static,
+) -> Result<(Local, Option<Installed>), GetError> {
+    let installed = load_installed(layout)?;
+    let files = ChunkFiles { layout: layout.clone(), release: Arc::clone(release) };
+    blocking(move || {
+        let old_release = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
+        let local = look(&files, old_release)?;
+        Ok((local, installed))
+    })
+    .await
+}
+
+/// Runs what waits for disks beside the async tasks.
+pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(run).await.expect("disk work does not panic")
+}
