@@ -5,7 +5,8 @@ set -euo pipefail
 dir=${1:?usage: scripts/corpora.sh DIR}
 mkdir -p "$dir"
 dir=$(realpath "$dir")
-scratch=$(mktemp -d)
+# Beside the builds, so that a build comes to its place in one step.
+scratch=$(mktemp -d "$dir/.scratch-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 
 have() { # NAME-VERSION

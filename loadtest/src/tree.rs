@@ -35,6 +35,27 @@ impl TreeDigest {
     }
 }
 
+/// Files below `dir`, relative to it and sorted, without a node's own `.freshet`; no links.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub(crate) fn tree_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let (mut found, mut left) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(at) = left.pop() {
+        for entry in fs::read_dir(&at).with_context(|| format!("read the folder {}", at.display()))? {
+            let path = entry.with_context(|| format!("read the folder {}", at.display()))?.path();
+            let facts = fs::symlink_metadata(&path).with_context(|| format!("look at {}", path.display()))?;
+            if facts.is_file() {
+                found.push(path.strip_prefix(dir).expect("it lies below").to_owned());
+            } else if facts.is_dir() && path != dir.join(OWN_FOLDER) {
+                left.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Bytes of all files below `dir`, from their lengths alone.
 ///
 /// # Errors
@@ -162,6 +183,15 @@ mod tests {
         symlink("눈/a", at("link")).expect("linked");
         change(dir.path());
         TreeDigest::of(dir.path()).expect("read").hash
+    }
+
+    #[test]
+    fn files_are_listed_without_the_nodes_own() {
+        tree(|dir| {
+            fs::create_dir(dir.join(".freshet")).expect("made");
+            fs::write(dir.join(".freshet/record"), "own").expect("written");
+            assert_eq!(tree_files(dir).expect("read"), ["large", "눈/a"].map(PathBuf::from));
+        });
     }
 
     #[test]

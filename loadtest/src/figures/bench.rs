@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+use super::child;
 use crate::live::{Lines, LiveOptions, MEMORY_FOLDER, Programs, Release, Stop, Verify, free_bytes, run_live};
 use crate::plan::Plan;
 use crate::report::{Report, Shaping};
@@ -94,6 +95,18 @@ impl Bench {
         let mut command = Command::new(std::env::current_exe().context("find this program")?);
         command.args(arguments);
         Ok(command)
+    }
+
+    /// Makes a game build of so many bytes in `folder`, in a process of its own.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(super) fn make_build(&mut self, folder: &Path, bytes: u64, log: &Path) -> Result<()> {
+        let mut generate = self.own(&["generate"])?;
+        generate.arg(folder).args(["--bytes", &bytes.to_string(), "--seed", &self.seed.to_string()]);
+        self.say("  making the build");
+        self.wait(child::run(generate, log))?;
+        Ok(())
     }
 
     /// Works until it is done, or a signal asks to end.

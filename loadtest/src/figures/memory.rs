@@ -28,11 +28,7 @@ const RESIDENT_BYTES_MAX: f64 = 200.0 * 1024.0 * 1024.0;
 pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let folder = roomy_folder(FOLDER_BYTES)?;
     let source = folder.path().join("source");
-    let mut generate = bench.own(&["generate"])?;
-    generate.arg(&source).args(["--bytes", &BUILD_BYTES.to_string()]);
-    generate.args(["--seed", &bench.seeds().start.to_string()]);
-    bench.say("  making the build");
-    bench.wait(child::run(generate, &folder.path().join("generate.log")))?;
+    bench.make_build(&source, BUILD_BYTES, &folder.path().join("generate.log"))?;
     let programs = bench.programs.clone();
     let mut site = bench.wait(Site::make(&programs, folder.path()))?;
     let published = bench.wait(site.publish(&source, "1"))?;

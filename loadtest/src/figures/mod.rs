@@ -22,7 +22,6 @@ mod seeds;
 mod simulator;
 mod site;
 mod table;
-mod tree;
 mod updates;
 mod wire;
 

@@ -7,11 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::bench::{Bench, roomy_folder};
-use super::child;
 use super::needs::Need;
 use super::row::{Row, Unit, Wanted};
 use super::site::Site;
-use super::tree::files;
+use crate::tree::tree_files;
 
 /// Size of the build.
 const BUILD_BYTES: u64 = 1 << 30;
@@ -33,11 +32,7 @@ const CHANGE_EVERY_BYTES: u64 = 1 << 20;
 pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let folder = roomy_folder(FOLDER_BYTES)?;
     let source = folder.path().join("source");
-    let mut generate = bench.own(&["generate"])?;
-    generate.arg(&source).args(["--bytes", &BUILD_BYTES.to_string()]);
-    generate.args(["--seed", &bench.seeds().start.to_string()]);
-    bench.say("  making the build");
-    bench.wait(child::run(generate, &folder.path().join("generate.log")))?;
+    bench.make_build(&source, BUILD_BYTES, &folder.path().join("generate.log"))?;
     let programs = bench.programs.clone();
     let site = bench.wait(Site::make(&programs, folder.path()))?;
     let mut published = bench.wait(site.publish(&source, "1"))?;
@@ -62,7 +57,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
 
 /// Writes one byte in each stretch of every file, so that nearly each chunk changes a little in some version.
 fn change(folder: &Path, version: u8) -> Result<()> {
-    for file in files(folder)? {
+    for file in tree_files(folder)? {
         let path = folder.join(file);
         let mut file =
             OpenOptions::new().write(true).open(&path).with_context(|| format!("open {}", path.display()))?;

@@ -16,7 +16,7 @@ use super::needs::Need;
 use super::node::get;
 use super::row::{Row, Unit, Wanted};
 use super::site::Site;
-use super::tree::{files, same_files};
+use crate::tree::{TreeDigest, tree_files};
 
 /// Builds in neighbouring versions, and the promise that they are part of.
 const PAIRS: [Pair; 8] = [
@@ -130,7 +130,7 @@ fn measure_pair(bench: &mut Bench, corpora: &Path, pair: Pair) -> Result<Measure
     let line: PublishedLine = serde_json::from_str(&published.last_line)?;
     let update = *line.updates.first().context("publish tells of no update")?;
     let applied = bench.wait(node(&site.channel_url()))?;
-    ensure!(same_files(&new, &into)?, "{name} {to} is not what was installed");
+    ensure!(TreeDigest::of(&new)? == TreeDigest::of(&into)?, "{name} {to} is not what was installed");
     Ok(Measured {
         pair,
         update,
@@ -181,13 +181,13 @@ fn rows(measured: &[Measured]) -> Vec<Row> {
 /// What a player fetches where files are cut into blocks of fixed size.
 fn fixed_bytes(old: &Path, new: &Path) -> Result<u64> {
     let mut known = BTreeSet::new();
-    for file in files(old)? {
+    for file in tree_files(old)? {
         for block in fs::read(old.join(file))?.chunks(BLOCK_BYTES) {
             known.insert(ChunkId::of(block));
         }
     }
     let mut bytes = 0;
-    for file in files(new)? {
+    for file in tree_files(new)? {
         for block in fs::read(new.join(file))?.chunks(BLOCK_BYTES) {
             if known.insert(ChunkId::of(block)) {
                 bytes += zstd::bulk::compress(block, BLOCK_ZSTD_LEVEL)?.len().min(block.len()) as u64;
