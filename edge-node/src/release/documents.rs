@@ -48,7 +48,7 @@ pub(crate) struct Located {
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) release: Release,
-    /// Of a release whose only page was not here yet: every job on it is going to need it.
+    /// Of a release whose only page was not here yet, where none is installed: every job on it is going to need it.
     pub(crate) index: Option<EarlyIndex>,
 }
 
@@ -107,8 +107,12 @@ pub(crate) async fn fetch(
 ) -> Result<Fetched, DocumentError> {
     let open_root = |envelope: &[u8]| trust.open_root(id, envelope);
     let root = get_signed(&layout.root(id), open_root, || origin.root(content, id)).await?;
+    // An update looks into the index of its patch instead.
+    let is_update = layout.installed().exists();
     let index = match root.pages.as_slice() {
-        [page] if cached_page(layout, page).is_none() => Some(origin.early_index(content, page)),
+        [page] if !is_update && cached_page(layout, page).is_none() => {
+            Some(origin.early_index(content, page))
+        }
         _ => None,
     };
     let get = async |page: &PageRef| {
