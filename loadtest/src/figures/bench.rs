@@ -54,11 +54,10 @@ impl Bench {
     ///
     /// # Errors
     /// When a node failed, or the run could not be made.
-    pub(super) fn live(&mut self, plan: &Plan, seed: u64) -> Result<Report> {
+    pub(super) fn live(&mut self, plan: &Plan, release: Release, seed: u64) -> Result<Report> {
         // A signal between two runs is heard by neither.
         self.go_on()?;
-        let options =
-            LiveOptions { verify: Verify::All, ..self.options(Shaping::Lab, Release::OfPlan, seed) };
+        let options = LiveOptions { verify: Verify::All, ..self.options(Shaping::Lab, release, seed) };
         let outcome = run_live(plan, &options, &mut Lines::new(std::io::sink()))?;
         ensure!(outcome.failures.is_empty(), "{} --seed {seed}: {}", plan.name, outcome.failures.join("\n"));
         self.say(&format!("  {} seed {seed}: {}", plan.name, outcome.report.figures.summary()));

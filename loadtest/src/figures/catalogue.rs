@@ -62,6 +62,12 @@ pub(super) const FIGURES: &[Figure] = &[
     bench("flash-40ms-speed", "the same crowd, 40 ms round trip, time matters", &[Need::Lab], |bench| {
         flash::measure(bench, &flash::FAR_SPEED)
     }),
+    bench(
+        "flash-update",
+        "the same crowd has an older version, few origin bytes matter",
+        &[Need::Lab],
+        flash::measure_update,
+    ),
     bench("fifty", "50 nodes, origin 40 Mbit/s", &[Need::Lab], |bench| flash::measure(bench, &flash::FIFTY)),
     bench("few", "1, 2 and 4 nodes: P2P is not slower than HTTP", &[Need::Lab], few::measure),
     bench(

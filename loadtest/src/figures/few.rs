@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 
 use super::bench::Bench;
 use super::row::{Row, Unit, Wanted, median};
+use crate::live::Release;
 use crate::plan::{Plan, read_plan};
 
 /// Most time with P2P / time without.
@@ -37,5 +38,5 @@ fn compare(bench: &mut Bench, (p2p, http): (&str, &str)) -> Result<Row> {
 }
 
 fn time(bench: &mut Bench, plan: &Plan, seed: u64) -> Result<f64> {
-    bench.live(plan, seed)?.figures.time_s.context("a run has not finished")
+    bench.live(plan, Release::OfPlan, seed)?.figures.time_s.context("a run has not finished")
 }

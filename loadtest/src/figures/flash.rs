@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 
 use super::bench::Bench;
 use super::row::{Row, Unit, Wanted, median};
+use crate::live::Release;
 use crate::plan::{Plan, read_plan};
 use crate::report::Report;
 use crate::sim::{Options, simulate};
@@ -65,6 +66,47 @@ pub(super) const FAR_SPEED: Crowd = Crowd {
 pub(super) const FIFTY: Crowd =
     Crowd { plan: "fifty", time: None, copies: None, offload: Some(Wanted::AtLeast(0.96)), field: "" };
 
+/// Most copies of what an update needs.
+const UPDATE_COPIES_MAX: f64 = 1.3;
+/// How far what a node says before may be from what it has to fetch.
+const ANNOUNCED_OFF_MAX: f64 = 0.01;
+
+/// Runs a crowd that has an older version and wants the newer one.
+///
+/// # Errors
+/// When a run fails.
+pub(super) fn measure_update(bench: &mut Bench) -> Result<Vec<Row>> {
+    let plan = read_plan(OFFLOAD.plan, &[])?;
+    let mut live = Vec::new();
+    for seed in bench.seeds() {
+        let report = bench.live(&plan, Release::Update, seed)?;
+        bench.keep(&format!("flash-update-{seed}"), &report)?;
+        live.push(report);
+    }
+    let needed = live.first().map_or(0, |report| report.run.needed_bytes) as f64;
+    let of = |value: fn(&Report) -> f64| live.iter().map(value).collect::<Vec<f64>>();
+    let reference = format!(
+        "{} for each of {} nodes; lists {:.2}; done in {}",
+        Unit::Mebibytes.show(needed),
+        plan.nodes(),
+        median(&of(|report| report.run.origin.manifest_bytes as f64)) / needed,
+        Unit::Seconds.show(median(&times(&live)?)),
+    );
+    let announced = live
+        .iter()
+        .map(|report| report.run.live.as_ref().and_then(|run| run.announced_off_max))
+        .collect::<Option<Vec<f64>>>()
+        .context("a node did not say how much it was going to fetch")?;
+    let row = |measure, unit, wanted, values| Row::new(measure, unit, Wanted::AtMost(wanted), values);
+    let rows = vec![
+        row("copies", Unit::Copies, UPDATE_COPIES_MAX, of(|report| report.figures.copies)).beside(reference),
+        row("sizes said before are off by", Unit::Share, ANNOUNCED_OFF_MAX, announced),
+        row("waste", Unit::Share, WASTE_MAX, of(|report| report.figures.waste)),
+    ];
+    let repeat = format!("freshet-loadtest live {} --update --seed {}", OFFLOAD.plan, bench.seeds().start);
+    Ok(rows.into_iter().map(|row| row.repeat(repeat.clone())).collect())
+}
+
 /// Runs the crowd in the laboratory and in the simulator.
 ///
 /// # Errors
@@ -74,7 +116,7 @@ pub(super) fn measure(bench: &mut Bench, crowd: &Crowd) -> Result<Vec<Row>> {
     let mut live = Vec::new();
     let mut simulated = Vec::new();
     for seed in bench.seeds() {
-        let report = bench.live(&plan, seed)?;
+        let report = bench.live(&plan, Release::OfPlan, seed)?;
         bench.keep(&format!("{}-{seed}", crowd.plan), &report)?;
         live.push(report);
         simulated.push(Report::of(simulate(&plan, Options { seed, verbose: None })?));

@@ -1,16 +1,12 @@
 //! A build of 1 GiB is published in four versions: what the last publish takes, with patches from the three before.
 
-use std::fs::OpenOptions;
-use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::bench::{Bench, roomy_folder};
 use super::needs::Need;
 use super::row::{Row, Unit, Wanted};
 use super::site::Site;
-use crate::tree::tree_files;
+use crate::game_build::{Change, change_build};
 
 /// Size of the build.
 const BUILD_BYTES: u64 = 1 << 30;
@@ -36,8 +32,8 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let programs = bench.programs.clone();
     let site = bench.wait(Site::make(&programs, folder.path()))?;
     let mut published = bench.wait(site.publish(&source, "1"))?;
-    for version in 2..=4_u8 {
-        change(&source, version)?;
+    for version in 2..=4 {
+        change_build(&source, Change { every_bytes: CHANGE_EVERY_BYTES, bytes: 1, seed: version })?;
         published = bench.wait(site.publish(&source, &version.to_string()))?;
         bench.say(&format!("  version {version} in {:.0} s", published.ended.took.as_secs_f64()));
     }
@@ -53,20 +49,4 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
         row("publish, cores at work", Unit::Ratio, Wanted::AtLeast(CORES_MIN), ended.spent.cpu_s / took_s)
             .beside(format!("CPU {:.0} s", ended.spent.cpu_s)),
     ])
-}
-
-/// Writes one byte in each stretch of every file, so that nearly each chunk changes a little in some version.
-fn change(folder: &Path, version: u8) -> Result<()> {
-    for file in tree_files(folder)? {
-        let path = folder.join(file);
-        let mut file =
-            OpenOptions::new().write(true).open(&path).with_context(|| format!("open {}", path.display()))?;
-        let bytes = file.metadata()?.len();
-        let first = u64::from(version) * (CHANGE_EVERY_BYTES / 4 - 7);
-        for at in (first..bytes).step_by(CHANGE_EVERY_BYTES as usize) {
-            file.seek(SeekFrom::Start(at))?;
-            file.write_all(&[version])?;
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Builds to publish, generated: the same bytes for the same size and seed on every machine, so that runs can be
 //! repeated and compared without anybody's game.
 
+mod change;
 mod command;
 mod layout;
 mod matter;
@@ -15,6 +16,7 @@ use freshet_protocol::Hash;
 
 use crate::random::Random;
 use crate::refused::refuse_unless;
+pub(crate) use change::{Change, change_build};
 pub(crate) use command::GenerateArgs;
 use layout::{Item, Kind};
 

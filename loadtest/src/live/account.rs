@@ -133,9 +133,18 @@ impl Account<'_> {
             node_resident_bytes_max: self.spending.node_resident_bytes_max(),
             node_wire: self.wire.as_ref().map(|(before, after)| self.node_wire(before, after)),
             verified_trees: self.verified_trees,
+            announced_off_max: self.announced_off_max(),
             delayed_packets: self.relay.map(|relay| [relay.packets, relay.late]),
             notes: self.notes(),
         }
+    }
+
+    /// None unless every node that was to be counted said how much it was going to fetch.
+    fn announced_off_max(&self) -> Option<f64> {
+        let needed = self.published.stored_bytes as f64;
+        let counted = self.nodes.iter().filter(|node| node.is_counted);
+        let off = |node: &Node| Some((node.announced_bytes? as f64 / needed - 1.0).abs());
+        counted.map(off).try_fold(0.0, |most: f64, off| Some(most.max(off?)))
     }
 
     fn node_wire(&self, before: &WireReading, after: &WireReading) -> WireSplit {

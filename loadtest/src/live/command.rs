@@ -32,6 +32,9 @@ pub(crate) struct LiveArgs {
     /// Which installed trees are compared with what was published.
     #[arg(long, value_enum, default_value_t = Verify::All)]
     verify: Verify,
+    /// Let every node have an older version at first, so that what is fetched is an update.
+    #[arg(long)]
+    update: bool,
     /// Keep all files of the run, with everybody's logs, in this empty folder.
     #[arg(long, value_name = "DIR")]
     keep_in: Option<PathBuf>,
@@ -49,7 +52,7 @@ impl LiveArgs {
             bin_dir: self.bin_dir,
             shaping: self.shaping.unwrap_or_else(best_shaping),
             verify: self.verify,
-            release: Release::OfPlan,
+            release: if self.update { Release::Update } else { Release::OfPlan },
             keep_in: self.keep_in,
         };
         if self.shaping.is_none() && options.shaping == Shaping::User {

@@ -15,7 +15,7 @@ use super::series::Series;
 use super::spending::Spending;
 use super::stage::{Stage, Who};
 use super::view::View;
-use super::{LiveOptions, LiveOutcome, Stop, verify};
+use super::{LiveOptions, LiveOutcome, Release, Stop, verify};
 use crate::lab::DelayReport;
 use crate::plan::Plan;
 
@@ -112,6 +112,10 @@ impl<'a> Course<'a> {
             .filter(|node| self.plan.groups[node.group].seed)
             .map(|node| node.number)
             .collect();
+        if self.options.release == Release::Update {
+            // What was sent for the older version is not of the run.
+            sleep(ORIGIN_REPORTS_WITHIN).await;
+        }
         if !seeds.is_empty() {
             view.say(&format!("{} nodes fetch the release beforehand", seeds.len()));
             self.schedule = seeds.iter().map(|&seed| (Duration::ZERO, Step::Start(seed))).collect();

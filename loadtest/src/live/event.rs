@@ -42,6 +42,11 @@ pub(crate) struct NodeAccount {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum NodeEvent {
+    /// What it is going to get.
+    Release {
+        /// Bytes that it is going to fetch.
+        fetch_bytes: u64,
+    },
     /// How far it is.
     Progress {
         /// Bytes of the release that are there.

@@ -11,6 +11,7 @@ mod event;
 mod machine;
 mod network;
 mod node;
+mod older;
 mod process;
 mod programs;
 mod schedule;
@@ -60,6 +61,8 @@ pub(crate) fn best_shaping() -> Shaping {
 pub(crate) enum Release {
     /// An incompressible build of the plan's size.
     OfPlan,
+    /// As [`Release::OfPlan`], after an older version that every node has installed.
+    Update,
     /// A generated game of so many bytes.
     Game {
         /// Size of all files.
@@ -162,6 +165,8 @@ impl Folder {
         }
         let release_bytes = match &options.release {
             Release::OfPlan => plan.content.bytes(),
+            // Every node holds the older version, too.
+            Release::Update => plan.content.bytes() * 2,
             Release::Game { bytes } => *bytes,
             Release::Folder(source) => crate::tree::tree_bytes(source)?,
         };

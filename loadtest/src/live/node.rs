@@ -37,6 +37,8 @@ pub(super) struct Node {
     pub(super) is_late: bool,
     /// Why it failed, in words.
     pub(super) failure: Option<String>,
+    /// What it said before that it was going to fetch.
+    pub(super) announced_bytes: Option<u64>,
     /// Bytes that are there, and of the release.
     pub(super) done_bytes: u64,
     pub(super) total_bytes: u64,
@@ -104,6 +106,7 @@ impl Node {
                 (self.done_bytes, self.total_bytes) = (done_bytes, total_bytes);
                 (self.bytes, self.sent_bytes) = (bytes, sent_bytes);
             }
+            Some(NodeEvent::Release { fetch_bytes }) => self.announced_bytes = Some(fetch_bytes),
             Some(NodeEvent::Installed) => self.finish_ms = Some(now_ms),
             Some(NodeEvent::Done(account)) => {
                 if account.installed {

@@ -40,13 +40,28 @@ pub(crate) enum Who {
     Node(usize),
 }
 
-/// What came of publishing.
+/// What a node has to fetch.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct Published {
-    /// Chunk positions.
+    /// Chunks and deltas.
     pub(crate) chunks: u32,
-    /// Bytes of all its chunks as the origin sends them.
+    /// Bytes of those as the origin sends them.
     pub(crate) stored_bytes: u64,
+}
+
+/// What `publish` tells of an update.
+#[derive(Debug, Deserialize)]
+struct PublishedUpdate {
+    updates: Vec<Update>,
+}
+
+/// What a node has to fetch that has an older version.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Update {
+    deltas: u32,
+    delta_bytes: u64,
+    chunks: u32,
+    chunk_bytes: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,7 +85,7 @@ struct KeysMade {
 pub(crate) struct Stage {
     /// Where all files of the run lie.
     pub(crate) folder: PathBuf,
-    /// What is published.
+    /// The folder that is published.
     pub(crate) source: PathBuf,
     pub(crate) programs: Programs,
     pub(crate) network: Network,
@@ -109,7 +124,23 @@ impl Stage {
         let ready: OriginReady = ready(&folder, (ORIGIN, Who::Origin), &origin, &mut events).await?;
         let url = format!("http://{}/{CONTENT}/channels/live#key={key}", ready.address);
         let tracker = trackers.map(|(process, _)| process);
-        Ok(Self { folder, source, programs, network, published, url, origin, tracker, sender, events })
+        let mut stage =
+            Self { folder, source, programs, network, published, url, origin, tracker, sender, events };
+        if options.release == Release::Update {
+            stage.make_older(plan, options.seed).await?;
+        }
+        Ok(stage)
+    }
+
+    /// Publishes the next version; what is to be fetched by those who have the one before.
+    pub(super) async fn publish_update(&self) -> Result<Published> {
+        let command = publish_command(&self.programs, &self.folder, &self.source, "2");
+        let published: PublishedUpdate = last_object(command).await.context("publish the update")?;
+        let [update] = published.updates[..] else { bail!("there is one older version") };
+        Ok(Published {
+            chunks: update.deltas + update.chunks,
+            stored_bytes: update.delta_bytes + update.chunk_bytes,
+        })
     }
 
     /// Where the origin tells what it sent.
@@ -122,7 +153,7 @@ fn build(plan: &Plan, options: &LiveOptions, folder: &Path) -> Result<PathBuf> {
     let (kind, bytes) = match &options.release {
         Release::Folder(source) => return Ok(source.clone()),
         Release::Game { bytes } => (BuildKind::Game, *bytes),
-        Release::OfPlan => (BuildKind::Incompressible, plan.content.bytes()),
+        Release::OfPlan | Release::Update => (BuildKind::Incompressible, plan.content.bytes()),
     };
     let source = folder.join("build");
     generate_build(&source, BuildSpec { kind, bytes, seed: options.seed })?;
@@ -170,15 +201,20 @@ async fn publish(
     source: &Path,
     tracker: Option<&str>,
 ) -> Result<Published> {
-    let mut command = Command::new(&programs.origin);
-    command.arg("publish").arg(source).args(["--json", "--content", CONTENT, "--version", "1"]);
-    command.arg("--store").arg(folder.join("store")).arg("--keys-dir").arg(folder.join("keys"));
+    let mut command = publish_command(programs, folder, source, "1");
     command.args(tracker.map(|url| format!("--tracker={url}")));
     last_object(command).await.with_context(|| format!("publish {}", source.display()))
 }
 
+fn publish_command(programs: &Programs, folder: &Path, source: &Path, version: &str) -> Command {
+    let mut command = Command::new(&programs.origin);
+    command.arg("publish").arg(source).args(["--json", "--content", CONTENT, "--version", version]);
+    command.arg("--store").arg(folder.join("store")).arg("--keys-dir").arg(folder.join("keys"));
+    command
+}
+
 /// Runs a program to its end; returns the last object that it printed.
-async fn last_object<T: DeserializeOwned>(mut command: Command) -> Result<T> {
+pub(super) async fn last_object<T: DeserializeOwned>(mut command: Command) -> Result<T> {
     command.stdin(Stdio::null());
     let name = command.get_program().display().to_string();
     let output = tokio::process::Command::from(command)

@@ -38,6 +38,9 @@ pub struct LiveRun {
     pub node_wire: Option<WireSplit>,
     /// Nodes whose installed tree was compared with the published one and found equal.
     pub verified_trees: u32,
+    /// How far what a node said it was going to fetch was from what there was to fetch, at most, as a share of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub announced_off_max: Option<f64>,
     /// Packets that the laboratory delayed, and those of them that were more than 5 ms late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delayed_packets: Option<[u64; 2]>,
