@@ -48,7 +48,7 @@ impl Verified {
 /// # Errors
 /// [`GetError`] when there is no installation, or it cannot be read.
 pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Result<Verified, GetError> {
-    let (layout, _lock) = lock_known(folder)?;
+    let (layout, _lock) = lock_known(folder).await?;
     let trust = Trust::remembered(&layout)?.ok_or_else(|| no_installation(folder))?;
     finish_begun_install(&layout, &trust, &stop).await?;
     let installed = load_installed(&layout)?.ok_or_else(|| no_installation(folder))?;
@@ -81,7 +81,7 @@ pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Re
 /// # Errors
 /// [`GetError`] when no node has worked there, or something cannot be removed; called again, it goes on.
 pub async fn uninstall(folder: &Path, changed: ChangedFiles) -> Result<Vec<PathBuf>, GetError> {
-    let (layout, _lock) = lock_known(folder)?;
+    let (layout, _lock) = lock_known(folder).await?;
     // What an install that was cut off has put there already is not in the record of what is installed.
     if let Some(trust) = Trust::remembered(&layout)? {
         finish_begun_install(&layout, &trust, &CancellationToken::new()).await?;

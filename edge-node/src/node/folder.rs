@@ -3,7 +3,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::{GetError, GetOptions};
@@ -12,6 +14,11 @@ use crate::store::{
     Belief, ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldRelease, ScanError, install,
     pending, scan,
 };
+
+/// How long to wait for a lock. A program that is being started has all that its parent has open until it runs, so a lock
+/// may outlive its holder for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// A folder that a release is got into.
 pub(super) struct Folder {
@@ -25,7 +32,7 @@ impl Folder {
     pub(super) async fn take(options: &GetOptions, stop: &CancellationToken) -> Result<Self, GetError> {
         let layout = Layout::new(&options.folder);
         layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
-        let lock = lock(&layout)?;
+        let lock = lock(&layout).await?;
         let trust = Trust::open(&layout, content_of(&options.url.target), options.key)?;
         finish_begun_install(&layout, &trust, stop).await?;
         Ok(Self { layout, trust, lock })
@@ -33,13 +40,13 @@ impl Folder {
 }
 
 /// Locks a folder that a node has worked in.
-pub(super) fn lock_known(folder: &Path) -> Result<(Layout, FolderLock), GetError> {
+pub(super) async fn lock_known(folder: &Path) -> Result<(Layout, FolderLock), GetError> {
     let layout = Layout::new(folder);
     // A link could lead anywhere.
     if !std::fs::symlink_metadata(layout.own("")).is_ok_and(|own| own.is_dir()) {
         return Err(no_installation(folder));
     }
-    let lock = lock(&layout)?;
+    let lock = lock(&layout).await?;
     Ok((layout, lock))
 }
 
@@ -47,14 +54,21 @@ pub(super) fn no_installation(folder: &Path) -> GetError {
     GetError::Usage(format!("{} holds no installation", folder.display()))
 }
 
-fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
-    FolderLock::take(layout).map_err(|error| match error {
-        LockError::Taken => GetError::Other(format!(
-            "another process works on {}; wait for it, or stop it",
-            layout.folder().display()
-        )),
-        LockError::Io(error) => GetError::io(&layout.lock(), &error),
-    })
+async fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match FolderLock::take(layout) {
+            Ok(lock) => return Ok(lock),
+            Err(LockError::Taken) if Instant::now() < until => sleep(LOCK_POLL).await,
+            Err(LockError::Taken) => {
+                let folder = layout.folder().display();
+                return Err(GetError::Other(format!(
+                    "another process works on {folder}; wait for it, or stop it"
+                )));
+            }
+            Err(LockError::Io(error)) => return Err(GetError::io(&layout.lock(), &error)),
+        }
+    }
 }
 
 /// Ends an install that a killed process began.

@@ -171,6 +171,9 @@ async fn an_origin_behind_nginx_serves_all_and_logs_its_clients() {
         .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false)
         .with_writer(move || writer.clone());
+    // With one subscriber alone, a thread of another test that comes first to a place that logs, and has none, decides for
+    // all threads that nobody listens there.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _kept = tracing::subscriber::set_default(subscriber.finish());
     let Some(proxied) = Proxied::start().await else { return };
     let http = proxied.http();
