@@ -25,6 +25,7 @@ if [ "${1:-all}" = all ]; then
     need curl curl
     need ping iputils-ping
     need chrt util-linux
+    need strace strace
     # Not everybody's path leads to where Debian puts servers.
     [ -x /usr/sbin/nginx ] || need nginx nginx-light
     need chromium chromium

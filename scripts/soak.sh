@@ -43,6 +43,9 @@ stage "programs (release)" cargo build --release --locked --workspace --bins
 stage "properties, $PROPTEST_CASES cases each" \
     cargo test --release --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-tracker
 stage "fuzzing, $fuzz_seconds s a target" scripts/fuzz.sh "$fuzz_seconds"
+stage "2000 power cuts, and 200 kills of updates" \
+    env FRESHET_SEED="$seed" FRESHET_POWER_CUTS=2000 FRESHET_KILLS=200 \
+    cargo test --release --locked --quiet -p freshet-edge-node --test main power
 stage "kills, and 50 seeds of each crowd" figures --soak
 stage "large builds" figures memory large wire --runs 5
 stage "a tab that sleeps for a minute" tab_asleep

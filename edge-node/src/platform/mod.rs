@@ -24,7 +24,7 @@ pub(crate) fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result
     system::write_all_at(file, bytes, offset)
 }
 
-/// Lets those run the file who may read it, or nobody. Systems without such a bit do nothing.
+/// Lets those run the file who may read it, or nobody, and brings that to disk. Systems without such a bit do nothing.
 pub(crate) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
     system::set_executable(path, executable)
 }

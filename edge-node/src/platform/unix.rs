@@ -17,7 +17,11 @@ pub(super) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
     let mode = std::fs::symlink_metadata(path)?.permissions().mode();
     // Whoever may read may run: bits 0444 moved to 0111.
     let wanted = if executable { mode | (mode & 0o444) >> 2 } else { mode & !0o111 };
-    if wanted == mode { Ok(()) } else { std::fs::set_permissions(path, Permissions::from_mode(wanted)) }
+    if wanted == mode {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(wanted))?;
+    File::open(path)?.sync_all()
 }
 
 pub(super) fn is_executable(metadata: &Metadata) -> Option<bool> {

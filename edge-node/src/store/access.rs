@@ -1,8 +1,9 @@
 //! Reading and writing chunks at their places: in staging while a file is incomplete, in the installed file after.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -85,7 +86,8 @@ impl ChunkFiles {
         Ok(opened)
     }
 
-    /// Brings the staging of `files` to disk: few of them one by one, many by one call for all.
+    /// Brings the staging of `files` to disk, with the folders on the way there: few of them one by one, many by one call
+    /// for all.
     ///
     /// # Errors
     /// Those of the file system.
@@ -97,7 +99,11 @@ impl ChunkFiles {
             // Windows syncs through a writable handle only.
             File::options().write(true).open(self.staged(file))?.sync_data()?;
         }
-        Ok(())
+        let top = self.layout.own("");
+        let staged: Vec<PathBuf> = files.iter().map(|&file| self.staged(file)).collect();
+        let above = |path| Path::ancestors(path).skip(1).take_while(|folder| folder.starts_with(&top));
+        let folders: BTreeSet<&Path> = staged.iter().flat_map(|path| above(path)).collect();
+        folders.into_iter().try_for_each(platform::sync_folder)
     }
 
     pub(crate) fn staged(&self, file: usize) -> PathBuf {

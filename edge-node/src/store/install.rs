@@ -1,7 +1,8 @@
 //! Puts a complete release into its folder. Every step can be done twice, so a killed install is simply done again.
 //!
-//! Order: staged files are synced; the intent is written; what only the old release had is removed; staged files, links and folders move to their
-//! places; folders are synced; the record of what is installed is written; the intent and the staging go.
+//! Order: staged files are synced; the intent is written; what only the old release had is removed; folders are made and
+//! synced; staged files and links move to their places; folders are synced; the record of what is installed is written; the
+//! intent and the staging go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -45,8 +46,8 @@ pub(crate) fn pending(layout: &Layout) -> io::Result<Option<RootId>> {
     Ok(read_record::<Intent>(&layout.intent())?.map(|intent| intent.root))
 }
 
-/// Installs the release of `files`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to which foreign files that were
-/// in the way have been moved.
+/// Installs the release of `files`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to
+/// which foreign files that were in the way have been moved.
 ///
 /// # Errors
 /// [`InstallError`] names the path.
@@ -62,9 +63,11 @@ pub(crate) fn install(
     let intent = serde_json::to_vec(&Intent { root: release.id }).expect("an intent is valid JSON");
     at(&layout.intent(), |path| write_atomic(path, &intent))?;
     install.remove_old()?;
+    // What moves into a folder that a power cut takes back is lost with it.
+    install.make_folders()?;
+    install.sync_folders()?;
     install.place_files()?;
     install.place_links()?;
-    install.place_folders()?;
     install.sync_folders()?;
     let installed = install.record()?;
     at(&layout.installed(), |_| installed.save(layout))?;
@@ -132,7 +135,6 @@ impl Install<'_> {
             let target = self.layout.installed_at(&file.path);
             let staged = self.layout.staged_file(self.release.id, number);
             if !self.in_place[number] {
-                self.make_parents(&file.path)?;
                 self.clear_the_way(&file.path, &target)?;
                 at(&target, |target| std::fs::rename(&staged, target))?;
                 self.changed.insert(parent(&target));
@@ -148,7 +150,6 @@ impl Install<'_> {
             if std::fs::read_link(&target).is_ok_and(|found| found == Path::new(&link.target)) {
                 continue;
             }
-            self.make_parents(&link.path)?;
             self.clear_the_way(&link.path, &target)?;
             if std::fs::symlink_metadata(&target).is_ok() {
                 at(&target, |target| std::fs::remove_file(target))?;
@@ -159,26 +160,24 @@ impl Install<'_> {
         Ok(())
     }
 
-    fn sync_folders(&self) -> Result<(), InstallError> {
-        let top = self.layout.folder();
-        let all_at_once = self.changed.len() > FOLDERS_SYNCED_SINGLY_MAX;
-        if all_at_once && at(top, platform::sync_file_system)? {
+    fn sync_folders(&mut self) -> Result<(), InstallError> {
+        let changed = std::mem::take(&mut self.changed);
+        let all_at_once = changed.len() > FOLDERS_SYNCED_SINGLY_MAX;
+        if all_at_once && at(self.layout.folder(), platform::sync_file_system)? {
             return Ok(());
         }
-        self.changed.iter().try_for_each(|folder| at(folder, platform::sync_folder))
+        changed.iter().try_for_each(|folder| at(folder, platform::sync_folder))
     }
 
-    fn place_folders(&mut self) -> Result<(), InstallError> {
-        for path in &self.release.folders {
-            self.make_parents(path)?;
-            self.make_folder(path)?;
-        }
-        Ok(())
-    }
-
-    fn make_parents(&mut self, path: &RelPath) -> Result<(), InstallError> {
-        for parent in path.parents() {
-            self.make_folder(&parent.parse().expect("a parent of a checked path is a checked path"))?;
+    /// Makes all folders of the release, and those on the way to what it holds.
+    fn make_folders(&mut self) -> Result<(), InstallError> {
+        let release = self.release;
+        let files = release.files.iter().map(|file| &file.path);
+        let entries = files.chain(release.links.iter().map(|link| &link.path)).chain(&release.folders);
+        let above = entries.flat_map(RelPath::parents);
+        let all: BTreeSet<&str> = above.chain(release.folders.iter().map(RelPath::as_str)).collect();
+        for folder in all {
+            self.make_folder(&folder.parse().expect("a parent of a checked path is a checked path"))?;
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ mod install;
 mod nginx;
 mod patching;
 mod peers;
+#[cfg(target_os = "linux")]
+mod power;
 mod program;
 #[cfg(unix)]
 mod proxied;
