@@ -80,16 +80,24 @@ fn unpack(delta: &[u8], base: &[u8], bytes: u32) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use zstd::zstd_safe::CCtx;
 
-    #[test]
-    fn unpacking_is_bounded_and_needs_its_base() {
+    /// A base, what is made from it, and the delta that leads there.
+    fn sample() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
         let base: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let plain = [&base[500..60_000], b"and something new", &base[60_000..]].concat();
         let mut packed = Vec::with_capacity(plain.len());
         let mut context = CCtx::create();
         context.ref_prefix(&base).expect("taken");
         context.compress2(&mut packed, &plain).expect("compresses");
+        drop(context);
+        (base, plain, packed)
+    }
+
+    #[test]
+    fn unpacking_is_bounded_and_needs_its_base() {
+        let (base, plain, packed) = sample();
         assert!(packed.len() < 5000, "{}", packed.len());
         let size = plain.len() as u32;
         assert_eq!(unpack(&packed, &base, size).expect("unpacks"), plain);
@@ -98,5 +106,34 @@ mod tests {
         assert!(other.map_or(true, |other| other != plain), "made of another base");
         assert!(unpack(&packed[..packed.len() - 1], &base, size).is_err());
         assert!(unpack(b"not zstd", &base, 10).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_delta_grows_beyond_its_size(
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+            cut in any::<prop::sample::Index>(),
+            bytes in 0..120_000_u32,
+        ) {
+            let (base, _, mut packed) = sample();
+            for (at, flip) in flips {
+                let at = at.index(packed.len());
+                packed[at] ^= flip;
+            }
+            packed.truncate(cut.index(packed.len()) + 1);
+            if let Ok(plain) = unpack(&packed, &base, bytes) {
+                prop_assert!(plain.len() <= bytes as usize);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_or_a_delta(delta in prop::collection::vec(any::<u8>(), 0..2000)) {
+            // The magic number of a frame leads further in.
+            for head in [&b""[..], &[0x28, 0xb5, 0x2f, 0xfd]] {
+                if let Ok(plain) = unpack(&[head, &delta].concat(), b"a base", 1000) {
+                    prop_assert!(plain.len() <= 1000);
+                }
+            }
+        }
     }
 }

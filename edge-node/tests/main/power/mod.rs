@@ -14,7 +14,7 @@ use freshet_origin::Serving;
 use tokio_util::sync::CancellationToken;
 
 use crate::program::node;
-use crate::site::{Site, installed};
+use crate::site::{Site, installed, run};
 use crate::tree::{assert_same, noise, write};
 use disk::Disk;
 use trace::Call;
@@ -213,4 +213,81 @@ async fn a_kill_at_any_time_leaves_the_old_version_or_the_new_one() {
         update.check(&name).await;
         fs::remove_dir_all(folder).expect("removed");
     }
+}
+
+/// Ways to damage a record. What is signed and what is not are damaged alike.
+const DAMAGES: [fn(&mut Vec<u8>); 6] = [
+    Vec::clear,
+    |bytes| bytes.truncate(bytes.len() / 2),
+    |bytes| bytes.iter_mut().step_by(97).for_each(|byte| *byte ^= 0x10),
+    |bytes| bytes.extend_from_slice(&[0; 5000]),
+    |bytes| *bytes = b"{\"root\":\"../../../escaped\"}".to_vec(),
+    |bytes| {
+        let text = String::from_utf8_lossy(bytes).replace("data/", "../../").replace("same/", "/tmp/");
+        *bytes = text.into_bytes();
+    },
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_records_lead_nobody_out_of_the_folder() {
+    if !has_strace() {
+        return;
+    }
+    let update = Update::prepare().await;
+    let folder = update.copy("traced");
+    let before = Disk::of(&folder);
+    let calls = tokio::task::block_in_place(|| trace(&update, &folder));
+    let outside = |ignored: &str| {
+        let mut names = fs::read_dir(update.site.target(""))
+            .expect("readable")
+            .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"));
+        let names: std::collections::BTreeSet<String> =
+            names.by_ref().filter(|name| name != ignored).collect();
+        names
+    };
+    let published = crate::tree::entries(&update.site.source("2"));
+    let (mut mended, mut refused) = (0, 0);
+    // In the middle of the download, of the install, and at its end.
+    for moment in [calls.len() / 2, calls.len() * 3 / 4, calls.len()] {
+        let mut disk = before.clone();
+        calls[..moment].iter().for_each(|call| disk.apply(call));
+        let name = format!("damaged-after-{moment}");
+        let target = update.site.target(&name);
+        disk.cut(&folder, &target, &mut || true);
+        let records: Vec<PathBuf> = files_below(&target.join(".freshet"));
+        assert!(records.len() > 6, "{records:?}");
+        fs::remove_dir_all(&target).expect("removed");
+        let before = outside(&name);
+        for record in records {
+            for (number, damage) in DAMAGES.into_iter().enumerate() {
+                disk.cut(&folder, &target, &mut || true);
+                let mut bytes = fs::read(&record).expect("read");
+                damage(&mut bytes);
+                fs::write(&record, bytes).expect("written");
+                let _ = verify(&target, false, CancellationToken::new()).await;
+                let (_, result) = run(update.site.options(&update.origin.url(), &name)).await;
+                match result {
+                    Ok(()) => {
+                        let found = crate::tree::entries(&target);
+                        let wrong = published.iter().find(|(path, entry)| found.get(*path) != Some(entry));
+                        assert!(wrong.is_none(), "{} damaged by {number}: {wrong:?}", record.display());
+                        mended += 1;
+                    }
+                    Err(_) => refused += 1,
+                }
+                assert_eq!(outside(&name), before, "{} damaged by {number}", record.display());
+                fs::remove_dir_all(&target).expect("removed");
+            }
+        }
+    }
+    assert!(mended > 2 * refused, "{mended} mended, {refused} refused");
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
 }
