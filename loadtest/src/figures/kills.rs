@@ -1,5 +1,5 @@
-//! A `get` that is killed (SIGKILL) again and again at random instants, and then ends well: what is installed is what was
-//! published, byte for byte.
+//! A `get` that is killed (SIGKILL) again and again at random instants, on the way to a first installation and to an update,
+//! and then ends well: what is installed is what was published, byte for byte.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,18 +14,21 @@ use super::needs::Need;
 use super::node::get;
 use super::row::{Row, Unit, Wanted};
 use super::site::Site;
-use crate::game_build::{BuildKind, BuildSpec, generate_build};
+use crate::game_build::{BuildKind, BuildSpec, Change, change_build, generate_build};
 use crate::random::Random;
 use crate::tree::TreeDigest;
 
 /// What it needs.
 pub(super) const NEEDS: &[Need] = &[Need::MemoryBytes(2 << 30)];
 /// Times that a folder is filled and then updated.
-const ROUNDS: u64 = 25;
+const ROUNDS: u64 = 40;
 /// Kills on the way to one installed release, at most.
 const KILLS_MAX: u32 = 5;
 /// Size of each release: several seconds of work for the kills to fall into.
 const BUILD_BYTES: u64 = 200_000_000;
+/// What changes in an update.
+const CHANGE_EVERY_BYTES: u64 = 256 << 10;
+const CHANGE_BYTES: u64 = 4 << 10;
 /// A kill may come this much later than an undisturbed job takes, so that some come after its end.
 const LATE_FACTOR: f64 = 1.1;
 
@@ -53,10 +56,14 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let mut site = bench.wait(Site::make(&programs, folder.path()))?;
     bench.wait(site.serve())?;
     let first_seed = bench.seeds().start;
-    let mut versions = Vec::new();
-    for number in 0..2 {
-        versions.push(bench.wait(publish(&site, folder.path(), number, first_seed))?);
-    }
+    let source = folder.path().join("source");
+    generate_build(&source, BuildSpec { kind: BuildKind::Game, bytes: BUILD_BYTES, seed: first_seed })?;
+    let first = bench.wait(publish(&site, &source, "1"))?;
+    change_build(&source, Change { every_bytes: CHANGE_EVERY_BYTES, bytes: CHANGE_BYTES, seed: first_seed })?;
+    let second = bench.wait(publish(&site, &source, "2"))?;
+    // The channel names the patch that leads there.
+    let versions = [first, Version { url: site.channel_url(), ..second }];
+    std::fs::remove_dir_all(&source).context("remove what was published")?;
     let node = &programs.node;
     let whole = bench.wait(child::run(
         get_command(node, &versions[0], &folder.path().join("undisturbed")),
@@ -86,13 +93,9 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     ])
 }
 
-async fn publish(site: &Site, folder: &Path, number: u64, seed: u64) -> Result<Version> {
-    let source = folder.join(format!("source-{number}"));
-    generate_build(&source, BuildSpec { kind: BuildKind::Game, bytes: BUILD_BYTES, seed: seed + number })?;
-    let published = site.publish(&source, &format!("{number}")).await?;
-    let digest = TreeDigest::of(&source)?;
-    std::fs::remove_dir_all(&source).context("remove what was published")?;
-    Ok(Version { url: published.url(site), digest })
+async fn publish(site: &Site, source: &Path, version: &str) -> Result<Version> {
+    let published = site.publish(source, version).await?;
+    Ok(Version { url: published.url(site), digest: TreeDigest::of(source)? })
 }
 
 /// Gets a version, however often it is killed on the way.
