@@ -43,6 +43,13 @@ pub enum Event {
     },
     /// The release is installed; sharing may go on.
     Installed,
+    /// The channel shows another version than the one that this job is for.
+    NewVersion {
+        /// The version.
+        version: String,
+        /// Over how many seconds those who follow the channel spread.
+        start_window_s: u64,
+    },
     /// Something that its owner should know.
     Note {
         /// In words.

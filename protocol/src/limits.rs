@@ -38,6 +38,8 @@ pub const KEYS_MAX: usize = 64;
 pub const SIGNATURES_MAX: usize = 8;
 /// Most tracker or origin addresses in a pointer.
 pub const URLS_MAX: usize = 8;
+/// Longest time over which followers of a channel spread, in seconds.
+pub const START_WINDOW_S_MAX: u32 = 7 * 24 * 3600;
 /// Longest address in a pointer, in bytes.
 pub const URL_BYTES_MAX: usize = 256;
 

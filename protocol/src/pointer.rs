@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::envelope::{self, DocumentKind, EnvelopeError};
 use crate::id::{ContentName, Hash, Name, PatchId, RootId};
 use crate::key::{PublicKey, SigningKey};
-use crate::limits::{INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, URL_BYTES_MAX, URLS_MAX};
+use crate::limits::{
+    INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, START_WINDOW_S_MAX, URL_BYTES_MAX, URLS_MAX,
+};
 use crate::rollout::Rollout;
 
 /// The pointer's payload type and limit.
@@ -88,6 +90,13 @@ pub struct Pointer {
     /// A release that some installations take instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// Those who follow the channel begin to fetch at a moment of their own within so many seconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_window_s: u32,
+}
+
+fn is_zero(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 /// What a pointer has for one installation.
@@ -183,6 +192,8 @@ impl Pointer {
             Err(PointerError::Unsupported(self.schema))
         } else if self.sequence > INTEGER_MAX || self.expires > INTEGER_MAX {
             Err(PointerError::Inconsistent("a number is larger than 2^53-1"))
+        } else if self.start_window_s > START_WINDOW_S_MAX {
+            Err(PointerError::Inconsistent("the start window is longer than a week"))
         } else if self.all_patches().count() > PATCHES_MAX {
             Err(PointerError::Inconsistent("too many patches"))
         } else if self
@@ -227,6 +238,7 @@ mod tests {
             trackers: vec!["ws://127.0.0.1:1/".to_owned()],
             patches: vec![],
             rollout: None,
+            start_window_s: 0,
         }
     }
 
@@ -253,6 +265,12 @@ mod tests {
         };
         assert_eq!(refused(|p| p.schema = 2), PointerError::Unsupported(2));
         assert!(matches!(refused(|p| p.sequence = 1 << 53), PointerError::Inconsistent(_)));
+        let longest = Pointer { start_window_s: START_WINDOW_S_MAX, ..pointer() };
+        assert!(longest.seal(&key).is_ok());
+        assert!(matches!(
+            refused(|p| p.start_window_s = START_WINDOW_S_MAX + 1),
+            PointerError::Inconsistent("the start window is longer than a week")
+        ));
         assert!(matches!(
             refused(|p| p.trackers = vec!["ws://x".to_owned(); 9]),
             PointerError::Inconsistent(_)

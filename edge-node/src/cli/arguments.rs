@@ -2,11 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use freshet_edge_node::{GetError, GetOptions, Goal, Policy, PublicKey, SeedFor};
 
 use crate::cli::quantity::{Bytes, Rate, Time};
+
+/// Least time between two questions to the origin.
+const LOOK_EVERY_MIN: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -40,6 +44,9 @@ pub(crate) enum Command {
     /// Gets or updates a release in a folder.
     #[command(after_help = EXIT_CODES)]
     Get(Box<Get>),
+    /// Keeps a folder at what a channel shows, until SIGINT or SIGTERM.
+    #[command(after_help = EXIT_CODES)]
+    Run(Box<Run>),
     /// Says what `get` would fetch, write and need, and fetches none of it.
     Plan(Plan),
     /// Compares an installation with its signed manifest. Changes nothing, and needs no network.
@@ -111,6 +118,33 @@ pub(crate) struct Get {
     /// A channel (http://host/game/demo/channels/live) or a root (http://host/game/demo/roots/HASH); the tenant's key
     /// may follow as #key=ed25519:...
     url: String,
+    #[command(flatten)]
+    pub(super) job: Job,
+    /// How long to go on sharing after the install: 30s, 2h, or forever.
+    #[arg(long, value_name = "TIME", default_value = "0s", requires = "share")]
+    seed_for: Time,
+    /// Hash what is installed, and mend what is not as it must be, from peers and the origin. Files that somebody changed
+    /// are moved aside.
+    #[arg(long)]
+    verify: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The channel to follow (http://host/game/demo/channels/live); the tenant's key may follow as #key=ed25519:...
+    #[arg(long, value_name = "URL")]
+    follow: String,
+    #[command(flatten)]
+    pub(super) job: Job,
+    /// How often, about, to ask the origin whether the channel shows another version: from 1s. Peers tell at once.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    look_every: Time,
+}
+
+/// How a job is done.
+#[derive(Debug, Args)]
+pub(crate) struct Job {
     /// Folder to install into; made if missing.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
@@ -139,9 +173,6 @@ pub(crate) struct Get {
     /// the origin and may take longer.
     #[arg(long, value_name = "PART", default_value_t = 0.5, value_parser = part)]
     offload_slack: f64,
-    /// How long to go on sharing after the install: 30s, 2h, or forever.
-    #[arg(long, value_name = "TIME", default_value = "0s", requires = "share")]
-    seed_for: Time,
     /// UDP address to accept links at; port 0 picks one.
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
     listen: SocketAddr,
@@ -159,10 +190,6 @@ pub(crate) struct Get {
     /// Folder for the node's identity; by default there is a new one each time.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Hash what is installed, and mend what is not as it must be, from peers and the origin. Files that somebody changed
-    /// are moved aside.
-    #[arg(long)]
-    verify: bool,
     /// End when nothing came from anyone for this long while the origin fails.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     give_up_after: Time,
@@ -194,7 +221,34 @@ fn part(text: &str) -> Result<f64, String> {
 impl Get {
     /// The job that these arguments ask for.
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
-        let mut options = GetOptions::new(&self.url, &self.into)?;
+        let mut options = self.job.options(&self.url)?;
+        options.verify = self.verify;
+        options.seed_for = match self.seed_for {
+            Time::For(time) => SeedFor::Time(time),
+            Time::Forever => SeedFor::Forever,
+        };
+        Ok(options)
+    }
+}
+
+impl Run {
+    /// The job that each version is got by.
+    pub(super) fn options(&self) -> Result<GetOptions, GetError> {
+        let mut options = self.job.options(&self.follow)?;
+        options.look_every = match self.look_every {
+            Time::For(time) if time < LOOK_EVERY_MIN => {
+                return Err(GetError::Usage("--look-every must be 1s or more".to_owned()));
+            }
+            Time::For(time) => Some(time),
+            Time::Forever => None,
+        };
+        Ok(options)
+    }
+}
+
+impl Job {
+    fn options(&self, url: &str) -> Result<GetOptions, GetError> {
+        let mut options = GetOptions::new(url, &self.into)?;
         if let (Some(in_url), Some(given)) = (options.key, self.key)
             && in_url != given
         {
@@ -205,7 +259,6 @@ impl Get {
         }
         options.key = self.key.or(options.key);
         options.trackers = self.tracker.clone();
-        options.verify = self.verify;
         options.policy = Policy {
             p2p: !self.no_p2p,
             sharing: self.share,
@@ -218,13 +271,9 @@ impl Get {
             offload_slack_permille: (self.offload_slack * 1000.0).round() as u32,
             ..Policy::default()
         };
-        options.seed_for = match self.seed_for {
-            Time::For(time) => SeedFor::Time(time),
-            Time::Forever => SeedFor::Forever,
-        };
         options.give_up_after = match self.give_up_after {
             Time::For(time) => time,
-            Time::Forever => std::time::Duration::MAX,
+            Time::Forever => Duration::MAX,
         };
         options.listen = self.listen;
         options.advertise = self.advertise.clone();

@@ -120,6 +120,7 @@ fn line(event: &Event) -> Option<String> {
             format!("{} of {}, {}", HumanBytes(*done_bytes), HumanBytes(*total_bytes), sources(bytes, *links))
         }
         Event::Installed => "installed".to_owned(),
+        Event::NewVersion { version, .. } => format!("version {version} is out"),
         Event::Note { message } => format!("note: {message}"),
     })
 }

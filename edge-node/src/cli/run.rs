@@ -4,12 +4,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use freshet_edge_node::{Event, GetError, Report, get};
+use freshet_edge_node::{Event, GetError, GetOptions, Report, follow, get};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{Arguments, Command, Get};
+use crate::cli::arguments::{Arguments, Command, Get, Job, Run};
 use crate::cli::care;
 use crate::cli::output::Output;
 use crate::cli::signals::Signals;
@@ -40,7 +40,8 @@ fn quiet_peers(filter: &str) -> String {
 /// Does what the command line asks for.
 pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
     match arguments.command {
-        Command::Get(get) => run_get(*get, started).await,
+        Command::Get(arguments) => run_get(*arguments, started).await,
+        Command::Run(arguments) => run_follow(*arguments).await,
         Command::Plan(arguments) => care::run_plan(&arguments).await,
         Command::Verify(arguments) => care::run_verify(&arguments).await,
         Command::Uninstall(arguments) => care::run_uninstall(&arguments).await,
@@ -48,13 +49,30 @@ pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
 }
 
 async fn run_get(arguments: Get, started: Instant) -> ExitCode {
+    run_job(&arguments.job, arguments.options(), |options, events, stop| get(options, events, stop, started))
+        .await
+}
+
+async fn run_follow(arguments: Run) -> ExitCode {
+    run_job(&arguments.job, arguments.options(), follow).await
+}
+
+/// Does a job, shows how it goes, and says how it ended.
+async fn run_job<F>(
+    arguments: &Job,
+    options: Result<GetOptions, GetError>,
+    start: impl FnOnce(GetOptions, mpsc::Sender<Event>, CancellationToken) -> F,
+) -> ExitCode
+where
+    F: Future<Output = (Report, Result<(), GetError>)> + Send + 'static,
+{
     let mut output = Output::new(arguments.json, arguments.quiet);
     let stop = CancellationToken::new();
     let signals = Signals::watch(stop.clone());
-    let (report, result) = match (arguments.options(), &signals) {
+    let (report, result) = match (options, &signals) {
         (Ok(options), Ok(_)) => {
             let (sender, mut events) = mpsc::channel(EVENTS_MAX);
-            let job = tokio::spawn(get(options, sender, stop, started));
+            let job = tokio::spawn(start(options, sender, stop));
             while let Some(event) = events.recv().await {
                 if let Event::Listening { address } = &event {
                     tell_ready(arguments.ready_file.as_deref(), *address);

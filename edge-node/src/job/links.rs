@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use freshet_protocol::{BlobKind, Frame, KeyId, RefuseReason, Request};
 use freshet_swarm::{Input, LinkId, RequestEnd, RequestId};
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::event::Event;
 use crate::job::Job;
 use crate::job::peers::{Link, Misbehaved};
+use crate::network::News;
+use crate::release::TrustError;
 use crate::transport::{Answer, TransportEvent};
 
 /// Most banned peers that the report names; the ban itself holds for all.
@@ -69,8 +72,8 @@ impl Job {
 
     fn frame(&mut self, link: LinkId, frame: Frame) {
         let taken = match frame {
-            Frame::Keys { envelope } => self.documents.take_keys(&envelope).map(|_| None),
-            Frame::Pointer { envelope } => self.documents.take_pointer(&envelope),
+            Frame::Keys { envelope } => self.documents.take_keys(&envelope).map(drop),
+            Frame::Pointer { envelope } => self.pointer(&envelope),
             other => {
                 match self.peers.frame(link, other) {
                     Ok(Some(input)) => self.tell(input),
@@ -80,15 +83,35 @@ impl Job {
                 return;
             }
         };
-        match taken {
-            Ok(Some(version)) => {
-                let message = format!("a newer version, {version}, is out; get it by the same command");
-                // It is told once; who does not listen finds it at the next call.
-                let _ = self.config.events.try_send(Event::Note { message });
-            }
-            Ok(None) => {}
+        if let Err(error) = taken {
             // Old peers know old documents: no fault, and no use.
-            Err(error) => tracing::debug!(%error, "a peer's document is of no use"),
+            tracing::debug!(%error, "a peer's document is of no use");
+        }
+    }
+
+    /// Takes a pointer, and passes on what is new, once: so all of a swarm know it soon after the first one.
+    pub(super) fn pointer(&mut self, envelope: &[u8]) -> Result<(), TrustError> {
+        let Some(News { root, version, start_window }) = self.documents.take_pointer(envelope)? else {
+            return Ok(());
+        };
+        if self.config.policy.sharing {
+            let frames = self.peers.handles();
+            frames.for_each(|handle| handle.send(Frame::Pointer { envelope: envelope.to_vec() }));
+        }
+        if root != self.content.files.release.id {
+            let (version, start_window_s) = (version.to_string(), start_window.as_secs());
+            self.untold = Some(Event::NewVersion { version, start_window_s });
+            self.tell_news();
+        }
+        Ok(())
+    }
+
+    /// Tells what is new; where nobody has time to listen, it is tried again.
+    pub(super) fn tell_news(&mut self) {
+        if let Some(event) = self.untold.take()
+            && let Err(TrySendError::Full(event)) = self.config.events.try_send(event)
+        {
+            self.untold = Some(event);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A job: one release for one folder. One task owns the core; everything that happens reaches it through channels as an
 //! input, and every output of the core is carried out here.
 
+mod channel_watch;
 mod content;
 mod deriving;
 mod inputs;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
+use crate::job::channel_watch::ChannelWatch;
 use crate::job::content::Content;
 use crate::job::deriving::Deriving;
 use crate::job::origin_watch::OriginWatch;
@@ -35,6 +37,7 @@ use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
 use crate::release::Release;
 use crate::store::{ChunkFiles, Installed, Local, OldFiles, StoreEvent, Writers};
 
+pub(crate) use channel_watch::Watch;
 pub(crate) use progress::JobReport;
 
 /// Chunks from the origin that wait for the job.
@@ -70,6 +73,8 @@ pub(crate) struct JobConfig {
     pub(crate) documents: Documents,
     pub(crate) policy: Policy,
     pub(crate) seed_for: SeedFor,
+    /// What else the channel shows is asked of the origin so, if at all.
+    pub(crate) watch: Option<Watch>,
     /// A job whose origin fails and that gets nothing from anyone for this long ends.
     pub(crate) give_up_after: Duration,
     pub(crate) events: mpsc::Sender<Event>,
@@ -92,10 +97,13 @@ pub(crate) struct Job {
     run_events: mpsc::Receiver<RunEvent>,
     fetches: BTreeMap<FetchId, AbortHandle>,
     origin_watch: OriginWatch,
+    channel_watch: Option<ChannelWatch>,
     readers: Arc<Semaphore>,
     read_backs: mpsc::Receiver<ReadBack>,
     read_back: mpsc::Sender<ReadBack>,
     phase: Phase,
+    /// News that its owner has not heard yet.
+    untold: Option<Event>,
     config: Kept,
     progress: progress::Progress,
 }
@@ -128,7 +136,7 @@ impl Job {
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
         let JobConfig { files, local, installed, old, origin, index, network, documents, policy, .. } =
             config;
-        let JobConfig { seed_for, give_up_after, events, stop, .. } = config;
+        let JobConfig { seed_for, watch, give_up_after, events, stop, .. } = config;
         let release = Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
             .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
@@ -158,6 +166,7 @@ impl Job {
             documents,
             peers: Peers::new(Arc::clone(&release), policy.sharing),
             documents_sent: BTreeSet::new(),
+            channel_watch: watch.map(|watch| ChannelWatch::start(watch, origin.clone())),
             runs: Runs::new(origin, release, index, run_sender),
             run_events,
             fetches: BTreeMap::new(),
@@ -166,6 +175,7 @@ impl Job {
             read_backs,
             read_back,
             phase: Phase::Fetching,
+            untold: None,
             config: Kept { installed, in_place: local.in_place, policy, seed_for, events, stop },
             progress,
         })

@@ -35,6 +35,7 @@ impl Job {
                 Some(network) => (Some(&mut network.transport_events), Some(&mut network.tracker_events)),
                 None => (None, None),
             };
+            let told = self.channel_watch.as_mut().map(|watch| &mut watch.pointers);
             tokio::select! {
                 () = self.config.stop.cancelled() => return self.stopped(),
                 Some(event) = self.store_events.recv() => self.store_event(event)?,
@@ -43,6 +44,7 @@ impl Job {
                 Some(read) = self.read_backs.recv() => self.read_back(read)?,
                 event = next(links), if has_room => self.network_event(event),
                 event = next(tracker) => self.tracker_event(event),
+                pointer = next(told) => self.told_by_origin(&pointer),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,
                 () = sleep_until(core_due) => self.core.handle_timeout(self.now_us()),
@@ -79,6 +81,12 @@ impl Job {
             self.announce();
         }
         self.tell(input);
+    }
+
+    fn told_by_origin(&mut self, pointer: &[u8]) {
+        if let Err(error) = self.pointer(pointer) {
+            tracing::warn!(%error, "the channel's new pointer is of no use");
+        }
     }
 
     /// The core's time.
@@ -141,6 +149,7 @@ impl Job {
         if !self.core.is_complete() {
             self.origin_watch.check(self.peers.count())?;
         }
+        self.tell_news();
         self.report_progress();
         Ok(())
     }

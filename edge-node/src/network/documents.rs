@@ -1,6 +1,7 @@
 //! The signed documents that peers tell each other, and what a peer's word about them is worth.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, PatchId, Pointer, RootId};
 
@@ -14,6 +15,16 @@ pub(crate) struct Documents {
     layout: Layout,
     channel: Option<Name>,
     pointer: Option<(Pointer, Vec<u8>)>,
+}
+
+/// What a channel shows since a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct News {
+    /// The release for this installation.
+    pub(crate) root: RootId,
+    pub(crate) version: Name,
+    /// Over what time those who follow the channel spread.
+    pub(crate) start_window: Duration,
 }
 
 impl Documents {
@@ -45,12 +56,12 @@ impl Documents {
         self.trust.take_keys(envelope).map(|()| true)
     }
 
-    /// Takes a pointer from a peer; the version that it names, where it is newer than the one known. It is passed on
-    /// and not followed: which version is installed stays the choice of who asked for it.
+    /// Takes a pointer from a peer or the origin; what is new, where it is newer than the one known. It is passed on and not
+    /// followed: which version is installed stays the choice of who asked for it.
     ///
     /// # Errors
     /// [`TrustError`] when it is not signed by a key for pointers, or for another channel.
-    pub(crate) fn take_pointer(&mut self, envelope: &[u8]) -> Result<Option<Name>, TrustError> {
+    pub(crate) fn take_pointer(&mut self, envelope: &[u8]) -> Result<Option<News>, TrustError> {
         let Some(channel) = &self.channel else { return Ok(None) };
         if self.pointer.as_ref().is_some_and(|(_, known)| known == envelope) {
             return Ok(None);
@@ -60,9 +71,11 @@ impl Documents {
         if !is_newer {
             return Ok(None);
         }
-        let version = self.trust.offer(&pointer).version.clone();
+        let offer = self.trust.offer(&pointer);
+        let (root, version) = (offer.root, offer.version.clone());
+        let start_window = Duration::from_secs(pointer.start_window_s.into());
         self.pointer = Some((pointer, envelope.to_vec()));
-        Ok(Some(version))
+        Ok(Some(News { root, version, start_window }))
     }
 
     /// Trackers that the newest pointer names.

@@ -22,7 +22,7 @@ use crate::transport::{Transport, TransportConfig, TransportError, TransportEven
 use announcer::OwnReach;
 
 pub(crate) use announcer::{Announcer, Standing};
-pub(crate) use documents::Documents;
+pub(crate) use documents::{Documents, News};
 pub(crate) use learn::{Learning, learn};
 
 /// How to take part in a swarm.

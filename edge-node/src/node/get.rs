@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
-use crate::job::{Job, JobConfig, wanted};
+use crate::job::{Job, JobConfig, Watch, wanted};
 use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
 use crate::node::folder::{Folder, installed_release, look_around};
 use crate::node::{GetError, GetOptions};
@@ -95,6 +95,7 @@ async fn steps(
         documents,
         policy: options.policy,
         seed_for: options.seed_for,
+        watch: watch(&options),
         give_up_after: options.give_up_after,
         events,
         stop,
@@ -105,6 +106,12 @@ async fn steps(
     report.origin_wire_bytes = origin.body_bytes();
     report.origin_requests = origin.requests();
     result
+}
+
+/// Whether, and how, to look for newer versions meanwhile.
+fn watch(options: &GetOptions) -> Option<Watch> {
+    let (target, every) = (&options.url.target, options.look_every?);
+    Some(Watch { content: content_of(target).clone(), channel: channel_of(target)?, every })
 }
 
 /// A release, and the way to those who share it.

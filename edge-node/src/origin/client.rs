@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, HeaderMap, RANGE, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode, redirect};
 
 use crate::origin::error::{OriginError, OriginFault};
@@ -37,6 +39,10 @@ pub(crate) struct Origin {
     body_bytes: Arc<AtomicU64>,
     requests: Arc<AtomicU64>,
 }
+
+/// What an origin calls a state of an object.
+#[derive(Debug, Clone)]
+pub(crate) struct Tag(HeaderValue);
 
 /// A running body.
 #[derive(Debug)]
@@ -79,7 +85,26 @@ impl Origin {
 
     /// A whole body of at most `bytes_max` bytes.
     pub(super) async fn whole(&self, path: &str, bytes_max: u64) -> Result<Bytes, OriginError> {
-        let mut body = self.send(path, None).await?;
+        let body = self.send(path, None).await?;
+        self.read_whole(body, bytes_max).await
+    }
+
+    /// As [`Origin::whole`]; none where it is still what the origin called `tag`. With it comes what it is called now.
+    pub(super) async fn whole_unless(
+        &self,
+        path: &str,
+        tag: Option<Tag>,
+        bytes_max: u64,
+    ) -> Result<Option<(Bytes, Option<Tag>)>, OriginError> {
+        let body = self.send(path, tag.map(|Tag(tag)| (IF_NONE_MATCH, tag))).await?;
+        if body.response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(None);
+        }
+        let tag = body.response.headers().get(ETAG).cloned().map(Tag);
+        self.read_whole(body, bytes_max).await.map(|bytes| Some((bytes, tag)))
+    }
+
+    async fn read_whole(&self, mut body: Body, bytes_max: u64) -> Result<Bytes, OriginError> {
         if body.response.status() != StatusCode::OK {
             return Err(status_error(&body.url, &body.response));
         }
@@ -97,7 +122,8 @@ impl Origin {
     /// that drops the body there.
     pub(super) async fn range(&self, path: &str, start: u64, end: u64) -> Result<Body, OriginError> {
         let range = format!("bytes={start}-{}", end - 1);
-        let mut body = self.send(path, Some(range)).await?;
+        let range = HeaderValue::try_from(range).expect("digits are a header's value");
+        let mut body = self.send(path, Some((RANGE, range))).await?;
         match body.response.status() {
             StatusCode::PARTIAL_CONTENT if range_start(body.response.headers()) == Some(start) => Ok(body),
             StatusCode::PARTIAL_CONTENT => {
@@ -111,11 +137,11 @@ impl Origin {
         }
     }
 
-    async fn send(&self, path: &str, range: Option<String>) -> Result<Body, OriginError> {
+    async fn send(&self, path: &str, header: Option<(HeaderName, HeaderValue)>) -> Result<Body, OriginError> {
         let url = format!("{}{path}", self.base);
         let mut request = self.client.get(&url);
-        if let Some(range) = range {
-            request = request.header(RANGE, range);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         match tokio::time::timeout(STALL_TIMEOUT, request.send()).await {

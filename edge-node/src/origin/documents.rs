@@ -6,7 +6,7 @@ use freshet_protocol::{
     PageRef, PatchId, PatchPage, PatchPageRef, ROOT_KIND, RootId, envelope_bytes_max, limits, origin_path,
 };
 
-use crate::origin::client::Origin;
+use crate::origin::client::{Origin, Tag};
 use crate::origin::error::{OriginError, OriginFault};
 
 impl Origin {
@@ -18,6 +18,22 @@ impl Origin {
     /// A channel's pointer, unchecked.
     pub(crate) async fn pointer(&self, content: &ContentName, channel: &Name) -> Result<Bytes, OriginError> {
         self.whole(&origin_path::pointer(content, channel), envelope_bytes_max(POINTER_KIND) as u64).await
+    }
+
+    /// A channel's pointer, unchecked, where it is another than the last time; `tag` remembers that.
+    pub(crate) async fn changed_pointer(
+        &self,
+        content: &ContentName,
+        channel: &Name,
+        tag: &mut Option<Tag>,
+    ) -> Result<Option<Bytes>, OriginError> {
+        let path = origin_path::pointer(content, channel);
+        let bytes_max = envelope_bytes_max(POINTER_KIND) as u64;
+        let Some((pointer, now)) = self.whole_unless(&path, tag.clone(), bytes_max).await? else {
+            return Ok(None);
+        };
+        *tag = now;
+        Ok(Some(pointer))
     }
 
     /// A root's envelope, unchecked.

@@ -239,6 +239,7 @@ mod tests {
             trackers: Vec::new(),
             patches: Vec::new(),
             rollout: None,
+            start_window_s: 0,
         }
         .seal(online)
         .expect("good pointer")

@@ -5,6 +5,7 @@ mod channels;
 mod crooked;
 mod evil;
 mod failures;
+mod follow;
 mod install;
 #[cfg(unix)]
 mod nginx;

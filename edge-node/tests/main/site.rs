@@ -14,6 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+/// Any free port of this machine.
+const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 pub(crate) const CONTENT: &str = "game/demo";
 
 /// A publisher's machine.
@@ -82,10 +84,13 @@ impl Site {
         version: &str,
         trackers: Vec<String>,
     ) -> Published {
-        let name = |text: &str| text.parse().expect("name");
-        let channel = ChannelOptions { trackers: Some(trackers), ..self.channel() };
-        let options = PublishOptions::new(channel, source.to_owned(), name(version));
+        let mut options = self.publish_options(source, version);
+        options.channel.trackers = Some(trackers);
         freshet_origin::publish(options).await.expect("published")
+    }
+
+    pub(crate) fn publish_options(&self, source: &Path, version: &str) -> PublishOptions {
+        PublishOptions::new(self.channel(), source.to_owned(), version.parse().expect("name"))
     }
 
     fn channel(&self) -> ChannelOptions {
@@ -107,16 +112,21 @@ impl Site {
     }
 
     pub(crate) async fn serve(&self) -> Serving {
-        self.serve_at(None).await
+        self.serve_at(LOOPBACK, None).await
+    }
+
+    /// Serves at an address that it had before.
+    pub(crate) async fn serve_again(&self, address: SocketAddr) -> Serving {
+        self.serve_at(address, None).await
     }
 
     /// Serves so slowly that peers are found before the origin has sent it all.
     pub(crate) async fn serve_slowly(&self) -> Serving {
-        self.serve_at(Some(1_000_000)).await
+        self.serve_at(LOOPBACK, Some(1_000_000)).await
     }
 
-    async fn serve_at(&self, line_bytes_s: Option<u64>) -> Serving {
-        let mut options = ServeOptions::new(self.store(), SocketAddr::from(([127, 0, 0, 1], 0)));
+    async fn serve_at(&self, address: SocketAddr, line_bytes_s: Option<u64>) -> Serving {
+        let mut options = ServeOptions::new(self.store(), address);
         options.line_bytes_s = line_bytes_s;
         freshet_origin::serve(options).await.expect("serving")
     }

@@ -120,6 +120,10 @@ pub(crate) struct ChannelArguments {
     /// How long clients may take the version from the channel before it must be shown anew: 60s to 3650d.
     #[arg(long, default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) expires: Duration,
+    /// Nodes that follow the channel begin to fetch at moments spread over this time, 0s to 7d. A longer one spares the
+    /// origin the first rush.
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) start_window: Duration,
     /// From how many of the versions that the channel showed last players get deltas: 0 to 16.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=16), value_name = "COUNT")]
     pub(crate) patches: u8,

@@ -36,6 +36,7 @@ pub(super) fn channel_options(arguments: ChannelArguments) -> Result<ChannelOpti
         patches: usize::from(arguments.patches),
         delta_level: arguments.delta_level,
         expires_in: arguments.expires,
+        start_window: arguments.start_window,
         trackers: (no_tracker || !trackers.is_empty()).then_some(trackers),
         ..ChannelOptions::new(store, keys, content)
     })

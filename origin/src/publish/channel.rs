@@ -102,7 +102,8 @@ impl<'a> Channel<'a> {
     }
 
     async fn put(self, word: Word) -> Result<u64, PublishError> {
-        let ChannelOptions { store, keys, content, name, expires_in, trackers, .. } = self.options;
+        let ChannelOptions { store, keys, content, name, expires_in, start_window, trackers, .. } =
+            self.options;
         let (life, now) = (expires_in.as_secs(), unix_now());
         let (old, revision) = self.now.unzip();
         let known_trackers = || old.as_ref().map_or(Vec::new(), |old| old.trackers.clone());
@@ -119,6 +120,7 @@ impl<'a> Channel<'a> {
             trackers,
             patches,
             rollout,
+            start_window_s: start_window.as_secs() as u32,
         };
         if let Some(old) = old {
             let again = Pointer { sequence: old.sequence, expires: old.expires, ..pointer.clone() };

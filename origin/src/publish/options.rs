@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use freshet_protocol::limits::PATCHES_MAX;
+use freshet_protocol::limits::{PATCHES_MAX, START_WINDOW_S_MAX};
 use freshet_protocol::{Chunker, ContentName, Name, check_tracker_addresses};
 
 use super::error::PublishError;
@@ -35,6 +35,9 @@ pub struct ChannelOptions {
     pub delta_level: i32,
     /// How long clients take the release from the pointer without a new one. Default 30 days.
     pub expires_in: Duration,
+    /// Nodes that follow the channel begin to fetch at moments spread over this time, 0 to 7 days. Default 0: at once. A
+    /// longer one spares the origin the first rush, and lets the first ones hand on what they have.
+    pub start_window: Duration,
     /// Addresses of trackers, `ws://` or `wss://`; an empty list means HTTP only. None, the default, leaves those that the
     /// channel has.
     pub trackers: Option<Vec<String>>,
@@ -51,6 +54,7 @@ impl ChannelOptions {
             patches: 3,
             delta_level: 12,
             expires_in: Duration::from_secs(30 * 24 * 3600),
+            start_window: Duration::ZERO,
             trackers: None,
         }
     }
@@ -60,6 +64,8 @@ impl ChannelOptions {
         knob((1..=19).contains(&self.delta_level), "the zstd level of deltas must be 1 to 19")?;
         let life_range = Duration::from_secs(60)..=Duration::from_secs(3650 * 24 * 3600);
         knob(life_range.contains(&self.expires_in), "the pointer's life must be one minute to ten years")?;
+        let window_range = Duration::ZERO..=Duration::from_secs(START_WINDOW_S_MAX.into());
+        knob(window_range.contains(&self.start_window), "the start window must be at most seven days")?;
         let trackers = self.trackers.as_deref().unwrap_or_default();
         check_tracker_addresses(trackers).map_err(|what| PublishError::Knob(what.to_owned()))?;
         let tenant = &self.keys.document().tenant;

@@ -158,6 +158,8 @@ async fn refused_knobs_keys_and_places() {
     refused(&|o| o.channel.expires_in = Duration::from_secs(1), "one minute to ten years").await;
     refused(&|o| o.channel.trackers = Some(vec!["http://x".to_owned()]), "ws:// or wss://").await;
     refused(&|o| o.channel.trackers = Some(vec!["ws://x".to_owned(); 9]), "at most 8").await;
+    let week_s = 7 * 24 * 3600;
+    refused(&|o| o.channel.start_window = Duration::from_secs(week_s + 1), "at most seven days").await;
     refused(&|o| o.channel.content = "site/demo".parse().expect("name"), "belongs to tenant \"site\"").await;
     refused(&|o| o.folder = fixture.folder.path().to_owned(), "lie within each other").await;
     refused(&|o| o.folder = fixture.build().join("missing"), "cannot read").await;

@@ -1,5 +1,6 @@
 //! Generated documents.
 
+use freshet_protocol::limits::START_WINDOW_S_MAX;
 use freshet_protocol::{
     Chunker, Grant, KeyDocument, PATCH_ALGORITHM, PageId, PageRef, Patch, PatchId, PatchPageRef, PatchRef,
     Pointer, Role, Rollout, Root,
@@ -46,9 +47,18 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
         vec(patch, 0..=4)
     };
     let rollout = proptest::option::of((1..1000_u32, root_id(), name(), patches()));
-    let numbers = (integer(), integer());
+    let numbers = (integer(), integer(), 0..=START_WINDOW_S_MAX);
     (content_name(), name(), numbers, root_id(), name(), trackers, patches(), rollout).prop_map(
-        |(content, channel, (sequence, expires), root, version, trackers, patches, rollout)| Pointer {
+        |(
+            content,
+            channel,
+            (sequence, expires, start_window_s),
+            root,
+            version,
+            trackers,
+            patches,
+            rollout,
+        )| Pointer {
             schema: 1,
             content,
             channel,
@@ -61,6 +71,7 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
             rollout: rollout
                 .map(|(permille, root, version, patches)| Rollout { permille, root, version, patches })
                 .filter(|rollout| rollout.root != root),
+            start_window_s,
         },
     )
 }

@@ -65,6 +65,7 @@ pub(super) fn make(store: &Path) -> Result<Made> {
         trackers: Vec::new(),
         patches: Vec::new(),
         rollout: None,
+        start_window_s: 0,
     };
     write(
         store,

@@ -1,0 +1,138 @@
+//! Keeps a folder at what a channel shows.
+
+use std::time::Duration;
+
+use freshet_protocol::origin_path::Target;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::job::SeedFor;
+use crate::node::{GetError, GetOptions, get};
+use crate::random::random_bytes;
+use crate::report::Report;
+
+/// Events of a job that wait to be passed on.
+const EVENTS_MAX: usize = 64;
+/// First and longest wait after a failure; each is random up to a bound that doubles.
+const RETRY: Duration = Duration::from_secs(2);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// Gets what a channel shows into a folder and shares it, as [`get`] does, and gets each version that it shows from then on,
+/// within the channel's start window. News come from peers at once, and from the origin every
+/// [`look_every`](GetOptions::look_every). Failures that may pass are told as a note, and tried again. Goes on until
+/// `stop`.
+///
+/// Returns the report of the last job.
+///
+/// # Errors
+/// Those of `get` that do not pass by themselves; without a channel to follow [`GetError::Usage`].
+pub async fn follow(
+    options: GetOptions,
+    events: mpsc::Sender<Event>,
+    stop: CancellationToken,
+) -> (Report, Result<(), GetError>) {
+    if let Target::Root(..) = options.url.target {
+        let message = "a root never changes; name a channel to follow".to_owned();
+        return (Report::default(), Err(GetError::Usage(message)));
+    }
+    let mut failures = 0;
+    loop {
+        let (report, result) = until_news(&options, &events, &stop).await;
+        match result {
+            _ if stop.is_cancelled() => return (report, result),
+            // Something newer is out, whether the last one was installed or not.
+            Ok(()) | Err(GetError::Stopped) => failures = 0,
+            Err(error) if !may_pass(&error) => return (report, Err(error)),
+            Err(error) => {
+                let wait = backoff(failures, u32::from_be_bytes(random_bytes()));
+                failures += 1;
+                let message = format!("{error}; trying again in {} s", wait.as_secs());
+                let _ = events.send(Event::Note { message }).await;
+                tokio::select! {
+                    () = sleep(wait) => {}
+                    () = stop.cancelled() => return (report, Err(GetError::Stopped)),
+                }
+            }
+        }
+    }
+}
+
+/// Gets and shares one version until it is time to get another one.
+async fn until_news(
+    options: &GetOptions,
+    events: &mpsc::Sender<Event>,
+    stop: &CancellationToken,
+) -> (Report, Result<(), GetError>) {
+    let options = GetOptions { seed_for: SeedFor::Forever, ..options.clone() };
+    let (sender, mut job_events) = mpsc::channel(EVENTS_MAX);
+    let stop_job = stop.child_token();
+    let job = tokio::spawn(get(options, sender, stop_job.clone(), Instant::now()));
+    let mut start: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            event = job_events.recv() => {
+                let Some(event) = event else { break };
+                if let Event::NewVersion { start_window_s, .. } = event {
+                    // The first word counts: who has waited for a version waits no longer for the one after it.
+                    start.get_or_insert_with(|| Instant::now() + moment_within(start_window_s));
+                }
+                let _ = events.send(event).await;
+            }
+            () = at(start) => {
+                stop_job.cancel();
+                start = None;
+            }
+        }
+    }
+    job.await.expect("a job reports its faults and does not panic")
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A moment of a window, by chance.
+fn moment_within(window_s: u64) -> Duration {
+    let random = u32::from_be_bytes(random_bytes());
+    Duration::from_secs(window_s).mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Whether waiting may help.
+fn may_pass(error: &GetError) -> bool {
+    match error {
+        GetError::Usage(_) | GetError::NotWritable { .. } | GetError::PortInUse(_) => false,
+        GetError::Origin(_)
+        | GetError::Forged(_)
+        | GetError::Outdated(_)
+        | GetError::DiskFull { .. }
+        | GetError::Stopped
+        | GetError::Other(_) => true,
+    }
+}
+
+fn backoff(failures: u32, random: u32) -> Duration {
+    let most = RETRY.saturating_mul(1 << failures.min(16)).min(RETRY_MAX);
+    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_to_a_bound() {
+        let check = |failures, expected| {
+            assert_eq!(backoff(failures, u32::MAX), Duration::from_secs(expected));
+        };
+        check(0, 2);
+        check(3, 16);
+        check(8, 300);
+        check(u32::MAX, 300);
+        assert_eq!(backoff(5, 0), Duration::ZERO);
+    }
+}
