@@ -38,10 +38,10 @@ pub const KEYS_MAX: usize = 64;
 pub const SIGNATURES_MAX: usize = 8;
 /// Most tracker or origin addresses in a pointer.
 pub const URLS_MAX: usize = 8;
-/// Longest time over which followers of a channel spread, in seconds.
-pub const START_WINDOW_S_MAX: u32 = 7 * 24 * 3600;
 /// Longest address in a pointer, in bytes.
 pub const URL_BYTES_MAX: usize = 256;
+/// Longest time over which followers of a channel spread, in seconds.
+pub const START_WINDOW_S_MAX: u32 = 7 * 24 * 3600;
 
 /// Size of the pieces that segments of streams are cut into, in bytes; the last is what is left.
 pub const PIECE_BYTES: u32 = 64 << 10;

@@ -58,8 +58,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     origin_budget_mbit: Option<u64>,
 
-    /// Key (`ed25519:...`) of a publisher of streams: its new entries reach all viewers at once through this tracker. May
-    /// be given up to 64 times.
+    /// Key (`ed25519:...`) of a publisher: new entries of its streams reach all viewers at once through this tracker, and new
+    /// versions (under its online key, which `keys` prints) all who follow their channels. May be given up to 64 times.
     #[arg(long = "publisher", value_name = "KEY")]
     publishers: Vec<PublicKey>,
 

@@ -40,6 +40,8 @@ export const SIGNATURES_MAX = 8;
 export const URLS_MAX = 8;
 /** Longest address in a pointer, in bytes. */
 export const URL_BYTES_MAX = 256;
+/** Longest time over which followers of a channel spread, in seconds. */
+export const START_WINDOW_S_MAX = 7 * 24 * 3600;
 
 /** Size of the pieces that segments of streams are cut into, in bytes; the last is what is left. */
 export const PIECE_BYTES = 64 << 10;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use freshet_protocol::ServerMessage;
 use freshet_swarm::Input;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -44,7 +45,7 @@ impl Job {
                 Some(read) = self.read_backs.recv() => self.read_back(read)?,
                 event = next(links), if has_room => self.network_event(event),
                 event = next(tracker) => self.tracker_event(event),
-                pointer = next(told) => self.told_by_origin(&pointer),
+                pointer = next(told) => self.told(&pointer),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,
                 () = sleep_until(core_due) => self.core.handle_timeout(self.now_us()),
@@ -74,6 +75,9 @@ impl Job {
     }
 
     fn tracker_event(&mut self, event: TrackerEvent) {
+        if let TrackerEvent::Message(ServerMessage::Pointer { pointer, .. }) = &event {
+            return self.told(&pointer.0);
+        }
         let Some(input) = self.network.as_mut().and_then(|network| network.tracker_event(event)) else {
             return;
         };
@@ -83,7 +87,8 @@ impl Job {
         self.tell(input);
     }
 
-    fn told_by_origin(&mut self, pointer: &[u8]) {
+    /// Takes a pointer from the origin or the tracker.
+    fn told(&mut self, pointer: &[u8]) {
         if let Err(error) = self.pointer(pointer) {
             tracing::warn!(%error, "the channel's new pointer is of no use");
         }

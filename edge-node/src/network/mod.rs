@@ -155,6 +155,7 @@ impl Network {
             | ServerMessage::Welcome { .. }
             | ServerMessage::Drain { .. }
             | ServerMessage::Entry { .. }
+            | ServerMessage::Pointer { .. }
             | ServerMessage::Unknown => {}
         }
         None

@@ -118,6 +118,26 @@ async fn peers_tell_each_other_what_is_new() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_tracker_tells_those_who_ask_nobody() {
+    let swarm = Swarm::new().await;
+    publish_version(&swarm.site, 1).await;
+    let origin = swarm.site.serve().await;
+    // Without sharing there are no links between them.
+    let mut followers: Vec<Following> =
+        (0..3).map(|n| Following::start(swarm.options(&origin.url(), &format!("n{n}"), false))).collect();
+    for follower in &mut followers {
+        follower.installed("1.0").await;
+    }
+    let source = swarm.site.source("2");
+    write(&source, "data/big.pak", b"new");
+    swarm.site.publish_naming(&source, "2.0", vec![swarm.url()]).await;
+    for mut follower in followers {
+        follower.installed("2.0").await;
+        follower.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn followers_spread_over_the_start_window() {
     let site = Site::new();
     publish_version(&site, 1).await;

@@ -25,6 +25,7 @@ impl Swarm {
             site.folder.path().join("tracker"),
         );
         options.stun = None;
+        options.swarms.publishers = [site.load_keys().online().public().id()].into();
         let tracker = freshet_tracker::serve(options).await.expect("tracker");
         Self { site, tracker }
     }

@@ -135,6 +135,7 @@ impl World<'_> {
             | ServerMessage::Welcome { .. }
             | ServerMessage::Ticket { .. }
             | ServerMessage::Entry { .. }
+            | ServerMessage::Pointer { .. }
             | ServerMessage::Signal { .. }
             | ServerMessage::Drain { .. }
             | ServerMessage::Unknown => {}

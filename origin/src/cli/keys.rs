@@ -35,12 +35,14 @@ pub(super) fn run(arguments: &KeysArguments) -> Result<(), Failure> {
     println!("{}", keys.public());
     eprintln!(
         "This is the public key of tenant {}: players pin it. {} holds the keys (document {}, {} trackers, {} stream keys); \
-         keep tenant.seed offline, publishing does not need it.",
+         keep tenant.seed offline, publishing does not need it. A tracker started with --publisher {} tells all who follow a \
+         channel of a new version at once.",
         document.tenant,
         arguments.keys_dir.display(),
         document.sequence,
         trackers.len(),
-        streams.len()
+        streams.len(),
+        keys.online().public()
     );
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::known::Places;
 use super::patch::{self, Patches, Rewritten, UpdateFrom};
 use super::{ChannelOptions, PublishError, unix_now};
 use crate::history::{History, Shown};
+use crate::push::push_pointer;
 use crate::store::{Revision, Store};
 
 /// What became of a channel.
@@ -134,7 +135,8 @@ impl<'a> Channel<'a> {
         let permille = pointer.rollout.as_ref().map(|rollout| rollout.permille);
         let shown = Shown { sequence: pointer.sequence, root, version, since: now, permille };
         self.history.put(store, content, name, shown).await?;
-        store.swap(&origin_path::pointer(content, name), sealed.into(), revision).await?;
+        store.swap(&origin_path::pointer(content, name), sealed.clone().into(), revision).await?;
+        push_pointer(&pointer.trackers, content, keys.online(), &sealed).await;
         Ok(pointer.sequence)
     }
 }

@@ -1,48 +1,47 @@
-//! Entries that wait for a tracker: few, and the newest ones. Players find older ones in pages.
+//! Messages that wait for a tracker: few, and the newest ones. Players find older entries in pages.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// Entries that wait at once: a few segments of all renditions.
+/// Messages that wait at once: the entries of a few segments of all renditions.
 pub(super) const WAITING_MAX: usize = 256;
 
 /// The queue between publishing and the tracker's task.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    waiting: Mutex<VecDeque<Bytes>>,
+    waiting: Mutex<VecDeque<String>>,
     pushed: Notify,
-    /// One entry has been taken and is not sent yet.
+    /// One has been taken and is not sent yet.
     is_sending: AtomicBool,
     sent: Notify,
 }
 
 impl Outbox {
-    /// Queues an entry at once; a full queue drops the oldest one.
-    pub(super) fn push(&self, entry: Bytes) {
+    /// Queues a message at once; a full queue drops the oldest one.
+    pub(super) fn push(&self, message: String) {
         let mut waiting = self.waiting();
         if waiting.len() == WAITING_MAX {
             waiting.pop_front();
         }
-        waiting.push_back(entry);
+        waiting.push_back(message);
         drop(waiting);
         self.pushed.notify_one();
     }
 
-    /// The next entry to send. Safe to cancel.
-    pub(super) async fn next(&self) -> Bytes {
+    /// The next message to send. Safe to cancel.
+    pub(super) async fn next(&self) -> String {
         loop {
-            if let Some(entry) = self.take() {
-                return entry;
+            if let Some(message) = self.take() {
+                return message;
             }
             self.pushed.notified().await;
         }
     }
 
-    /// The entry that was taken last is sent, or lost.
+    /// The message that was taken last is sent, or lost.
     pub(super) fn done(&self) {
         self.is_sending.store(false, SeqCst);
         self.sent.notify_waiters();
@@ -64,7 +63,7 @@ impl Outbox {
         waiting.is_empty() && !self.is_sending.load(SeqCst)
     }
 
-    fn take(&self) -> Option<Bytes> {
+    fn take(&self) -> Option<String> {
         let mut waiting = self.waiting();
         let entry = waiting.pop_front()?;
         // Under the lock, so that nobody sees it neither waiting nor on its way.
@@ -72,7 +71,7 @@ impl Outbox {
         Some(entry)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<String>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +83,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_queue_drops_the_oldest() {
         let outbox = Outbox::default();
-        let entry = |n: usize| Bytes::from(n.to_string());
+        let entry = |n: usize| n.to_string();
         (0..=WAITING_MAX).for_each(|n| outbox.push(entry(n)));
         assert_eq!(outbox.waiting().len(), WAITING_MAX);
         assert_eq!(outbox.next().await, entry(1));
@@ -94,7 +93,7 @@ mod tests {
     async fn it_is_drained_once_the_last_entry_is_sent() {
         let outbox = Outbox::default();
         outbox.drained().await;
-        outbox.push(Bytes::from_static(b"1"));
+        outbox.push("1".to_owned());
         let is_drained =
             async || tokio::time::timeout(std::time::Duration::from_secs(1), outbox.drained()).await.is_ok();
         assert!(!is_drained().await);

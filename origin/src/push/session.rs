@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freshet_protocol::limits::TRACKER_MESSAGE_BYTES_MAX;
 use freshet_protocol::{
-    Base64, ClientMessage, ContentName, ServerMessage, SigningKey, TRACKER_VERSION, TrackerMessageError,
+    Base64, ClientMessage, ServerMessage, SigningKey, TRACKER_VERSION, TrackerMessageError,
     tracker_proof_message,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -22,6 +22,8 @@ use super::outbox::Outbox;
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Time for a message to leave.
 const SEND_TIME: Duration = Duration::from_secs(10);
+/// How long to wait for a tracker's objection.
+const OBJECTION_TIME: Duration = Duration::from_millis(250);
 /// How often a sign of life is asked for.
 const PING_TIME: Duration = Duration::from_secs(20);
 /// Silence after which the tracker is gone.
@@ -61,16 +63,29 @@ impl From<Error> for SessionError {
     }
 }
 
+/// Says one thing to a tracker, waits a moment for its objection, and hangs up.
+pub(super) async fn say(url: &str, key: &SigningKey, message: &ClientMessage) -> Result<(), SessionError> {
+    let mut socket = timeout(CONNECT_TIME, greet(url, key)).await.unwrap_or(Err(SessionError::Connect))?;
+    send(&mut socket, Message::text(message.encode())).await?;
+    let objection = async {
+        loop {
+            if let ServerMessage::Error { code, message } = next(&mut socket).await? {
+                return Err(SessionError::Refused { code, message });
+            }
+        }
+    };
+    timeout(OBJECTION_TIME, objection).await.unwrap_or(Ok(()))
+}
+
 /// What a session is made of.
 pub(super) struct Session {
     pub(super) url: String,
-    pub(super) content: ContentName,
     pub(super) key: Arc<SigningKey>,
     pub(super) outbox: Arc<Outbox>,
 }
 
 impl Session {
-    /// Connects and sends entries until that fails; tells why.
+    /// Connects and sends messages until that fails; tells why.
     pub(super) async fn run(&self) -> SessionError {
         let error = self.try_run().await;
         self.outbox.done();
@@ -78,7 +93,8 @@ impl Session {
     }
 
     async fn try_run(&self) -> SessionError {
-        let greeted = timeout(CONNECT_TIME, self.greet()).await.unwrap_or(Err(SessionError::Connect));
+        let greeted =
+            timeout(CONNECT_TIME, greet(&self.url, &self.key)).await.unwrap_or(Err(SessionError::Connect));
         match greeted {
             Ok(socket) => match self.carry(socket).await {
                 Ok(never) => match never {},
@@ -88,41 +104,14 @@ impl Session {
         }
     }
 
-    async fn greet(&self) -> Result<Socket, SessionError> {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(TRACKER_MESSAGE_BYTES_MAX)
-            .write_buffer_size(0)
-            .max_message_size(Some(TRACKER_MESSAGE_BYTES_MAX))
-            .max_frame_size(Some(TRACKER_MESSAGE_BYTES_MAX));
-        // Messages are small and urgent, so Nagle's algorithm is off.
-        let (mut socket, _) = Box::pin(connect_async_with_config(&self.url, Some(config), true)).await?;
-        let ServerMessage::Challenge { nonce } = next(&mut socket).await? else {
-            return Err(SessionError::Unexpected("a challenge"));
-        };
-        let hello = ClientMessage::Hello {
-            version_min: TRACKER_VERSION,
-            version_max: TRACKER_VERSION,
-            key: self.key.public(),
-            proof: Base64(self.key.sign(&tracker_proof_message(&nonce.0)).to_vec()),
-            agent: concat!("freshet-origin/", env!("CARGO_PKG_VERSION")).to_owned(),
-            token: None,
-        };
-        send(&mut socket, Message::text(hello.encode())).await?;
-        match next(&mut socket).await? {
-            ServerMessage::Welcome { .. } => Ok(socket),
-            ServerMessage::Error { code, message } => Err(SessionError::Refused { code, message }),
-            _ => Err(SessionError::Unexpected("a welcome")),
-        }
-    }
-
     async fn carry(&self, mut socket: Socket) -> Result<std::convert::Infallible, SessionError> {
         let mut ping = tokio::time::interval(PING_TIME);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         loop {
             tokio::select! {
-                entry = self.outbox.next() => {
-                    send(&mut socket, self.message(&entry)).await?;
+                message = self.outbox.next() => {
+                    send(&mut socket, Message::text(message)).await?;
                     self.outbox.done();
                 }
                 message = socket.next() => {
@@ -145,10 +134,32 @@ impl Session {
             }
         }
     }
+}
 
-    fn message(&self, entry: &Bytes) -> Message {
-        let message = ClientMessage::Entry { content: self.content.clone(), entry: Base64(entry.to_vec()) };
-        Message::text(message.encode())
+async fn greet(url: &str, key: &SigningKey) -> Result<Socket, SessionError> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(TRACKER_MESSAGE_BYTES_MAX)
+        .write_buffer_size(0)
+        .max_message_size(Some(TRACKER_MESSAGE_BYTES_MAX))
+        .max_frame_size(Some(TRACKER_MESSAGE_BYTES_MAX));
+    // Messages are small and urgent, so Nagle's algorithm is off.
+    let (mut socket, _) = Box::pin(connect_async_with_config(url, Some(config), true)).await?;
+    let ServerMessage::Challenge { nonce } = next(&mut socket).await? else {
+        return Err(SessionError::Unexpected("a challenge"));
+    };
+    let hello = ClientMessage::Hello {
+        version_min: TRACKER_VERSION,
+        version_max: TRACKER_VERSION,
+        key: key.public(),
+        proof: Base64(key.sign(&tracker_proof_message(&nonce.0)).to_vec()),
+        agent: concat!("freshet-origin/", env!("CARGO_PKG_VERSION")).to_owned(),
+        token: None,
+    };
+    send(&mut socket, Message::text(hello.encode())).await?;
+    match next(&mut socket).await? {
+        ServerMessage::Welcome { .. } => Ok(socket),
+        ServerMessage::Error { code, message } => Err(SessionError::Refused { code, message }),
+        _ => Err(SessionError::Unexpected("a welcome")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{limit, limit_integer, limit_signal, read};
+use super::check::{limit, limit_integer, limit_pointer, limit_signal, read};
 use super::{Base64, Candidate, TrackerMessageError};
 use crate::id::{ContentName, Hash, RootId};
 use crate::key::PublicKey;
@@ -118,6 +118,13 @@ pub enum ClientMessage {
         /// The signed entry.
         entry: Base64,
     },
+    /// A channel's new pointer, from its publisher, for all peers of its swarm.
+    Pointer {
+        /// What it is a channel of.
+        content: ContentName,
+        /// The signed pointer.
+        pointer: Base64,
+    },
     /// What became of a pairing.
     Paired {
         /// Number of the pairing.
@@ -164,6 +171,7 @@ impl ClientMessage {
             }
             Self::Signal { pair, data } => limit_signal(*pair, data)?,
             Self::Entry { entry, .. } => limit(entry.0.len(), PUSHED_ENTRY_BYTES_MAX, "entry size")?,
+            Self::Pointer { pointer, .. } => limit_pointer(pointer)?,
             Self::Paired { pair, .. } => limit_integer(*pair, "pair number")?,
             Self::Leave { .. } | Self::Unknown => {}
         }

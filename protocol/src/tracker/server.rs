@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{limit, limit_integer, limit_signal, read};
+use super::check::{limit, limit_integer, limit_pointer, limit_signal, read};
 use super::{Base64, Candidate, TrackerMessageError};
 use crate::id::{ContentName, Hash, KeyId, PeerId, RootId};
 use crate::key::PublicKey;
@@ -108,6 +108,13 @@ pub enum ServerMessage {
         /// The signed entry.
         entry: Base64,
     },
+    /// The new pointer of a channel of a content that the client takes part in.
+    Pointer {
+        /// The content.
+        content: ContentName,
+        /// The signed pointer.
+        pointer: Base64,
+    },
     /// Signalling from the other side of a pairing.
     Signal {
         /// Number of the pairing.
@@ -161,6 +168,7 @@ impl ServerMessage {
             }
             Self::Signal { pair, data } => limit_signal(*pair, data)?,
             Self::Entry { entry, .. } => limit(entry.0.len(), PUSHED_ENTRY_BYTES_MAX, "entry size")?,
+            Self::Pointer { pointer, .. } => limit_pointer(pointer)?,
             Self::Ticket { ticket, expires } => {
                 limit_integer(*expires, "expires")?;
                 limit(ticket.0.len(), TICKET_BYTES_MAX, "ticket")?;

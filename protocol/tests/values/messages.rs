@@ -85,6 +85,8 @@ pub(crate) fn client_message() -> impl Strategy<Value = ClientMessage> {
             .prop_map(|(content, root, want, done)| ClientMessage::Lease { content, root, want, done }),
         (integer(), any::<String>()).prop_map(|(pair, data)| ClientMessage::Signal { pair, data }),
         (content_name(), base64(300)).prop_map(|(content, entry)| ClientMessage::Entry { content, entry }),
+        (content_name(), base64(300))
+            .prop_map(|(content, pointer)| ClientMessage::Pointer { content, pointer }),
         (integer(), outcome).prop_map(|(pair, outcome)| ClientMessage::Paired { pair, outcome }),
         Just(ClientMessage::Unknown),
     ]
@@ -123,6 +125,8 @@ pub(crate) fn server_message() -> impl Strategy<Value = ServerMessage> {
         }),
         (integer(), any::<String>()).prop_map(|(pair, data)| ServerMessage::Signal { pair, data }),
         (content_name(), base64(300)).prop_map(|(content, entry)| ServerMessage::Entry { content, entry }),
+        (content_name(), base64(300))
+            .prop_map(|(content, pointer)| ServerMessage::Pointer { content, pointer }),
         any::<u32>().prop_map(|reconnect_ms| ServerMessage::Drain { reconnect_ms }),
         ("[a-z-]{0,20}", "\\PC{0,80}").prop_map(|(code, message)| ServerMessage::Error { code, message }),
         Just(ServerMessage::Unknown),

@@ -8,7 +8,6 @@
 mod announce;
 mod asks;
 mod config;
-mod entries;
 mod failures;
 mod first_copies;
 mod free_runs;
@@ -18,6 +17,7 @@ mod limits;
 mod locality;
 mod member;
 mod mixer;
+mod news;
 mod notices;
 mod output;
 mod pair;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use freshet_protocol::{ClientMessage, ContentName, KeyId, PeerId};
+use freshet_protocol::{ClientMessage, ContentName, KeyId, PeerId, ServerMessage};
 
 use super::config::Config;
 use super::failures::Failures;
@@ -114,7 +114,12 @@ impl Swarms {
                 self.lease(now_us, client, LeaseRequest { content, root, want, done: &done });
             }
             ClientMessage::Signal { pair, data } => self.signal(client, pair, data),
-            ClientMessage::Entry { content, entry } => self.entry(client, &content, &entry),
+            ClientMessage::Entry { content, entry } => {
+                self.news(client, &content, &ServerMessage::Entry { content: content.clone(), entry });
+            }
+            ClientMessage::Pointer { content, pointer } => {
+                self.news(client, &content, &ServerMessage::Pointer { content: content.clone(), pointer });
+            }
             ClientMessage::Paired { pair, outcome } => self.paired(now_us, client, pair, outcome),
             ClientMessage::Hello { .. } | ClientMessage::Unknown => {}
         }

@@ -2,8 +2,8 @@
 
 mod bounds;
 mod connectivity;
-mod entries;
 mod leases;
+mod news;
 mod pairing;
 mod rules;
 

@@ -1,4 +1,4 @@
-//! Entries of streams reach everybody in the swarm, from their publisher alone.
+//! Entries of streams and pointers reach everybody in the swarm, from their publisher alone.
 
 use freshet_protocol::{Base64, ClientMessage, KeyId, ServerMessage};
 use freshet_tracker::swarms::{Config, Output};
@@ -10,6 +10,9 @@ fn sent(world: &mut World) -> Vec<(u64, String)> {
     let told = |output| match output {
         Output::Send { client, message: ServerMessage::Entry { entry, .. } } => {
             Some((client.get(), format!("{:?}", entry.0)))
+        }
+        Output::Send { client, message: ServerMessage::Pointer { pointer, .. } } => {
+            Some((client.get(), format!("pointer {:?}", pointer.0)))
         }
         Output::Send { client, message: ServerMessage::Error { code, .. } } => Some((client.get(), code)),
         _ => None,
@@ -30,6 +33,8 @@ fn only_a_publisher_is_heard() {
     world.outputs.clear();
     world.say(9, entry(content().as_str()));
     assert_eq!(sent(&mut world), [1, 2, 3].map(|n| (n, "[7]".to_owned())));
+    world.say(9, ClientMessage::Pointer { content: content(), pointer: Base64(vec![8]) });
+    assert_eq!(sent(&mut world), [1, 2, 3].map(|n| (n, "pointer [8]".to_owned())));
     world.say(9, entry("site/nobody-is-here"));
     assert_eq!(sent(&mut world), []);
     world.say(1, entry(content().as_str()));
