@@ -130,6 +130,9 @@ pub(crate) struct ChannelArguments {
     /// zstd level of deltas. Higher is much slower to publish, and up to a quarter smaller.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) delta_level: i32,
+    /// Say what would come of it, what players would fetch too, and keep nothing. Needs room for temporary files.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print JSON objects, one a line; the last tells the result.
     #[arg(long)]
     pub(crate) json: bool,

@@ -26,6 +26,11 @@ pub(super) async fn run_rollback(arguments: RollbackArguments) -> Result<(), Fai
     show(arguments.channel, PromoteTo::Before, None).await
 }
 
+/// What became of a version, or would become of it.
+pub(super) fn shows(dry_run: bool) -> &'static str {
+    if dry_run { "would be" } else { "is" }
+}
+
 /// The channel, and how it shows releases.
 pub(super) fn channel_options(arguments: ChannelArguments) -> Result<ChannelOptions, Failure> {
     let store = Store::open(&arguments.store.store).map_err(Failure::usage)?;
@@ -37,6 +42,7 @@ pub(super) fn channel_options(arguments: ChannelArguments) -> Result<ChannelOpti
         delta_level: arguments.delta_level,
         expires_in: arguments.expires,
         start_window: arguments.start_window,
+        dry_run: arguments.dry_run,
         trackers: (no_tracker || !trackers.is_empty()).then_some(trackers),
         ..ChannelOptions::new(store, keys, content)
     })
@@ -58,10 +64,11 @@ async fn show(arguments: ChannelArguments, to: PromoteTo, permille: Option<u32>)
         print_json(&promoted);
         return Ok(());
     }
-    let Promoted { content, channel, version, before, sequence, updates, rewritten, .. } = &promoted;
+    let Promoted { content, channel, version, before, sequence, dry_run, updates, rewritten, .. } = &promoted;
+    let is = shows(*dry_run);
     let share = permille.map_or_else(String::new, |permille| format!(" for {}", percent(permille)));
     let before = before.as_ref().map_or_else(String::new, |before| format!(", before {before}"));
-    println!("{content} {version} is on channel {channel}{share} (sequence {sequence}){before}");
+    println!("{content} {version} {is} on channel {channel}{share} (sequence {sequence}){before}");
     print_updates(updates, rewritten);
     Ok(())
 }

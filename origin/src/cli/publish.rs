@@ -6,7 +6,7 @@ use freshet_origin::{
 use serde_json::json;
 
 use super::arguments::PublishArguments;
-use super::channel::channel_options;
+use super::channel::{channel_options, shows};
 use super::{Failure, print_json};
 
 pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
@@ -40,8 +40,9 @@ pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
 }
 
 fn print_human(published: &Published) {
-    let Published { content, version, channel, sequence, root, totals, .. } = published;
-    println!("{content} {version} is on channel {channel} (sequence {sequence}), root {root}");
+    let Published { content, version, channel, sequence, root, totals, dry_run, .. } = published;
+    let is = shows(*dry_run);
+    println!("{content} {version} {is} on channel {channel} (sequence {sequence}), root {root}");
     println!(
         "{} in {} entries, {} chunks, {} pages; {} chunks were new, stored as {} ({} before compression)",
         size(totals.bytes),

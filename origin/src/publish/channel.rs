@@ -136,7 +136,9 @@ impl<'a> Channel<'a> {
         let shown = Shown { sequence: pointer.sequence, root, version, since: now, permille };
         self.history.put(store, content, name, shown).await?;
         store.swap(&origin_path::pointer(content, name), sealed.clone().into(), revision).await?;
-        push_pointer(&pointer.trackers, content, keys.online(), &sealed).await;
+        if !store.is_dry() {
+            push_pointer(&pointer.trackers, content, keys.online(), &sealed).await;
+        }
         Ok(pointer.sequence)
     }
 }

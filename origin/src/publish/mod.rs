@@ -85,6 +85,8 @@ pub struct Published {
     pub entries: u32,
     /// Number of pages.
     pub pages: u32,
+    /// Whether nothing of it was kept.
+    pub dry_run: bool,
     /// What players fetch who have one of the versions that the channel showed last.
     pub updates: Vec<UpdateFrom>,
     /// Files that changed wholly since the version that the channel showed last, though what they hold hardly did.
@@ -111,6 +113,7 @@ pub async fn publish_reporting(
     report: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Published, PublishError> {
     options.check()?;
+    let options = PublishOptions { channel: options.channel.followed()?, ..options };
     let PublishOptions { channel, version, .. } = &options;
     let ChannelOptions { store, keys, content, .. } = channel;
     let chunker = options.chunker();
@@ -142,6 +145,7 @@ pub async fn publish_reporting(
         sequence,
         entries: root.entries,
         pages: root.pages.len() as u32,
+        dry_run: channel.dry_run,
         updates,
         rewritten,
         totals: assembled.progress,

@@ -38,6 +38,8 @@ pub struct ChannelOptions {
     /// Nodes that follow the channel begin to fetch at moments spread over this time, 0 to 7 days. Default 0: at once. A
     /// longer one spares the origin the first rush, and lets the first ones hand on what they have.
     pub start_window: Duration,
+    /// Does everything but keep it: what comes of it is told, and the store stays as it is. Default no.
+    pub dry_run: bool,
     /// Addresses of trackers, `ws://` or `wss://`; an empty list means HTTP only. None, the default, leaves those that the
     /// channel has.
     pub trackers: Option<Vec<String>>,
@@ -55,8 +57,15 @@ impl ChannelOptions {
             delta_level: 12,
             expires_in: Duration::from_secs(30 * 24 * 3600),
             start_window: Duration::ZERO,
+            dry_run: false,
             trackers: None,
         }
+    }
+
+    /// The options as they are followed: those of a dry run lead to a store where nothing stays.
+    pub(super) fn followed(self) -> Result<Self, PublishError> {
+        let store = if self.dry_run { self.store.dry()? } else { self.store };
+        Ok(Self { store, ..self })
     }
 
     pub(super) fn check(&self) -> Result<(), PublishError> {

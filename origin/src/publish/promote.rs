@@ -58,6 +58,8 @@ pub struct Promoted {
     pub root: RootId,
     /// The channel's sequence.
     pub sequence: u64,
+    /// Whether nothing of it was kept.
+    pub dry_run: bool,
     /// What players fetch who have one of the versions that the channel showed last.
     pub updates: Vec<UpdateFrom>,
     /// Files that changed wholly since the version that the channel showed, though what they hold hardly did.
@@ -71,6 +73,7 @@ pub struct Promoted {
 pub async fn promote(options: PromoteOptions) -> Result<Promoted, PublishError> {
     let PromoteOptions { channel, to, permille } = options;
     channel.check()?;
+    let channel = channel.followed()?;
     let is_share = permille.is_none_or(|permille| (1..1000).contains(&permille));
     knob(is_share, "a share is 1 to 999 of 1000 installations")?;
     let ChannelOptions { store, keys, content, .. } = &channel;
@@ -99,6 +102,7 @@ pub async fn promote(options: PromoteOptions) -> Result<Promoted, PublishError> 
         before,
         root,
         sequence,
+        dry_run: channel.dry_run,
         updates,
         rewritten,
     })

@@ -5,6 +5,7 @@ mod abandoned;
 mod error;
 mod location;
 mod lock;
+mod overlay;
 mod upload;
 
 use std::ops::Range;
@@ -20,6 +21,7 @@ use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, P
 pub(crate) use abandoned::Abandoned;
 pub use error::StoreError;
 pub(crate) use lock::ContentLock;
+use overlay::Overlay;
 pub(crate) use upload::Upload;
 
 /// Bytes read from a local store at once while streaming.
@@ -55,6 +57,7 @@ pub struct Store {
     /// Set for a local folder.
     folder: Option<PathBuf>,
     name: String,
+    is_dry: bool,
 }
 
 impl Store {
@@ -65,12 +68,32 @@ impl Store {
     /// [`StoreError::Location`] when the folder cannot be made or the bucket's settings are not complete.
     pub fn open(location: &str) -> Result<Self, StoreError> {
         let place = location::open(location)?;
-        Ok(Self { objects: place.objects, folder: place.folder, name: location.to_owned() })
+        Ok(Self { objects: place.objects, folder: place.folder, name: location.to_owned(), is_dry: false })
     }
 
     #[cfg(test)]
     pub(crate) fn of_objects(objects: Arc<dyn ObjectStore>) -> Self {
-        Self { objects, folder: None, name: "test".to_owned() }
+        Self { objects, folder: None, name: "test".to_owned(), is_dry: false }
+    }
+
+    /// The same store, where what is written is seen through what this returns alone, and ends with it. It lies in a
+    /// temporary folder meanwhile.
+    ///
+    /// # Errors
+    /// When there is no such folder to be had.
+    pub(crate) fn dry(&self) -> Result<Self, StoreError> {
+        let overlay = Overlay::new(self.objects.clone()).map_err(|error| StoreError::Io {
+            store: self.name.clone(),
+            action: "try out",
+            object: std::env::temp_dir().display().to_string(),
+            source: error.into(),
+        })?;
+        Ok(Self { objects: Arc::new(overlay), folder: None, name: self.name.clone(), is_dry: true })
+    }
+
+    /// Whether nothing that is written stays.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.is_dry
     }
 
     /// The location as given to [`Store::open`].

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use freshet_origin::{Keys, PublishError, PublishOptions, PutKeysError, Rules, Store, publish};
+use freshet_origin::{
+    Keys, PromoteOptions, PromoteTo, PublishError, PublishOptions, Published, PutKeysError, Rules, Store,
+    promote, publish,
+};
 use freshet_protocol::Page;
 
 use super::client::HttpClient;
@@ -78,6 +81,33 @@ async fn a_pointer_is_renewed_when_it_ages_or_its_trackers_change() {
     assert_eq!(sequence(100_000, Some(&["ws://127.0.0.1:7000"])).await, 3);
     assert_eq!(sequence(100_000, None).await, 3, "unless others are named, they stay");
     assert_eq!(sequence(100_000, Some(&[])).await, 4);
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_all_and_keeps_nothing() {
+    let fixture = Fixture::new();
+    let mut data = noise(1, 3_000_000);
+    fixture.write("data", &data);
+    fixture.publish("1.0").await.expect("published");
+    data[1_500_000] ^= 1;
+    fixture.write("data", &data);
+    fixture.write("new", &noise(2, 20_000_000));
+    let before = describe(&fixture.store_dir());
+    let dry = |version: &str| {
+        let mut options = fixture.options(version);
+        options.channel.dry_run = true;
+        publish(options)
+    };
+    let told = dry("1.1").await.expect("tried out");
+    assert!(told.dry_run && told.updates[0].update.deltas > 0, "{told:?}");
+    assert_eq!(dry("1.1").await.expect("again"), told);
+    assert!(matches!(dry("1.0").await, Err(PublishError::VersionTaken)));
+    let mut back = PromoteOptions::new(fixture.channel(), PromoteTo::Version("1.0".parse().expect("name")));
+    (back.channel.dry_run, back.channel.name) = (true, "beta".parse().expect("name"));
+    assert_eq!(promote(back).await.expect("tried out").sequence, 1);
+    assert_eq!(describe(&fixture.store_dir()), before);
+    let published = fixture.publish("1.1").await.expect("published");
+    assert_eq!(Published { dry_run: true, ..published }, told, "it was what came");
 }
 
 #[tokio::test]
