@@ -20,7 +20,9 @@ pub use freshet_protocol::PublicKey;
 pub use freshet_swarm::{Goal, Policy};
 pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
-pub use node::{GetError, GetOptions, Plan, ReleaseUrl, Verified, follow, get, plan, uninstall, verify};
+pub use node::{
+    GetError, GetOptions, Plan, ReleaseUrl, Verified, follow, get, plan, repair, uninstall, verify,
+};
 pub use report::{Report, Sources, Traffic};
 pub use store::ChangedFiles;
 pub use tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, TrackerHandle, Welcome};

@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Compares an installation with its signed manifest. Changes nothing, and needs no network.
     #[command(after_help = "Exit codes: 0 all is as it must be, 20 something is changed or missing.")]
     Verify(Verify),
+    /// Hashes what is installed, and gets from peers and the origin what is not as it must be. The version stays.
+    #[command(after_help = EXIT_CODES)]
+    Repair(Box<Repair>),
     /// Removes an installation, and all that the node kept in its folder. Other files stay.
     Uninstall(Uninstall),
 }
@@ -140,6 +143,15 @@ pub(crate) struct Run {
     /// How often, about, to ask the origin whether the channel shows another version: from 1s. Peers tell at once.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     look_every: Time,
+}
+
+/// Arguments of `repair`.
+#[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// The channel or root that it was got from, as for `get`.
+    url: String,
+    #[command(flatten)]
+    pub(super) job: Job,
 }
 
 /// How a job is done.
@@ -243,6 +255,13 @@ impl Run {
             Time::Forever => None,
         };
         Ok(options)
+    }
+}
+
+impl Repair {
+    /// The job that mends.
+    pub(super) fn options(&self) -> Result<GetOptions, GetError> {
+        self.job.options(&self.url)
     }
 }
 

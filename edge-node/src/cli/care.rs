@@ -92,7 +92,7 @@ fn print_verified(verified: &Verified) {
     } else {
         let (changed, missing) = (changed.len(), missing.len());
         println!(
-            "{content} {version}, {files} files, {bytes}: {changed} changed, {missing} missing; `get --verify` mends it"
+            "{content} {version}, {files} files, {bytes}: {changed} changed, {missing} missing; `repair` mends it"
         );
     }
 }

@@ -4,12 +4,12 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use freshet_edge_node::{Event, GetError, GetOptions, Report, follow, get};
+use freshet_edge_node::{Event, GetError, GetOptions, Report, follow, get, repair};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{Arguments, Command, Get, Job, Run};
+use crate::cli::arguments::{Arguments, Command, Get, Job, Repair, Run};
 use crate::cli::care;
 use crate::cli::output::Output;
 use crate::cli::signals::Signals;
@@ -42,6 +42,7 @@ pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
     match arguments.command {
         Command::Get(arguments) => run_get(*arguments, started).await,
         Command::Run(arguments) => run_follow(*arguments).await,
+        Command::Repair(arguments) => run_repair(*arguments, started).await,
         Command::Plan(arguments) => care::run_plan(&arguments).await,
         Command::Verify(arguments) => care::run_verify(&arguments).await,
         Command::Uninstall(arguments) => care::run_uninstall(&arguments).await,
@@ -51,6 +52,13 @@ pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
 async fn run_get(arguments: Get, started: Instant) -> ExitCode {
     run_job(&arguments.job, arguments.options(), |options, events, stop| get(options, events, stop, started))
         .await
+}
+
+async fn run_repair(arguments: Repair, started: Instant) -> ExitCode {
+    run_job(&arguments.job, arguments.options(), |options, events, stop| {
+        repair(options, events, stop, started)
+    })
+    .await
 }
 
 async fn run_follow(arguments: Run) -> ExitCode {

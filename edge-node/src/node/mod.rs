@@ -8,6 +8,7 @@ mod follow;
 mod get;
 mod options;
 mod plan;
+mod repair;
 
 pub use address::ReleaseUrl;
 pub use care::{Verified, uninstall, verify};
@@ -16,3 +17,4 @@ pub use follow::follow;
 pub use get::get;
 pub use options::GetOptions;
 pub use plan::{Plan, plan};
+pub use repair::repair;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use freshet_edge_node::{ChangedFiles, GetError, Verified, uninstall, verify};
+use freshet_edge_node::{ChangedFiles, GetError, Verified, repair, uninstall, verify};
 use tokio_util::sync::CancellationToken;
 
 use crate::site::{Site, installed, refused};
@@ -66,6 +66,29 @@ async fn differences_are_named_and_mended() {
         (found.missing, found.added),
         (vec!["data/big.pak".to_owned()], vec!["mods/own.txt".to_owned()])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_keeps_the_version() {
+    let (site, origin) = sample().await;
+    let folder = site.target("a");
+    let newer = site.source("2");
+    write(&newer, "data/big.pak", b"another version");
+    site.publish(&newer, "2.0").await;
+    let mend = async |name: &str| {
+        let (events, mut rest) = tokio::sync::mpsc::channel(8);
+        tokio::spawn(async move { while rest.recv().await.is_some() {} });
+        let options = site.options(&origin.url(), name);
+        repair(options, events, CancellationToken::new(), tokio::time::Instant::now()).await
+    };
+    rot(&folder.join("data/big.pak"));
+    fs::remove_file(folder.join("run.sh")).expect("removed");
+    let (report, result) = mend("a").await;
+    result.expect("mended");
+    assert_eq!((report.version.as_deref(), report.moved_aside.len()), (Some("1.0"), 0));
+    assert_same(&site.source("1"), &folder);
+    let (_, result) = mend("nothing-here").await;
+    assert!(matches!(result, Err(GetError::Usage(message)) if message.contains("holds no installation")));
 }
 
 #[cfg(unix)]
