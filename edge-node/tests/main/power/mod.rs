@@ -105,13 +105,24 @@ fn has_strace() -> bool {
     has
 }
 
-/// Runs the update under strace; what it did to the folder.
-fn trace(update: &Update, folder: &Path) -> Vec<Call> {
+/// What an update does.
+struct Traced {
+    folder: PathBuf,
+    /// The folder before it.
+    before: Disk,
+    calls: Vec<Call>,
+}
+
+/// Runs the update under strace.
+fn trace(update: &Update) -> Traced {
+    let folder = update.copy("traced");
+    let before = Disk::of(&folder);
     let log = update.site.target("trace.log");
-    let command = node(&update.site, &update.origin.url(), folder);
-    let output = trace::traced(&command, &log).output().expect("strace runs");
+    let command = node(&update.site, &update.origin.url(), &folder);
+    let output = tokio::task::block_in_place(|| trace::traced(&command, &log).output()).expect("strace runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    trace::read(&log, folder)
+    let calls = trace::read(&log, &folder);
+    Traced { folder, before, calls }
 }
 
 fn setting(variable: &str, otherwise: usize) -> usize {
@@ -131,9 +142,7 @@ async fn a_power_cut_leaves_the_old_version_or_the_new_one() {
         return;
     }
     let update = Update::prepare().await;
-    let folder = update.copy("traced");
-    let before = Disk::of(&folder);
-    let calls = tokio::task::block_in_place(|| trace(&update, &folder));
+    let Traced { folder, before, calls } = trace(&update);
     assert_same(&update.site.source("2"), &folder);
     let mut after = before.clone();
     calls.iter().for_each(|call| after.apply(call));
@@ -234,9 +243,7 @@ async fn damaged_records_lead_nobody_out_of_the_folder() {
         return;
     }
     let update = Update::prepare().await;
-    let folder = update.copy("traced");
-    let before = Disk::of(&folder);
-    let calls = tokio::task::block_in_place(|| trace(&update, &folder));
+    let Traced { folder, before, calls } = trace(&update);
     let outside = |ignored: &str| {
         let mut names = fs::read_dir(update.site.target(""))
             .expect("readable")
