@@ -9,7 +9,6 @@ mod stream;
 mod tenant;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use freshet_protocol::{Grant, KEY_DOCUMENT_SCHEMA, KeyDocument, PublicKey, Role, SigningKey};
 
@@ -27,7 +26,7 @@ const DOCUMENT: &str = "keys.json";
 #[derive(Debug)]
 pub struct Keys {
     folder: PathBuf,
-    online: Arc<SigningKey>,
+    online: SigningKey,
     tenant: Tenant,
 }
 
@@ -75,7 +74,7 @@ impl Keys {
     /// [`KeysError`] names the file that is missing or wrong.
     pub fn load(folder: &Path) -> Result<Self, KeysError> {
         let tenant = Tenant::load(folder)?;
-        let online = Arc::new(read_seed(&folder.join(ONLINE_SEED))?);
+        let online = read_seed(&folder.join(ONLINE_SEED))?;
         if !may_publish(&tenant.document, online.public()) {
             return Err(KeysError::NotGranted { path: folder.join(DOCUMENT), online: online.public() });
         }
@@ -138,7 +137,7 @@ impl Keys {
     }
 
     /// The key that signs pointers and roots.
-    pub fn online(&self) -> &Arc<SigningKey> {
+    pub fn online(&self) -> &SigningKey {
         &self.online
     }
 }

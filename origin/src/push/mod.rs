@@ -77,15 +77,13 @@ pub(crate) async fn push_pointer(
     let message = &ClientMessage::Pointer { content: content.clone(), pointer: Base64(pointer.to_vec()) };
     let push = async |url: &String| match timeout(PUSH_TIME, session::say(url, key, message)).await {
         Ok(Ok(())) => tracing::debug!(url, "the new version is pushed to the tracker"),
-        Ok(Err(error)) => tracing::info!(
+        Ok(Err(error @ session::SessionError::Refused { .. })) => tracing::info!(
             url, %error,
-            "the new version is not pushed to the tracker, so followers hear of it later; it must be started with \
-             --publisher {}", key.public()
+            "followers hear of the new version later; a tracker started with --publisher {} tells them at once",
+            key.public()
         ),
-        Err(_) => tracing::info!(
-            url,
-            "the tracker does not answer, so followers of the channel hear of the new version later"
-        ),
+        Ok(Err(error)) => tracing::info!(url, %error, "followers hear of the new version later"),
+        Err(_) => tracing::info!(url, "the tracker does not answer; followers hear of the new version later"),
     };
     join_all(trackers.iter().map(push)).await;
 }

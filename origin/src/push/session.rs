@@ -63,9 +63,9 @@ impl From<Error> for SessionError {
     }
 }
 
-/// Says one thing to a tracker, waits a moment for its objection, and hangs up.
+/// Says one thing to a tracker, waits a moment for its objection, and hangs up. How long that may take, the caller bounds.
 pub(super) async fn say(url: &str, key: &SigningKey, message: &ClientMessage) -> Result<(), SessionError> {
-    let mut socket = timeout(CONNECT_TIME, greet(url, key)).await.unwrap_or(Err(SessionError::Connect))?;
+    let mut socket = greet(url, key).await?;
     send(&mut socket, Message::text(message.encode())).await?;
     let objection = async {
         loop {
