@@ -48,7 +48,7 @@ pub enum Event {
         /// The version.
         version: String,
         /// Over how many seconds those who follow the channel spread.
-        start_window_s: u64,
+        start_window_s: u32,
     },
     /// Something that its owner should know.
     Note {

@@ -10,12 +10,16 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::origin::Origin;
 use crate::random::random_bytes;
 
+/// Shortest and longest average wait.
+const EVERY_MIN: Duration = Duration::from_millis(100);
+const EVERY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// Which channel, and how often to ask.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
     pub(crate) content: ContentName,
     pub(crate) channel: Name,
-    /// On average: each wait is half to one and a half of it, so that many nodes spread.
+    /// On average, 100 ms to 30 days: each wait is half to one and a half of it, so that many nodes spread.
     pub(crate) every: Duration,
 }
 
@@ -49,9 +53,9 @@ async fn ask(watch: Watch, origin: Origin, sender: mpsc::Sender<Bytes>) {
     }
 }
 
-/// Half to one and a half of `every`.
+/// Half to one and a half of `every`, within its bounds.
 fn jittered(every: Duration, random: u32) -> Duration {
-    every.mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
+    every.clamp(EVERY_MIN, EVERY_MAX).mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]
@@ -60,10 +64,11 @@ mod tests {
 
     #[test]
     fn waits_spread_around_the_average() {
-        let check = |random, expected| {
-            assert_eq!(jittered(Duration::from_secs(10), random), Duration::from_secs(expected));
-        };
-        check(0, 5);
-        check(u32::MAX, 15);
+        let second = Duration::from_secs(1);
+        let check = |every, random, expected| assert_eq!(jittered(every, random), expected);
+        check(10 * second, 0, 5 * second);
+        check(10 * second, u32::MAX, 15 * second);
+        check(Duration::ZERO, 0, EVERY_MIN / 2);
+        check(Duration::MAX, 0, EVERY_MAX / 2);
     }
 }

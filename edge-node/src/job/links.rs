@@ -91,7 +91,7 @@ impl Job {
 
     /// Takes a pointer, and passes on what is new, once: so all of a swarm know it soon after the first one.
     pub(super) fn pointer(&mut self, envelope: &[u8]) -> Result<(), TrustError> {
-        let Some(News { root, version, start_window }) = self.documents.take_pointer(envelope)? else {
+        let Some(News { root, version, start_window_s }) = self.documents.take_pointer(envelope)? else {
             return Ok(());
         };
         if self.config.policy.sharing {
@@ -99,7 +99,7 @@ impl Job {
             frames.for_each(|handle| handle.send(Frame::Pointer { envelope: envelope.to_vec() }));
         }
         if root != self.content.files.release.id {
-            let (version, start_window_s) = (version.to_string(), start_window.as_secs());
+            let version = version.to_string();
             self.untold = Some(Event::NewVersion { version, start_window_s });
             self.tell_news();
         }

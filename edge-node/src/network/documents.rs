@@ -1,9 +1,8 @@
 //! The signed documents that peers tell each other, and what a peer's word about them is worth.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, PatchId, Pointer, RootId};
+use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, PatchId, Pointer, PointerError, RootId};
 
 use crate::release::{Trust, TrustError};
 use crate::store::Layout;
@@ -23,8 +22,8 @@ pub(crate) struct News {
     /// The release for this installation.
     pub(crate) root: RootId,
     pub(crate) version: Name,
-    /// Over what time those who follow the channel spread.
-    pub(crate) start_window: Duration,
+    /// Over how many seconds those who follow the channel spread.
+    pub(crate) start_window_s: u32,
 }
 
 impl Documents {
@@ -57,25 +56,29 @@ impl Documents {
     }
 
     /// Takes a pointer from a peer or the origin; what is new, where it is newer than the one known. It is passed on and not
-    /// followed: which version is installed stays the choice of who asked for it.
+    /// followed: which version is installed stays the choice of who asked for it. One of another channel is left alone.
     ///
     /// # Errors
-    /// [`TrustError`] when it is not signed by a key for pointers, or for another channel.
+    /// [`TrustError`] when it is not signed by a key for pointers.
     pub(crate) fn take_pointer(&mut self, envelope: &[u8]) -> Result<Option<News>, TrustError> {
         let Some(channel) = &self.channel else { return Ok(None) };
         if self.pointer.as_ref().is_some_and(|(_, known)| known == envelope) {
             return Ok(None);
         }
-        let pointer = self.trust.open_pointer(channel, envelope)?;
+        let pointer = match self.trust.open_pointer(channel, envelope) {
+            // Peers and trackers tell of all channels of a content.
+            Err(TrustError::Pointer(PointerError::Other(_))) => return Ok(None),
+            opened => opened?,
+        };
         let is_newer = self.pointer.as_ref().is_none_or(|(known, _)| known.sequence < pointer.sequence);
         if !is_newer {
             return Ok(None);
         }
         let offer = self.trust.offer(&pointer);
         let (root, version) = (offer.root, offer.version.clone());
-        let start_window = Duration::from_secs(pointer.start_window_s.into());
+        let start_window_s = pointer.start_window_s;
         self.pointer = Some((pointer, envelope.to_vec()));
-        Ok(Some(News { root, version, start_window }))
+        Ok(Some(News { root, version, start_window_s }))
     }
 
     /// Trackers that the newest pointer names.

@@ -37,14 +37,15 @@ pub async fn follow(
         let message = "a root never changes; name a channel to follow".to_owned();
         return (Report::default(), Err(GetError::Usage(message)));
     }
-    let mut failures = 0;
+    let (mut failures, mut has_installed) = (0, false);
     loop {
         let (report, result) = until_news(&options, &events, &stop).await;
+        has_installed |= report.installed_ms.is_some();
         match result {
             _ if stop.is_cancelled() => return (report, result),
             // Something newer is out, whether the last one was installed or not.
             Ok(()) | Err(GetError::Stopped) => failures = 0,
-            Err(error) if !may_pass(&error) => return (report, Err(error)),
+            Err(error) if !may_pass(&error, has_installed) => return (report, Err(error)),
             Err(error) => {
                 let wait = backoff(failures, u32::from_be_bytes(random_bytes()));
                 failures += 1;
@@ -97,17 +98,17 @@ async fn at(moment: Option<Instant>) {
 }
 
 /// A moment of a window, by chance.
-fn moment_within(window_s: u64) -> Duration {
+fn moment_within(window_s: u32) -> Duration {
     let random = u32::from_be_bytes(random_bytes());
-    Duration::from_secs(window_s).mul_f64(f64::from(random) / f64::from(u32::MAX))
+    Duration::from_secs(window_s.into()).mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Whether waiting may help.
-fn may_pass(error: &GetError) -> bool {
+/// Whether waiting may help. What does not check out at first is rather a wrong key than a wrong origin.
+fn may_pass(error: &GetError, has_installed: bool) -> bool {
     match error {
         GetError::Usage(_) | GetError::NotWritable { .. } | GetError::PortInUse(_) => false,
+        GetError::Forged(_) => has_installed,
         GetError::Origin(_)
-        | GetError::Forged(_)
         | GetError::Outdated(_)
         | GetError::DiskFull { .. }
         | GetError::Stopped

@@ -38,8 +38,8 @@ pub struct GetOptions {
     pub state_dir: Option<PathBuf>,
     /// Whether installed files that look untouched are hashed, too, and mended where they are not what they must be.
     pub verify: bool,
-    /// How often, about, the origin is asked whether the channel shows another version; none: never. That version is told,
-    /// and not got.
+    /// How often, about, the origin is asked whether the channel shows another version, 100 ms to 30 days; none: never.
+    /// That version is told, and not got.
     pub look_every: Option<Duration>,
     /// A job that gets nothing from anyone for this long ends.
     pub give_up_after: Duration,

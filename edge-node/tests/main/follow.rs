@@ -88,9 +88,12 @@ async fn a_folder_follows_its_channel() {
     // Asking costs no body while nothing changes.
     let looks = || origin.counters().pointer;
     let before = looks();
-    while looks().requests < before.requests + 5 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let asked = async {
+        while looks().requests < before.requests + 5 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked).await.expect("it asks");
     // The first answer after a new start tells how it is called.
     assert!(looks().body_bytes - before.body_bytes < 3000, "{:?} to {:?}", before, looks());
     assert_eq!(following.stop().await.version.as_deref(), Some("1.0"));
@@ -130,6 +133,11 @@ async fn the_tracker_tells_those_who_ask_nobody() {
     }
     let source = swarm.site.source("2");
     write(&source, "data/big.pak", b"new");
+    // What another channel shows is not for them.
+    let mut beta = swarm.site.publish_options(&source, "2.0");
+    beta.channel.name = "beta".parse().expect("name");
+    beta.channel.trackers = Some(vec![swarm.url()]);
+    publish(beta).await.expect("published");
     swarm.site.publish_naming(&source, "2.0", vec![swarm.url()]).await;
     for mut follower in followers {
         follower.installed("2.0").await;
@@ -210,4 +218,10 @@ async fn what_may_pass_is_tried_again_and_what_cannot_ends_it() {
     options.key = None;
     let (_, result) = follow(options, sender, CancellationToken::new()).await;
     assert!(matches!(result, Err(GetError::Usage(message)) if message.contains("no tenant key")));
+
+    let (sender, _events) = mpsc::channel(8);
+    let mut options = site.options(&url, "wrong");
+    options.key = Some(freshet_protocol::SigningKey::from_seed(&[9; 32]).public());
+    let (_, result) = follow(options, sender, CancellationToken::new()).await;
+    assert!(matches!(result, Err(GetError::Forged(_))), "{result:?}");
 }

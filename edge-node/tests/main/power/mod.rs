@@ -216,6 +216,7 @@ async fn a_kill_at_any_time_leaves_the_old_version_or_the_new_one() {
     for number in 0..setting(KILLS_VARIABLE, KILLS) {
         let name = format!("kill-{number}");
         let (folder, mut child) = start(&name);
+        // The instant is what is tried; nothing is waited for.
         tokio::time::sleep(takes.mul_f64(f64::from(chance()) / 255.0)).await;
         child.kill().expect("runs, or has ended");
         tokio::task::block_in_place(|| child.wait()).expect("ends");
