@@ -1,6 +1,7 @@
 //! The native peer: fetches a release from an origin and from other peers, checks every byte against the publisher's
 //! signature, installs it, and shares it where its owner agrees.
 
+mod backoff;
 mod event;
 mod identity;
 mod job;

@@ -7,8 +7,8 @@ use freshet_protocol::{ContentName, Name};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::backoff::jitter;
 use crate::origin::Origin;
-use crate::random::random_bytes;
 
 /// Shortest and longest average wait.
 const EVERY_MIN: Duration = Duration::from_millis(100);
@@ -37,9 +37,9 @@ impl ChannelWatch {
 }
 
 async fn ask(watch: Watch, origin: Origin, sender: mpsc::Sender<Bytes>) {
-    let mut tag = None;
+    let (every, mut tag) = (watch.every.clamp(EVERY_MIN, EVERY_MAX), None);
     loop {
-        tokio::time::sleep(jittered(watch.every, u32::from_be_bytes(random_bytes()))).await;
+        tokio::time::sleep(every / 2 + jitter(every)).await;
         match origin.changed_pointer(&watch.content, &watch.channel, &mut tag).await {
             Ok(None) => {}
             Ok(Some(pointer)) => {
@@ -50,25 +50,5 @@ async fn ask(watch: Watch, origin: Origin, sender: mpsc::Sender<Bytes>) {
             // It is asked again.
             Err(error) => tracing::debug!(%error, "the origin does not tell what the channel shows"),
         }
-    }
-}
-
-/// Half to one and a half of `every`, within its bounds.
-fn jittered(every: Duration, random: u32) -> Duration {
-    every.clamp(EVERY_MIN, EVERY_MAX).mul_f64(0.5 + f64::from(random) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_spread_around_the_average() {
-        let second = Duration::from_secs(1);
-        let check = |every, random, expected| assert_eq!(jittered(every, random), expected);
-        check(10 * second, 0, 5 * second);
-        check(10 * second, u32::MAX, 15 * second);
-        check(Duration::ZERO, 0, EVERY_MIN / 2);
-        check(Duration::MAX, 0, EVERY_MAX / 2);
     }
 }

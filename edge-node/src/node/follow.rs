@@ -7,15 +7,15 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::{Backoff, jitter};
 use crate::event::Event;
 use crate::job::SeedFor;
 use crate::node::{GetError, GetOptions, get};
-use crate::random::random_bytes;
 use crate::report::Report;
 
 /// Events of a job that wait to be passed on.
 const EVENTS_MAX: usize = 64;
-/// First and longest wait after a failure; each is random up to a bound that doubles.
+/// Longest first wait after a failure, and longest of all.
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
@@ -37,18 +37,18 @@ pub async fn follow(
         let message = "a root never changes; name a channel to follow".to_owned();
         return (Report::default(), Err(GetError::Usage(message)));
     }
-    let (mut failures, mut has_installed) = (0, false);
+    let (mut backoff, mut has_installed) = (Backoff::new(RETRY, RETRY_MAX), false);
     loop {
+        let begun = Instant::now();
         let (report, result) = until_news(&options, &events, &stop).await;
         has_installed |= report.installed_ms.is_some();
         match result {
             _ if stop.is_cancelled() => return (report, result),
             // Something newer is out, whether the last one was installed or not.
-            Ok(()) | Err(GetError::Stopped) => failures = 0,
+            Ok(()) | Err(GetError::Stopped) => {}
             Err(error) if !may_pass(&error, has_installed) => return (report, Err(error)),
             Err(error) => {
-                let wait = backoff(failures, u32::from_be_bytes(random_bytes()));
-                failures += 1;
+                let wait = jitter(backoff.ended(begun.elapsed()));
                 let message = format!("{error}; trying again in {} s", wait.as_secs());
                 let _ = events.send(Event::Note { message }).await;
                 tokio::select! {
@@ -77,7 +77,8 @@ async fn until_news(
                 let Some(event) = event else { break };
                 if let Event::NewVersion { start_window_s, .. } = event {
                     // The first word counts: who has waited for a version waits no longer for the one after it.
-                    start.get_or_insert_with(|| Instant::now() + moment_within(start_window_s));
+                    let window = Duration::from_secs(start_window_s.into());
+                    start.get_or_insert_with(|| Instant::now() + jitter(window));
                 }
                 let _ = events.send(event).await;
             }
@@ -97,12 +98,6 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-/// A moment of a window, by chance.
-fn moment_within(window_s: u32) -> Duration {
-    let random = u32::from_be_bytes(random_bytes());
-    Duration::from_secs(window_s.into()).mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
-
 /// Whether waiting may help. What does not check out at first is rather a wrong key than a wrong origin.
 fn may_pass(error: &GetError, has_installed: bool) -> bool {
     match error {
@@ -113,27 +108,5 @@ fn may_pass(error: &GetError, has_installed: bool) -> bool {
         | GetError::DiskFull { .. }
         | GetError::Stopped
         | GetError::Other(_) => true,
-    }
-}
-
-fn backoff(failures: u32, random: u32) -> Duration {
-    let most = RETRY.saturating_mul(1 << failures.min(16)).min(RETRY_MAX);
-    most.mul_f64(f64::from(random) / f64::from(u32::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_grow_to_a_bound() {
-        let check = |failures, expected| {
-            assert_eq!(backoff(failures, u32::MAX), Duration::from_secs(expected));
-        };
-        check(0, 2);
-        check(3, 16);
-        check(8, 300);
-        check(u32::MAX, 300);
-        assert_eq!(backoff(5, 0), Duration::ZERO);
     }
 }

@@ -3,7 +3,6 @@
 //! What the tracker knows of this node is gone with the connection, so after each [`TrackerEvent::Up`] the job
 //! announces afresh.
 
-mod backoff;
 mod outbox;
 mod session;
 mod socket;
@@ -19,13 +18,16 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::{Backoff, jitter};
 use crate::identity::Identity;
-use backoff::{Backoff, jitter};
 use outbox::Outbox;
 use session::SessionEnd;
 
 /// Events that wait for the job; the client stops reading when it is full.
 const EVENTS_MAX: usize = 256;
+/// Longest first wait before a tracker is tried again, and longest of all.
+const WAIT: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What a client is made of.
 #[derive(Debug, Clone)]
@@ -128,7 +130,7 @@ impl TrackerHandle {
 
 impl Client {
     async fn run(self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(WAIT, WAIT_MAX);
         let mut is_down = false;
         for url in self.config.urls.iter().cycle() {
             let started = Instant::now();

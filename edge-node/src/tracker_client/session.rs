@@ -8,9 +8,9 @@ use freshet_protocol::{
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::backoff::jitter;
 use super::socket::{Received, Socket, SocketError};
 use super::{Client, TrackerEvent, Welcome};
+use crate::backoff::jitter;
 
 /// Time from dialing to Welcome.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
