@@ -7,7 +7,7 @@ import { expect, onTestFinished } from "vitest";
 import { withBrowsers, type Browsers, type Tab } from "./browser.ts";
 import { swarmTest } from "./needs.ts";
 
-/** Bytes that the second tab has to get from the first. */
+/** Bytes that a tab has to get from the other. */
 const PEER_MB = 0.5;
 const LIMIT_MS = 40_000;
 
@@ -64,7 +64,7 @@ async function takesFromPeers({ page }: Tab): Promise<void> {
   );
 }
 
-swarmTest("each page of the demo takes from another tab, and nothing is left running", { timeout: 180_000 }, async () => {
+swarmTest("on each page of the demo a tab takes from another, and nothing is left running", { timeout: 180_000 }, async () => {
   const { pages, stop } = await demo();
   expect(pages.map((url) => new URL(url).pathname.split("/").pop())).toEqual([
     "watch.html",
@@ -76,7 +76,8 @@ swarmTest("each page of the demo takes from another tab, and nothing is left run
     for (const url of pages) {
       const first = await agreed(browsers, url);
       const second = await agreed(browsers, url);
-      await takesFromPeers(second);
+      // At the edge of a live stream either may be the one who fetches first.
+      await Promise.any([first, second].map(takesFromPeers));
       expect([...first.problems, ...second.problems]).toEqual([]);
       await Promise.all([first.close(), second.close()]);
     }
