@@ -1,9 +1,9 @@
 /** A file of a release: which part of it is asked for, and the runs of chunks that are segments to the core. */
-import type { ChunkRef, FilePart } from "../protocol/manifest/page.ts";
+import type { ChunkRef, FileExtent } from "../protocol/manifest/page.ts";
 import type { Range } from "../protocol/ranges.ts";
 
 /** What a page lists of a file, and the position of its first chunk in the release. */
-export interface PlacedPart extends FilePart {
+export interface PlacedPart extends FileExtent {
   readonly position: number;
 }
 

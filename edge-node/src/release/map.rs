@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use freshet_protocol::{ChunkId, ChunkRef, Entry, FilePart, Page, RelPath, Root, RootId};
+use freshet_protocol::{ChunkId, ChunkRef, Entry, FileExtent, Page, RelPath, Root, RootId};
 
 use crate::release::patch::PatchMap;
 use crate::store::STATE_FOLDER;
@@ -78,7 +78,7 @@ impl Release {
         for page in pages {
             release.page_starts.push(release.chunks.len() as u32);
             for entry in &page.entries {
-                let continues = matches!(entry, Entry::File(part) if part.offset > 0);
+                let continues = matches!(entry, Entry::File(extent) if extent.offset > 0);
                 let in_order = match &last {
                     Some(last) if continues => last == entry.path(),
                     Some(last) => last < entry.path(),
@@ -126,7 +126,7 @@ impl Release {
 
     fn add(&mut self, entry: &Entry) -> Result<(), ReleaseError> {
         match entry {
-            Entry::File(part) => self.add_part(part),
+            Entry::File(extent) => self.add_extent(extent),
             Entry::Folder(path) => {
                 self.folders.push(path.clone());
                 Ok(())
@@ -138,25 +138,25 @@ impl Release {
         }
     }
 
-    fn add_part(&mut self, part: &FilePart) -> Result<(), ReleaseError> {
+    fn add_extent(&mut self, extent: &FileExtent) -> Result<(), ReleaseError> {
         let first = self.chunks.len() as u32;
-        if part.offset == 0 {
+        if extent.offset == 0 {
             self.files.push(FileEntry {
-                path: part.path.clone(),
-                executable: part.executable,
-                bytes: part.size,
+                path: extent.path.clone(),
+                executable: extent.executable,
+                bytes: extent.size,
                 positions: first..first,
             });
         }
-        let continued = || inconsistent(&part.path, "a part that does not continue the one before");
-        let reached = if part.offset == 0 { 0 } else { self.end_of_last_chunk().ok_or_else(continued)? };
+        let continued = || inconsistent(&extent.path, "an extent that does not continue the one before");
+        let reached = if extent.offset == 0 { 0 } else { self.end_of_last_chunk().ok_or_else(continued)? };
         let file = self.files.last_mut().ok_or_else(continued)?;
-        let same = file.path == part.path && file.bytes == part.size && file.executable == part.executable;
-        if !same || reached != part.offset {
+        let same = file.path == extent.path && file.bytes == extent.size && file.executable == extent.executable;
+        if !same || reached != extent.offset {
             return Err(continued());
         }
-        let mut offset = part.offset;
-        for chunk in &part.chunks {
+        let mut offset = extent.offset;
+        for chunk in &extent.chunks {
             self.chunks.push(*chunk);
             self.offsets.push(offset);
             offset += u64::from(chunk.bytes);
@@ -286,7 +286,7 @@ pub(super) mod tests {
     use freshet_protocol::{Chunker, Hash, PageId, PageRef, ROOT_SCHEMA};
 
     pub(in crate::release) fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
-        Entry::File(FilePart {
+        Entry::File(FileExtent {
             path: path.parse().expect("path"),
             executable: false,
             size,
@@ -305,9 +305,9 @@ pub(super) mod tests {
     pub(in crate::release) fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
         let pages: Vec<Page> = pages.into_iter().map(|entries| Page { entries }).collect();
         let files = || pages.iter().flat_map(|page| &page.entries);
-        let starts = |entry: &&Entry| !matches!(entry, Entry::File(part) if part.offset > 0);
+        let starts = |entry: &&Entry| !matches!(entry, Entry::File(extent) if extent.offset > 0);
         let size = |entry: &Entry| match entry {
-            Entry::File(part) if part.offset == 0 => part.size,
+            Entry::File(extent) if extent.offset == 0 => extent.size,
             _ => 0,
         };
         let root = Root {

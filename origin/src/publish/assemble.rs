@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX};
-use freshet_protocol::{ChunkRef, Entry, FilePart, PackId, Page, PageCutter, PageRef};
+use freshet_protocol::{ChunkRef, Entry, FileExtent, PackId, Page, PageCutter, PageRef};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::encode::Encoded;
@@ -21,7 +21,7 @@ pub(super) struct Assembly<'a> {
     /// The version exists, so a chunk that the store lacks proves that this is another release.
     is_published: bool,
     packs_used: BTreeSet<PackId>,
-    file: Option<FilePart>,
+    file: Option<FileExtent>,
     cutter: PageCutter,
     waiting: Vec<Page>,
     done: Assembled,
@@ -187,7 +187,7 @@ mod tests {
 
     fn file(size: u64) -> Entry {
         let path = "file".parse().expect("path");
-        Entry::File(FilePart { path, executable: false, size, offset: 0, chunks: Vec::new() })
+        Entry::File(FileExtent { path, executable: false, size, offset: 0, chunks: Vec::new() })
     }
 
     fn chunk(n: u32) -> Encoded {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fastcdc::v2020::StreamCDC;
-use freshet_protocol::{Chunker, Entry, FilePart, RelPath};
+use freshet_protocol::{Chunker, Entry, FileExtent, RelPath};
 use tokio::sync::mpsc;
 
 use super::PublishError;
@@ -85,7 +85,7 @@ fn send_file(path: RelPath, location: &Path, chunker: &Chunker, out: &Out) -> Re
         return Err(changed().into());
     }
     let (size, executable) = (opened.len(), platform::is_executable(&opened));
-    send(out, Piece::Entry(Entry::File(FilePart { path, executable, size, offset: 0, chunks: Vec::new() })))?;
+    send(out, Piece::Entry(Entry::File(FileExtent { path, executable, size, offset: 0, chunks: Vec::new() })))?;
     let mut bytes = 0;
     let (min, avg, max) = (chunker.bytes_min, chunker.bytes_avg, chunker.bytes_max);
     let mut ends = seams(&file, size, min.into()).map_err(fail)?;

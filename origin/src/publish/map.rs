@@ -56,7 +56,7 @@ impl ReleaseMap {
         for (path, chunks) in files {
             let size = chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum();
             map.places.extend(chunks.iter().map(|_| place));
-            map.add(Entry::File(freshet_protocol::FilePart {
+            map.add(Entry::File(freshet_protocol::FileExtent {
                 path,
                 executable: false,
                 size,

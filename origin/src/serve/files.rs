@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::{
-    ChunkRef, ContentName, Entry, FilePart, Hash, Name, PackIndex, Page, PageId, Place, RelPath, Root, RootId,
+    ChunkRef, ContentName, Entry, FileExtent, Hash, Name, PackIndex, Page, PageId, Place, RelPath, Root, RootId,
 };
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use moka::sync::Cache;
@@ -107,7 +107,7 @@ impl Files {
             [only] if u64::from(only.bytes) == file.size => Some(only.id.0),
             _ => None,
         };
-        let FilePart { path, size, .. } = file;
+        let FileExtent { path, size, .. } = file;
         Ok(Some(FileView { files: self.clone(), release, path, page, bytes: size, digest }))
     }
 
@@ -116,7 +116,7 @@ impl Files {
         &self,
         release: &Release,
         path: &RelPath,
-    ) -> Result<Option<(usize, FilePart)>, ReadError> {
+    ) -> Result<Option<(usize, FileExtent)>, ReadError> {
         let mut to_come: VecDeque<String> = path.parts().map(str::to_owned).collect();
         let mut here: Vec<String> = Vec::new();
         let mut hops = 0;
@@ -265,7 +265,7 @@ impl FileView {
 }
 
 /// The part of a file in a page, and the position of its first chunk among the page's.
-fn part_of<'a>(page: &'a Page, path: &RelPath) -> Option<(&'a FilePart, usize)> {
+fn part_of<'a>(page: &'a Page, path: &RelPath) -> Option<(&'a FileExtent, usize)> {
     let mut position = 0;
     for entry in &page.entries {
         match entry {

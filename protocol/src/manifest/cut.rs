@@ -2,7 +2,7 @@
 
 use crate::id::Hash;
 use crate::limits::{PAGE_BYTES_MAX, PAGE_ENTRIES_MAX};
-use crate::manifest::page::{Entry, FilePart, Page};
+use crate::manifest::page::{Entry, FileExtent, Page};
 
 /// No cut before this many bytes.
 const CUT_BYTES_MIN: u32 = 64 << 10;
@@ -49,14 +49,14 @@ impl PageCutter {
     }
 
     /// A file enters chunk by chunk, so that a large one is cut where its content says.
-    fn push_file(&mut self, file: FilePart) -> Vec<Page> {
+    fn push_file(&mut self, file: FileExtent) -> Vec<Page> {
         let mut pages = Vec::new();
         let head_bytes = ENTRY_OVERHEAD_BYTES + file.path.as_str().len();
         let path_mark = Hash::of(file.path.as_str().as_bytes());
-        let part = |offset| FilePart { offset, chunks: Vec::new(), path: file.path.clone(), ..file };
+        let extent = |offset| FileExtent { offset, chunks: Vec::new(), path: file.path.clone(), ..file };
         let last = file.chunks.len().saturating_sub(1);
         let mut offset = file.offset;
-        let mut open = part(offset);
+        let mut open = extent(offset);
         pages.extend(self.make_room(head_bytes + CHUNK_RECORD_BYTES));
         let mut open_bytes = head_bytes;
         for (at, chunk) in file.chunks.iter().enumerate() {
@@ -67,7 +67,7 @@ impl PageCutter {
             let is_cut =
                 self.bytes + open_bytes >= CUT_BYTES_MIN as usize && is_mark(chunk.id.0, CHUNK_RECORD_BYTES);
             if at < last && (is_full || is_cut) {
-                self.add(Entry::File(std::mem::replace(&mut open, part(offset))), open_bytes);
+                self.add(Entry::File(std::mem::replace(&mut open, extent(offset))), open_bytes);
                 open_bytes = head_bytes;
                 pages.extend(self.cut());
             }
@@ -115,7 +115,7 @@ mod tests {
             .map(|n| ChunkRef { id: ChunkId::of(format!("{path} {n}").as_bytes()), bytes: 1000 })
             .collect();
         let size = chunks.len() as u64 * 1000;
-        Entry::File(FilePart {
+        Entry::File(FileExtent {
             path: path.parse().expect("path"),
             executable: false,
             size,

@@ -56,26 +56,26 @@ pub struct ChunkRef {
     pub bytes: u32,
 }
 
-/// A file, or the part of it that this page describes.
+/// A file, or the extent of it that this page describes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FilePart {
+pub struct FileExtent {
     /// Where it goes.
     pub path: RelPath,
     /// Whether the owner may run it.
     pub executable: bool,
     /// Size of the whole file, in bytes.
     pub size: u64,
-    /// Where this part starts, in bytes.
+    /// Where this extent starts, in bytes.
     pub offset: u64,
-    /// The chunks of this part, in order.
+    /// The chunks of this extent, in order.
     pub chunks: Vec<ChunkRef>,
 }
 
 /// One entry of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A file or a part of one.
-    File(FilePart),
+    /// A file or an extent of one.
+    File(FileExtent),
     /// An empty folder.
     Folder(RelPath),
     /// A symbolic link.
@@ -91,7 +91,7 @@ impl Entry {
     /// Where the entry goes.
     pub fn path(&self) -> &RelPath {
         match self {
-            Self::File(FilePart { path, .. }) | Self::Folder(path) | Self::Link { path, .. } => path,
+            Self::File(FileExtent { path, .. }) | Self::Folder(path) | Self::Link { path, .. } => path,
         }
     }
 }
@@ -237,7 +237,7 @@ fn decode_file(mut reader: Reader<'_>) -> Result<Entry, PageError> {
     if end > size {
         return Err(PageError::Inconsistent("chunks reach beyond the end of their file"));
     }
-    Ok(Entry::File(FilePart { path, executable: flags & FLAG_EXECUTABLE != 0, size, offset, chunks }))
+    Ok(Entry::File(FileExtent { path, executable: flags & FLAG_EXECUTABLE != 0, size, offset, chunks }))
 }
 
 fn decode_folder(mut reader: Reader<'_>) -> Result<Entry, PageError> {

@@ -5,7 +5,7 @@ mod frames;
 mod messages;
 
 use freshet_protocol::{
-    ChunkId, ChunkRef, ContentName, Delta, Encoding, Entry, FilePart, Hash, KeyId, Name, PackId, PackIndex,
+    ChunkId, ChunkRef, ContentName, Delta, Encoding, Entry, FileExtent, Hash, KeyId, Name, PackId, PackIndex,
     Page, PatchChunk, PatchPage, PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind,
     SegmentPlace, SwarmId, Ticket, check_link_target, limits,
 };
@@ -58,7 +58,7 @@ fn file(path: RelPath) -> impl Strategy<Value = Entry> {
     (any::<bool>(), 0..1_u64 << 52, 0..1_u64 << 40, vec(chunk, 0..5)).prop_map(
         move |(executable, offset, more, chunks)| {
             let end = offset + chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum::<u64>();
-            Entry::File(FilePart { path: path.clone(), executable, size: end + more, offset, chunks })
+            Entry::File(FileExtent { path: path.clone(), executable, size: end + more, offset, chunks })
         },
     )
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use freshet_protocol::{
-    ChunkId, ChunkRef, Entry, FilePart, Page, PageId, PageRef, WireError, put_bytes, put_varint,
+    ChunkId, ChunkRef, Entry, FileExtent, Page, PageId, PageRef, WireError, put_bytes, put_varint,
 };
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ fn file(name: &str, offset: u64, chunks: &[u32]) -> Entry {
     let size = chunks.iter().map(|&bytes| u64::from(bytes)).sum::<u64>() + offset;
     let chunks =
         chunks.iter().map(|&bytes| ChunkRef { id: ChunkId::of(&bytes.to_be_bytes()), bytes }).collect();
-    Entry::File(FilePart { path: path(name), executable: name.ends_with(".sh"), size, offset, chunks })
+    Entry::File(FileExtent { path: path(name), executable: name.ends_with(".sh"), size, offset, chunks })
 }
 
 fn link(name: &str, target: &str) -> Entry {
@@ -70,7 +70,7 @@ fn build(cases: &mut Cases) {
     valid("an empty file", vec![file("a", 0, &[])]);
     valid("a file of two chunks", vec![file("data/a.pak", 0, &[131_072, 5])]);
     valid("a program", vec![file("run.sh", 0, &[63])]);
-    valid("the later part of a file", vec![file("huge", 1 << 40, &[2 << 20])]);
+    valid("the later extent of a file", vec![file("huge", 1 << 40, &[2 << 20])]);
     valid("the largest file", vec![file("huge", (1 << 53) - 1 - 64, &[64])]);
     valid("a folder and a link", vec![Entry::Folder(path("empty")), link("lib/x.so", "../lib/x.so.1")]);
     // U+FF5E comes after U+1F600 in UTF-16 and before it in UTF-8: order is that of the bytes.

@@ -35,8 +35,8 @@ export interface ChunkRef {
   readonly bytes: number;
 }
 
-/** A file, or the part of it that this page describes. */
-export interface FilePart {
+/** A file, or the extent of it that this page describes. */
+export interface FileExtent {
   readonly type: "file";
   /** Where it goes. */
   readonly path: RelPath;
@@ -44,15 +44,15 @@ export interface FilePart {
   readonly executable: boolean;
   /** Size of the whole file, in bytes. */
   readonly size: number;
-  /** Where this part starts, in bytes. */
+  /** Where this extent starts, in bytes. */
   readonly offset: number;
-  /** The chunks of this part, in order. */
+  /** The chunks of this extent, in order. */
   readonly chunks: readonly ChunkRef[];
 }
 
-/** One entry of a page: a file or a part of one, an empty folder, or a symbolic link. */
+/** One entry of a page: a file or an extent of one, an empty folder, or a symbolic link. */
 export type Entry =
-  | FilePart
+  | FileExtent
   | { readonly type: "folder"; readonly path: RelPath }
   | { readonly type: "link"; readonly path: RelPath; readonly target: string };
 
@@ -198,7 +198,7 @@ function readPath(reader: Reader, rules: PathRules): RelPath {
   return rules.path(reader.textMax(PATH_BYTES_MAX, "path"));
 }
 
-function readFile(reader: Reader, rules: PathRules): FilePart {
+function readFile(reader: Reader, rules: PathRules): FileExtent {
   const path = readPath(reader, rules);
   const flags = reader.byte();
   if ((flags & ~FLAG_EXECUTABLE) !== 0) throw new WireError("invalid", "file flags");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use freshet_protocol::{
-    ChunkId, ChunkRef, Chunker, ContentName, Encoding, Entry, FilePart, Grant, KEY_DOCUMENT_SCHEMA,
+    ChunkId, ChunkRef, Chunker, ContentName, Encoding, Entry, FileExtent, Grant, KEY_DOCUMENT_SCHEMA,
     KeyDocument, Name, POINTER_SCHEMA, PackId, PackIndex, Page, PageCutter, PageId, PageRef, Place, Pointer,
     ROOT_SCHEMA, Role, Root, SigningKey, origin_path,
 };
@@ -109,7 +109,7 @@ fn pages() -> Vec<Page> {
 
 fn file(path: &str, numbers: std::ops::Range<u32>) -> Entry {
     let chunk = |number: u32| ChunkRef { id: ChunkId::of(&number.to_be_bytes()), bytes: CHUNK_BYTES };
-    Entry::File(FilePart {
+    Entry::File(FileExtent {
         path: path.parse().expect("a good path"),
         executable: false,
         size: u64::from(CHUNK_BYTES) * numbers.len() as u64,
