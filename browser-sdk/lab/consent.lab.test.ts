@@ -31,8 +31,11 @@ swarmTest("a viewer is asked, agrees, takes it back, and leaves", async () => {
     const { page } = tab;
     const sockets: { isClosed(): boolean }[] = [];
     page.on("websocket", (socket) => sockets.push(socket));
+    const diagnose = () => page.evaluate(() => window.freshetClient?.diagnose());
     const links = (wanted: number, limit_ms: number) =>
-      page.waitForFunction((count) => window.freshetClient?.stats().links === count, wanted, { timeout: limit_ms, polling: 20 });
+      page
+        .waitForFunction((count) => window.freshetClient?.stats().links === count, wanted, { timeout: limit_ms, polling: 20 })
+        .catch(async (error: unknown) => expect.fail(`${String(error)} ${JSON.stringify(await diagnose())}`));
     const gone = () =>
       expect
         .poll(async () => [await open(tab), sockets.filter((socket) => !socket.isClosed()).length], { timeout: GONE_MS })
@@ -43,7 +46,7 @@ swarmTest("a viewer is asked, agrees, takes it back, and leaves", async () => {
     await page.evaluate(() => window.freshetAnswer?.("granted"));
     await links(1, 5_000);
     await page.evaluate(() => window.lab.at(7));
-    const diagnosis = await page.evaluate(() => window.freshetClient?.diagnose());
+    const diagnosis = await diagnose();
     expect(diagnosis).toMatchObject({ consent: "granted", tracker_up: true, wires: [{ kind: "web-rtc" }] });
     expect(["none", "endpoint-independent", "endpoint-dependent", "udp-blocked"]).toContain(diagnosis?.nat);
     expect(JSON.stringify(diagnosis)).not.toMatch(/127\.0\.0\.1|localhost|\.local\b/);
