@@ -62,8 +62,8 @@ export const JUDGES: Readonly<Record<string, Judge>> = {
   root: async (bytes, test) => {
     const { id, root } = await openRoot(bytes, trusted(test));
     if (test["wanted"] !== undefined) await openRootAs(parseHash(given(test, "wanted")), bytes, trusted(test));
-    const { requires, ...known } = root;
-    return { fields: { id, root: requires.length === 0 ? known : root } };
+    const { requires, parts, ...known } = root;
+    return { fields: { id, root: requires.length + parts.length === 0 ? known : root } };
   },
   entry_page: (bytes) => ({ fields: { entries: decodeEntryPage(bytes).map(hex) } }),
   page: async (bytes, test) => {

@@ -19,9 +19,11 @@ pub enum Event {
         version: String,
         /// Its root id.
         root: String,
-        /// Sum of its files, in bytes.
+        /// The parts that are installed of those that may be left out.
+        parts: Vec<String>,
+        /// Sum of the files that are installed, in bytes.
         bytes: u64,
-        /// Number of its files.
+        /// Number of those files.
         files: u64,
         /// Bytes that are not here yet.
         missing_bytes: u64,

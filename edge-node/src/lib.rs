@@ -22,8 +22,10 @@ pub use freshet_swarm::{Goal, Policy};
 pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
 pub use node::{
-    GetError, GetOptions, Plan, ReleaseUrl, Verified, follow, get, plan, repair, uninstall, verify,
+    GetError, GetOptions, Plan, PlannedPart, ReleaseUrl, Verified, follow, get, plan, repair, uninstall,
+    verify,
 };
+pub use release::{Parts, PartsError};
 pub use report::{Report, Sources, Traffic};
 pub use store::ChangedFiles;
 pub use tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, TrackerHandle, Welcome};

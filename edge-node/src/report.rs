@@ -16,8 +16,10 @@ pub struct Report {
     pub root: Option<String>,
     /// Whether the release is installed.
     pub installed: bool,
-    /// Sum of the release's files.
+    /// Sum of the files that are, or are going to be, installed.
     pub release_bytes: u64,
+    /// The parts among them that may be left out.
+    pub parts: Vec<String>,
     /// Where the bytes came from.
     pub bytes: Sources,
     /// Plain bytes from the origin by the reason why they were fetched there.

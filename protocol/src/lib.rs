@@ -39,7 +39,7 @@ pub use key::{BadSignature, KeyError, PublicKey, SigningKey};
 pub use key_document::{Grant, KEY_DOCUMENT_KIND, KEY_DOCUMENT_SCHEMA, KeyDocument, KeyDocumentError, Role};
 pub use manifest::cut::PageCutter;
 pub use manifest::page::{ChunkRef, Entry, FileExtent, Page, PageError};
-pub use manifest::root::{Chunker, PageRef, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
+pub use manifest::root::{Chunker, PARTS_FEATURE, PageRef, Part, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
 pub use pack_index::{PackId, PackIndex, Place};
 pub use patch::document::{PATCH_ALGORITHM, PATCH_KIND, PATCH_SCHEMA, Patch, PatchError, PatchPageRef};
 pub use patch::page::{Delta, PatchChunk, PatchPage};

@@ -20,6 +20,8 @@ pub const PAGES_MAX: usize = 512;
 pub const PAGE_ENTRIES_MAX: usize = 16 << 10;
 /// Most entries of a whole release, so that a signed but hostile manifest cannot fill memory.
 pub const ENTRIES_MAX: usize = 4 << 20;
+/// Most parts that a release may have.
+pub const PARTS_MAX: usize = 64;
 /// Largest payload of a channel pointer, in bytes.
 pub const POINTER_BYTES_MAX: usize = 4 << 10;
 /// Largest payload of a patch, in bytes.

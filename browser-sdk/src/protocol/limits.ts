@@ -20,6 +20,8 @@ export const PAGES_MAX = 512;
 export const PAGE_ENTRIES_MAX = 16 << 10;
 /** Most entries of a whole release, so that a signed but hostile manifest cannot fill memory. */
 export const ENTRIES_MAX = 4 << 20;
+/** Most parts that a release may have. */
+export const PARTS_MAX = 64;
 /** Largest payload of a channel pointer, in bytes. */
 export const POINTER_BYTES_MAX = 4 << 10;
 /** Largest payload of a patch, in bytes. */

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use freshet_edge_node::{GetError, GetOptions, Goal, Policy, PublicKey, SeedFor};
+use freshet_edge_node::{GetError, GetOptions, Goal, Parts, Policy, PublicKey, SeedFor};
 
 use crate::cli::quantity::{Bytes, Rate, Time};
 
@@ -70,6 +70,8 @@ pub(crate) struct Plan {
     /// The tenant's public key, as for `get`.
     #[arg(long, value_name = "ed25519:KEY")]
     key: Option<PublicKey>,
+    #[command(flatten)]
+    parts: ChosenParts,
     /// Rate of the line, like 10MB/s: says how long the download takes.
     #[arg(long, value_name = "RATE")]
     pub(super) rate: Option<Rate>,
@@ -83,6 +85,7 @@ impl Plan {
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
         let mut options = GetOptions::new(&self.url, &self.into)?;
         options.key = self.key.or(options.key);
+        options.parts = self.parts.parts.clone();
         Ok(options)
     }
 }
@@ -122,6 +125,8 @@ pub(crate) struct Get {
     /// may follow as #key=ed25519:...
     url: String,
     #[command(flatten)]
+    parts: ChosenParts,
+    #[command(flatten)]
     pub(super) job: Job,
     /// How long to go on sharing after the install: 30s, 2h, or forever.
     #[arg(long, value_name = "TIME", default_value = "0s", requires = "share")]
@@ -139,6 +144,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "URL")]
     follow: String,
     #[command(flatten)]
+    parts: ChosenParts,
+    #[command(flatten)]
     pub(super) job: Job,
     /// How often, about, to ask the origin whether the channel shows another version: from 1s. Peers tell at once.
     #[arg(long, value_name = "TIME", default_value = "5m")]
@@ -152,6 +159,15 @@ pub(crate) struct Repair {
     url: String,
     #[command(flatten)]
     pub(super) job: Job,
+}
+
+/// Which parts of a release are installed.
+#[derive(Debug, Args)]
+struct ChosenParts {
+    /// Optional parts to install: all, default, none, names like ja,hd, or changes to what is installed, like +ja,-hd.
+    /// Remembered in DIR; by default what is installed stays so. `plan` lists them.
+    #[arg(long, value_name = "PARTS", allow_hyphen_values = true)]
+    parts: Option<Parts>,
 }
 
 /// How a job is done.
@@ -181,9 +197,9 @@ pub(crate) struct Job {
     /// `speed`: never slower than HTTP alone. `offload`: as few bytes from the origin as --offload-slack allows.
     #[arg(long, value_enum, default_value_t = GoalArgument::Speed)]
     goal: GoalArgument,
-    /// At `offload`: the rate to keep up, as a part of the origin's, 0 to 1. 1 is as fast as HTTP; lower saves more of
+    /// At `offload`: the rate to keep up, as a share of the origin's, 0 to 1. 1 is as fast as HTTP; lower saves more of
     /// the origin and may take longer.
-    #[arg(long, value_name = "PART", default_value_t = 0.5, value_parser = part)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     offload_slack: f64,
     /// UDP address to accept links at; port 0 picks one.
     #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
@@ -225,7 +241,7 @@ enum GoalArgument {
     Offload,
 }
 
-fn part(text: &str) -> Result<f64, String> {
+fn share(text: &str) -> Result<f64, String> {
     let value: f64 = text.parse().map_err(|_| format!("{text:?} is not a number from 0 to 1"))?;
     if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(format!("{text} is not from 0 to 1")) }
 }
@@ -234,6 +250,7 @@ impl Get {
     /// The job that these arguments ask for.
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
         let mut options = self.job.options(&self.url)?;
+        options.parts = self.parts.parts.clone();
         options.verify = self.verify;
         options.seed_for = match self.seed_for {
             Time::For(time) => SeedFor::Time(time),
@@ -247,6 +264,7 @@ impl Run {
     /// The job that each version is got by.
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
         let mut options = self.job.options(&self.follow)?;
+        options.parts = self.parts.parts.clone();
         options.look_every = match self.look_every {
             Time::For(time) if time < LOOK_EVERY_MIN => {
                 return Err(GetError::Usage("--look-every must be 1s or more".to_owned()));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use freshet_edge_node::{ChangedFiles, GetError, Plan, Verified, plan, uninstall, verify};
+use freshet_edge_node::{ChangedFiles, GetError, Plan, PlannedPart, Verified, plan, uninstall, verify};
 use indicatif::HumanBytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,12 @@ fn print_plan(plan: &Plan, rate: Option<Rate>) {
     let installed =
         plan.installed.as_deref().map_or_else(String::new, |version| format!(", installed is {version}"));
     println!("{} {}: {}{installed}", plan.content, plan.version, HumanBytes(plan.release_bytes));
+    let part = |part: &PlannedPart| {
+        format!("{}{} ({})", if part.is_chosen { "" } else { "without " }, part.name, HumanBytes(part.bytes))
+    };
+    if !plan.parts.is_empty() {
+        println!("parts    {}", plan.parts.iter().map(part).collect::<Vec<_>>().join(", "));
+    }
     let time = rate.map_or_else(String::new, |Rate(bytes_s)| {
         format!(", {} s at this rate", plan.fetch_bytes.div_ceil(bytes_s.max(1)))
     });

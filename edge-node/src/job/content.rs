@@ -61,7 +61,7 @@ impl Content {
     /// Takes a chunk for all of its positions.
     pub(super) fn keep(&mut self, chunk: VerifiedChunk) {
         self.hot.put(&chunk);
-        let positions = self.files.release.positions_of(chunk.id()).iter().copied();
+        let positions = self.files.release.positions_of(chunk.id());
         let missing: Vec<u32> = positions.filter(|&position| !self.written.contains(position)).collect();
         if missing.is_empty() || self.waiting.contains_key(&chunk.id()) {
             return;

@@ -48,7 +48,8 @@ impl Job {
     /// A delta came in: its chunk is made once there is room.
     pub(super) fn take_delta(&mut self, position: u32) {
         let release = &self.content.files.release;
-        if release.delta(position).is_some_and(|(_, target)| !self.content.held().contains(target)) {
+        let is_missing = |target| !release.places_of(target).all(|place| self.content.held().contains(place));
+        if release.delta(position).is_some_and(|(_, target)| is_missing(target)) {
             self.deriving.waiting.push_back(position);
         }
     }
@@ -81,12 +82,13 @@ impl Job {
             Ok(chunk) => {
                 self.deriving.made_bytes += (chunk.bytes().len() as u64).saturating_sub(delta.bytes.into());
                 self.keep(chunk);
-                let places = release.places_of(target).iter().copied();
+                let places = release.places_of(target);
                 self.tell(Input::Found { ranges: freshet_protocol::ranges_of(places) });
             }
             Err(error) => {
                 tracing::info!(target, %error, "no chunk could be made of a delta; fetching it whole");
-                self.tell(Input::Want { ranges: vec![target..target + 1] });
+                let place = release.places_of(target).next().unwrap_or(target);
+                self.tell(Input::Want { ranges: vec![place..place + 1] });
             }
         }
     }

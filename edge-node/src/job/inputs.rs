@@ -84,9 +84,8 @@ impl Job {
     /// A chunk came in: all of its places are held.
     pub(super) fn found(&mut self, position: u32) {
         let release = std::sync::Arc::clone(&self.content.files.release);
-        let positions = release.places_of(position);
-        if positions.len() > 1 {
-            self.tell(Input::Found { ranges: freshet_protocol::ranges_of(positions.iter().copied()) });
+        if release.places_of(position).any(|place| place != position) {
+            self.tell(Input::Found { ranges: freshet_protocol::ranges_of(release.places_of(position)) });
         }
     }
 }

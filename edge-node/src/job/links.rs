@@ -134,7 +134,7 @@ impl Job {
                     traffic.received += chunk.bytes().len() as u64;
                 }
                 let release = Arc::clone(&self.content.files.release);
-                let positions = release.positions_of(chunk.id());
+                let positions: Vec<u32> = release.positions_of(chunk.id()).collect();
                 self.keep(chunk);
                 self.tell(Input::RequestEnded { request, end: RequestEnd::Verified });
                 if let Some(&position) = positions.first() {
@@ -159,17 +159,13 @@ impl Job {
         }
         match asked.kind {
             BlobKind::Chunk => {
-                let positions =
-                    self.content.files.release.positions_of(freshet_protocol::ChunkId(asked.hash));
-                match positions.iter().find(|&&position| self.content.held().contains(position)) {
-                    Some(&chunk) => {
-                        self.tell(Input::PeerRequest { link, request: asked.request, chunk });
-                    }
-                    None => match positions.first() {
-                        // In memory it may be already, and not yet on disk.
-                        Some(&chunk) => self.tell(Input::PeerRequest { link, request: asked.request, chunk }),
-                        None => self.refuse(link, asked.request, RefuseReason::NotHeld),
-                    },
+                let release = &self.content.files.release;
+                let positions = || release.positions_of(freshet_protocol::ChunkId(asked.hash));
+                let held = positions().find(|&position| self.content.held().contains(position));
+                // In memory it may be already, and not yet on disk.
+                match held.or_else(|| positions().next()) {
+                    Some(chunk) => self.tell(Input::PeerRequest { link, request: asked.request, chunk }),
+                    None => self.refuse(link, asked.request, RefuseReason::NotHeld),
                 }
             }
             BlobKind::Page | BlobKind::Root if !self.config.policy.sharing => {

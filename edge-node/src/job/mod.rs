@@ -192,7 +192,7 @@ impl Job {
 /// What is fetched for the first place of each chunk that is not held at all: the chunk, or what a patch has for it. A
 /// delta that is held is of no use, or the chunk would have been made of it.
 pub(crate) fn wanted(release: &Release, local: &Local) -> Vec<std::ops::Range<u32>> {
-    let is_first = |position: &u32| release.places_of(*position).first() == Some(position);
+    let is_first = |position: &u32| release.places_of(*position).next() == Some(*position);
     let missing = (0..release.root.chunks).filter(|&position| !local.held.contains(position));
     let fetched = missing.filter(is_first).map(|position| {
         let fetched = release.fetched_for(position);

@@ -47,7 +47,7 @@ impl Progress {
             fetched: None,
             installed: None,
             moved_aside: Vec::new(),
-            release_bytes: release.root.bytes,
+            release_bytes: release.chosen_bytes(),
             document_bytes_sent: 0,
         }
     }

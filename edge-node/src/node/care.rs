@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::node::GetError;
 use crate::node::folder::{
-    blocking, finish_begun_install, installed_release, load_installed, lock_known, no_installation,
+    Before, blocking, finish_begun_install, load_installed, lock_known, no_installation,
 };
 use crate::release::Trust;
 use crate::store::{Belief, ChangedFiles, ChunkFiles, Differences, uninstall as remove, verify as compare};
@@ -51,8 +51,9 @@ pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Re
     let (layout, _lock) = lock_known(folder).await?;
     let trust = Trust::remembered(&layout)?.ok_or_else(|| no_installation(folder))?;
     finish_begun_install(&layout, &trust, &stop).await?;
-    let installed = load_installed(&layout)?.ok_or_else(|| no_installation(folder))?;
-    let release = installed_release(&layout, &trust)?.ok_or_else(|| {
+    let Before { installed, release } = Before::load(&layout, &trust)?;
+    let installed = installed.ok_or_else(|| no_installation(folder))?;
+    let release = release.ok_or_else(|| {
         let folder = folder.display();
         GetError::Other(format!(
             "the manifest of what is installed in {folder} is gone; get it again to check it"
@@ -66,8 +67,8 @@ pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Re
         content: release.root.content.to_string(),
         version: release.root.version.to_string(),
         root: release.id.to_string(),
-        files: release.files.len() as u64,
-        bytes: release.root.bytes,
+        files: release.chosen_files().count() as u64,
+        bytes: release.chosen_bytes(),
         changed,
         missing,
         added,

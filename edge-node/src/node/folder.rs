@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::node::{GetError, GetOptions};
-use crate::release::{Release, Trust, cached_release, content_of};
+use crate::release::{Parts, Release, Trust, cached_release, content_of, decide};
 use crate::store::{
     Belief, ChunkFiles, FolderLock, Installed, Layout, Local, LockError, OldRelease, ScanError, install,
     pending, scan,
@@ -77,20 +77,23 @@ pub(super) async fn finish_begun_install(
     trust: &Trust,
     stop: &CancellationToken,
 ) -> Result<(), GetError> {
-    let begun = pending(layout).map_err(|error| GetError::io(&layout.intent(), &error))?;
-    let Some(release) = begun.and_then(|id| cached_release(trust, layout, id)) else { return Ok(()) };
-    let release = Arc::new(release);
-    let old = installed_release(layout, trust)?;
+    let Some(begun) = pending(layout).map_err(|error| GetError::io(&layout.intent(), &error))? else {
+        return Ok(());
+    };
+    let Some(release) = cached_release(trust, layout, begun.root) else { return Ok(()) };
+    let release = Arc::new(release.choose(begun.parts));
+    let before = Before::load(layout, trust)?;
     let stop = stop.clone();
-    let (local, installed) =
-        look_around(layout, &release, old, move |files, old| scan(files, old, Belief::Untouched, &stop))
+    let (local, before) =
+        look_around(layout, &release, before, move |files, old| scan(files, old, Belief::Untouched, &stop))
             .await?;
-    if local.held.len() < release.chunk_count() {
+    let is_missing = |position: u32| release.is_chosen(position) && !local.held.contains(position);
+    if (0..release.chunk_count()).any(is_missing) {
         // Something was changed since; the usual way fetches what is missing.
         return Ok(());
     }
     let files = ChunkFiles { layout: layout.clone(), release };
-    blocking(move || install(&files, &local.in_place, installed.as_ref())).await?;
+    blocking(move || install(&files, &local.in_place, before.installed.as_ref())).await?;
     Ok(())
 }
 
@@ -98,25 +101,46 @@ pub(super) fn load_installed(layout: &Layout) -> Result<Option<Installed>, GetEr
     Installed::load(layout).map_err(|error| GetError::io(&layout.installed(), &error))
 }
 
-/// The release that is installed now, where its manifest is known.
-pub(super) fn installed_release(layout: &Layout, trust: &Trust) -> Result<Option<Arc<Release>>, GetError> {
-    let installed = load_installed(layout)?;
-    Ok(installed.and_then(|installed| cached_release(trust, layout, installed.root)).map(Arc::new))
+/// What is installed now.
+#[derive(Clone)]
+pub(super) struct Before {
+    pub(super) installed: Option<Installed>,
+    /// Its release, with the parts that are installed, where its manifest is known.
+    pub(super) release: Option<Arc<Release>>,
 }
 
-/// What of the release is here already, as `look` finds it, and what is installed now.
+impl Before {
+    pub(super) fn load(layout: &Layout, trust: &Trust) -> Result<Self, GetError> {
+        let installed = load_installed(layout)?;
+        let release = installed.as_ref().and_then(|installed| {
+            let release = cached_release(trust, layout, installed.root)?;
+            Some(Arc::new(release.choose(installed.parts.clone())))
+        });
+        Ok(Self { installed, release })
+    }
+
+    /// The newer release, with the parts that `parts` says, or that were decided on before.
+    pub(super) fn choose_parts(&self, parts: Option<&Parts>, release: Release) -> Result<Release, GetError> {
+        let known = self.installed.as_ref().map(|installed| installed.parts.clone()).unwrap_or_default();
+        let choice =
+            decide(parts, &known, &release.root).map_err(|error| GetError::Usage(error.to_string()))?;
+        Ok(release.choose(choice))
+    }
+}
+
+/// What of the release is here already, as `look` finds it.
 pub(super) async fn look_around(
     layout: &Layout,
     release: &Arc<Release>,
-    old: Option<Arc<Release>>,
+    before: Before,
     look: impl FnOnce(&ChunkFiles, Option<OldRelease<'_>>) -> Result<Local, ScanError> + Send + 'static,
-) -> Result<(Local, Option<Installed>), GetError> {
-    let installed = load_installed(layout)?;
+) -> Result<(Local, Before), GetError> {
     let files = ChunkFiles { layout: layout.clone(), release: Arc::clone(release) };
     blocking(move || {
-        let old_release = installed.as_ref().map(|installed| OldRelease { installed, release: old.as_ref() });
-        let local = look(&files, old_release)?;
-        Ok((local, installed))
+        let Before { installed, release } = &before;
+        let old = installed.as_ref().map(|installed| OldRelease { installed, release: release.as_ref() });
+        let local = look(&files, old)?;
+        Ok((local, before))
     })
     .await
 }

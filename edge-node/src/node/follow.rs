@@ -38,10 +38,15 @@ pub async fn follow(
         return (Report::default(), Err(GetError::Usage(message)));
     }
     let (mut backoff, mut has_installed) = (Backoff::new(RETRY, RETRY_MAX), false);
+    let mut options = options;
     loop {
         let begun = Instant::now();
         let (report, result) = until_news(&options, &events, &stop).await;
-        has_installed |= report.installed_ms.is_some();
+        if report.installed {
+            has_installed = true;
+            // What was said of parts is remembered in the folder, and a later version may not have them.
+            options.parts = None;
+        }
         match result {
             _ if stop.is_cancelled() => return (report, result),
             // Something newer is out, whether the last one was installed or not.

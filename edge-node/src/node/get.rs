@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::Event;
 use crate::job::{Job, JobConfig, Watch, wanted};
 use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
-use crate::node::folder::{Folder, installed_release, look_around};
+use crate::node::folder::{Before, Folder, look_around};
 use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
 use crate::random::random_bytes;
@@ -65,8 +65,9 @@ async fn steps(
     };
     let Found { fetched: Fetched { release, index }, network, documents } =
         find(&options, &origin, trust, located, &events, &stop).await?;
-    let old = installed_release(&layout, documents.trust())?;
-    let (release, note) = match &old {
+    let before = Before::load(&layout, documents.trust())?;
+    let release = before.choose_parts(options.parts.as_ref(), release)?;
+    let (release, note) = match &before.release {
         Some(old) => with_patch(&origin, &documents, old, release).await,
         None => (release, None),
     };
@@ -76,19 +77,19 @@ async fn steps(
     let release = Arc::new(release);
     report.version = Some(release.root.version.to_string());
     report.root = Some(release.id.to_string());
-    report.release_bytes = release.root.bytes;
+    report.release_bytes = release.chosen_bytes();
+    report.parts = release.chosen_parts().map(ToString::to_string).collect();
 
     let belief = if options.verify { Belief::Nothing } else { Belief::Untouched };
     let stopped = stop.clone();
-    let (local, installed) =
-        look_around(&layout, &release, old.clone(), move |files, old| scan(files, old, belief, &stopped))
-            .await?;
+    let (local, before) =
+        look_around(&layout, &release, before, move |files, old| scan(files, old, belief, &stopped)).await?;
     let _ = events.send(release_event(&release, &local)).await;
     let config = JobConfig {
-        old: old.map(|release| OldFiles { layout: layout.clone(), release }),
+        old: before.release.map(|release| OldFiles { layout: layout.clone(), release }),
         files: ChunkFiles { layout, release },
         local,
-        installed,
+        installed: before.installed,
         origin: origin.clone(),
         index,
         network,
@@ -232,9 +233,10 @@ fn release_event(release: &Release, local: &Local) -> Event {
     Event::Release {
         version: release.root.version.to_string(),
         root: release.id.to_string(),
-        bytes: release.root.bytes,
-        files: release.files.len() as u64,
-        missing_bytes: release.root.bytes.saturating_sub(held_bytes),
+        parts: release.chosen_parts().map(ToString::to_string).collect(),
+        bytes: release.chosen_bytes(),
+        files: release.chosen_files().count() as u64,
+        missing_bytes: release.chosen_bytes().saturating_sub(held_bytes),
         fetch_bytes: fetch_bytes(release, local),
     }
 }

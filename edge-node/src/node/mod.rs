@@ -16,5 +16,5 @@ pub use error::GetError;
 pub use follow::follow;
 pub use get::get;
 pub use options::GetOptions;
-pub use plan::{Plan, plan};
+pub use plan::{Plan, PlannedPart, plan};
 pub use repair::repair;

@@ -10,6 +10,7 @@ use freshet_swarm::Policy;
 use crate::job::SeedFor;
 use crate::node::GetError;
 use crate::node::address::ReleaseUrl;
+use crate::release::Parts;
 
 /// How to get a release into a folder.
 #[derive(Debug, Clone)]
@@ -18,6 +19,9 @@ pub struct GetOptions {
     pub url: ReleaseUrl,
     /// The installation folder.
     pub folder: PathBuf,
+    /// Which of the release's parts to install; none: those that are installed, and of new ones those that the publisher
+    /// means for everybody.
+    pub parts: Option<Parts>,
     /// The tenant's key; needed at the first use of a folder, and compared with the remembered one later.
     pub key: Option<PublicKey>,
     /// Trackers to use instead of those that the channel pointer names.
@@ -55,6 +59,7 @@ impl GetOptions {
         Ok(Self {
             url,
             folder: folder.into(),
+            parts: None,
             key,
             trackers: Vec::new(),
             policy: Policy::default(),

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use freshet_protocol::{Name, Part};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::wanted;
 use crate::network::Documents;
-use crate::node::folder::{Folder, installed_release, look_around};
+use crate::node::folder::{Before, Folder, look_around};
 use crate::node::get::{document_error, open_origin, with_patch};
 use crate::node::{GetError, GetOptions};
 use crate::platform;
@@ -25,8 +26,10 @@ pub struct Plan {
     pub root: String,
     /// The version that is installed now.
     pub installed: Option<String>,
-    /// Sum of the release's files.
+    /// Sum of the files that are going to be installed.
     pub release_bytes: u64,
+    /// The parts that may be left out.
+    pub parts: Vec<PlannedPart>,
     /// What is going to be fetched, as it is stored: deltas and chunks.
     pub fetch_bytes: u64,
     /// Deltas among that.
@@ -51,6 +54,17 @@ pub struct Plan {
     pub free_bytes: Option<u64>,
 }
 
+/// A part of a release, and whether it is going to be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPart {
+    /// Its name.
+    pub name: String,
+    /// Sum of its files.
+    pub bytes: u64,
+    /// Whether it is going to be there.
+    pub is_chosen: bool,
+}
+
 /// Says what [`get`](crate::get) would take with these options. Nothing is fetched but signed documents and lists, which the
 /// folder keeps for later; an install that was cut off is finished first.
 ///
@@ -64,19 +78,20 @@ pub async fn plan(options: &GetOptions, stop: CancellationToken) -> Result<Plan,
     let fetched = fetch(&origin, &trust, &layout, content_of(target), located.id).await;
     let release = fetched.map_err(document_error)?.release;
     let documents = Documents::new(trust, layout.clone(), channel_of(target));
-    let old = installed_release(&layout, documents.trust())?;
-    let release = match &old {
+    let before = Before::load(&layout, documents.trust())?;
+    let release = before.choose_parts(options.parts.as_ref(), release)?;
+    let release = match &before.release {
         Some(old) => with_patch(&origin, &documents, old, release).await.0,
         None => release,
     };
     let release = Arc::new(release);
-    let (local, installed) =
-        look_around(&layout, &release, old, move |files, old| look(files, old, &stop)).await?;
+    let (local, before) =
+        look_around(&layout, &release, before, move |files, old| look(files, old, &stop)).await?;
     let positions: Vec<u32> = wanted(&release, &local).into_iter().flatten().collect();
     let stored = origin.stored_bytes(&release, positions.iter().copied()).await?;
     let mut plan = Plan {
         free_bytes: platform::free_bytes(&options.folder),
-        installed: installed.map(|installed| installed.version.to_string()),
+        installed: before.installed.map(|installed| installed.version.to_string()),
         ..Plan::of(&release, &local)
     };
     for (position, stored) in positions.into_iter().zip(stored) {
@@ -98,14 +113,15 @@ impl Plan {
     /// Without what is fetched.
     fn of(release: &Release, local: &Local) -> Self {
         // Files that change are written anew beside the old ones; what an unfinished download has is written already.
-        let staged_bytes = release.root.bytes - local.kept_bytes;
+        let staged_bytes = release.chosen_bytes() - local.kept_bytes;
         let write_bytes = staged_bytes.saturating_sub(local.resumed_bytes);
         Self {
             content: release.root.content.to_string(),
             version: release.root.version.to_string(),
             root: release.id.to_string(),
             installed: None,
-            release_bytes: release.root.bytes,
+            release_bytes: release.chosen_bytes(),
+            parts: planned_parts(release),
             fetch_bytes: 0,
             deltas: 0,
             delta_bytes: 0,
@@ -119,4 +135,14 @@ impl Plan {
             free_bytes: None,
         }
     }
+}
+
+fn planned_parts(release: &Release) -> Vec<PlannedPart> {
+    let chosen: Vec<&Name> = release.chosen_parts().collect();
+    let planned = |part: &Part| PlannedPart {
+        name: part.name.to_string(),
+        bytes: part.bytes,
+        is_chosen: chosen.contains(&&part.name),
+    };
+    release.root.parts.iter().map(planned).collect()
 }

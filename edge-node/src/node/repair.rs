@@ -36,7 +36,7 @@ fn of_installed(mut options: GetOptions) -> Result<GetOptions, GetError> {
     // An install that was cut off is ended first.
     let begun = pending(&layout).map_err(|error| GetError::io(&layout.intent(), &error))?;
     let installed = load_installed(&layout)?.map(|installed| installed.root);
-    let root = begun.or(installed).ok_or_else(|| no_installation(&options.folder))?;
+    let root = begun.map(|begun| begun.root).or(installed).ok_or_else(|| no_installation(&options.folder))?;
     let content = content_of(&options.url.target).clone();
     if options.trackers.is_empty() {
         let trust = Trust::open(&layout, &content, options.key)?;

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use freshet_protocol::{ChunkId, ChunkRef, Entry, FileExtent, Page, RelPath, Root, RootId};
 
+use crate::release::parts::Chosen;
 use crate::release::patch::PatchMap;
 use crate::store::STATE_FOLDER;
 
@@ -23,16 +24,26 @@ pub(crate) enum ReleaseError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileEntry {
     pub(crate) path: RelPath,
+    /// Number of its part, by its place in the root.
+    pub(crate) part: Option<u8>,
     pub(crate) executable: bool,
     pub(crate) bytes: u64,
     /// Its chunk positions.
     pub(crate) positions: Range<u32>,
 }
 
+/// An empty folder of the release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FolderEntry {
+    pub(crate) path: RelPath,
+    pub(crate) part: Option<u8>,
+}
+
 /// A symbolic link of the release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LinkEntry {
     pub(crate) path: RelPath,
+    pub(crate) part: Option<u8>,
     pub(crate) target: String,
 }
 
@@ -42,7 +53,7 @@ pub(crate) struct Release {
     pub(crate) id: RootId,
     pub(crate) root: Root,
     pub(crate) files: Vec<FileEntry>,
-    pub(crate) folders: Vec<RelPath>,
+    pub(crate) folders: Vec<FolderEntry>,
     pub(crate) links: Vec<LinkEntry>,
     pub(super) chunks: Vec<ChunkRef>,
     /// Offset of each position within its file.
@@ -56,6 +67,7 @@ pub(crate) struct Release {
     pub(super) page_starts: Vec<u32>,
     /// What leads here from the installed release. Its chunks have the positions behind those of the release.
     pub(super) patch: Option<PatchMap>,
+    pub(super) chosen: Chosen,
 }
 
 impl Release {
@@ -73,6 +85,7 @@ impl Release {
             by_id_starts: Vec::new(),
             page_starts: Vec::new(),
             patch: None,
+            chosen: Chosen::default(),
         };
         let mut last: Option<RelPath> = None;
         for page in pages {
@@ -125,14 +138,17 @@ impl Release {
     }
 
     fn add(&mut self, entry: &Entry) -> Result<(), ReleaseError> {
+        if entry.part().is_some_and(|part| usize::from(part) >= self.root.parts.len()) {
+            return Err(inconsistent(entry.path(), "it is of a part that the root does not name"));
+        }
         match entry {
             Entry::File(extent) => self.add_extent(extent),
-            Entry::Folder(path) => {
-                self.folders.push(path.clone());
+            Entry::Folder { path, part } => {
+                self.folders.push(FolderEntry { path: path.clone(), part: *part });
                 Ok(())
             }
-            Entry::Link { path, target } => {
-                self.links.push(LinkEntry { path: path.clone(), target: target.clone() });
+            Entry::Link { path, part, target } => {
+                self.links.push(LinkEntry { path: path.clone(), part: *part, target: target.clone() });
                 Ok(())
             }
         }
@@ -143,6 +159,7 @@ impl Release {
         if extent.offset == 0 {
             self.files.push(FileEntry {
                 path: extent.path.clone(),
+                part: extent.part,
                 executable: extent.executable,
                 bytes: extent.size,
                 positions: first..first,
@@ -151,8 +168,11 @@ impl Release {
         let continued = || inconsistent(&extent.path, "an extent that does not continue the one before");
         let reached = if extent.offset == 0 { 0 } else { self.end_of_last_chunk().ok_or_else(continued)? };
         let file = self.files.last_mut().ok_or_else(continued)?;
-        let same = file.path == extent.path && file.bytes == extent.size && file.executable == extent.executable;
-        if !same || reached != extent.offset {
+        let is_same = file.path == extent.path
+            && file.part == extent.part
+            && file.bytes == extent.size
+            && file.executable == extent.executable;
+        if !is_same || reached != extent.offset {
             return Err(continued());
         }
         let mut offset = extent.offset;
@@ -182,9 +202,21 @@ impl Release {
             Err(ReleaseError::Totals("the number of entries differs from the root's"))
         } else if bytes != self.root.bytes {
             Err(ReleaseError::Totals("the sum of all files differs from the root's"))
+        } else if !self.are_parts_as_said() {
+            Err(ReleaseError::Totals("the files of a part are not as large as the root says"))
         } else {
             Ok(())
         }
+    }
+
+    fn are_parts_as_said(&self) -> bool {
+        let mut bytes = vec![0; self.root.parts.len()];
+        for file in &self.files {
+            if let Some(part) = file.part {
+                bytes[usize::from(part)] += file.bytes;
+            }
+        }
+        self.root.parts.iter().zip(bytes).all(|(part, bytes)| part.bytes == bytes)
     }
 
     /// No entry lies below a file or a link, in the folder that the node keeps for itself, or at a path that a file
@@ -211,7 +243,8 @@ impl Release {
 
     fn paths(&self) -> impl Iterator<Item = &RelPath> {
         let files = self.files.iter().map(|file| &file.path);
-        files.chain(&self.folders).chain(self.links.iter().map(|link| &link.path))
+        let folders = self.folders.iter().map(|folder| &folder.path);
+        files.chain(folders).chain(self.links.iter().map(|link| &link.path))
     }
 
     /// Number of positions, those of a patch included.
@@ -238,7 +271,11 @@ impl Release {
         if let Some((patch, n)) = self.in_patch(position) {
             return match patch.delta(n) {
                 Some(_) => (self.files.len(), patch.delta_offset(n)),
-                None => self.place(patch.target(n)),
+                // The target may be left out, where the chunk is in a file that is not, too.
+                None => {
+                    let target = patch.target(n);
+                    self.place(self.places_of(target).next().unwrap_or(target))
+                }
             };
         }
         // Empty files share their start with the next one, so the last that starts here or before is the owner.
@@ -246,14 +283,19 @@ impl Release {
         (file, self.offsets[position as usize])
     }
 
-    /// All positions of a chunk, ascending.
-    pub(crate) fn positions_of(&self, id: ChunkId) -> &[u32] {
+    /// The positions of a chunk at which it is to be installed, ascending.
+    pub(crate) fn positions_of(&self, id: ChunkId) -> impl Iterator<Item = u32> {
         let start = self.by_id.partition_point(|&position| self.chunk(position).id < id);
-        self.positions_from(start, id)
+        self.positions_from(start, id).iter().copied().filter(|&position| self.is_chosen(position))
+    }
+
+    /// The positions at which the chunk of this position is to be installed, ascending.
+    pub(crate) fn places_of(&self, position: u32) -> impl Iterator<Item = u32> {
+        self.all_places_of(position).iter().copied().filter(|&position| self.is_chosen(position))
     }
 
     /// All positions of the chunk at a position, ascending.
-    pub(crate) fn places_of(&self, position: u32) -> &[u32] {
+    pub(super) fn all_places_of(&self, position: u32) -> &[u32] {
         self.positions_from(self.by_id_starts[position as usize] as usize, self.chunk(position).id)
     }
 
@@ -283,11 +325,12 @@ fn inconsistent(path: &RelPath, what: &'static str) -> ReleaseError {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use freshet_protocol::{Chunker, Hash, PageId, PageRef, ROOT_SCHEMA};
+    use freshet_protocol::{Chunker, Hash, PageId, PageRef, Part, ROOT_SCHEMA};
 
     pub(in crate::release) fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
         Entry::File(FileExtent {
             path: path.parse().expect("path"),
+            part: None,
             executable: false,
             size,
             offset,
@@ -299,9 +342,33 @@ pub(super) mod tests {
     }
 
     fn link(path: &str) -> Entry {
-        Entry::Link { path: path.parse().expect("path"), target: "t".to_owned() }
+        Entry::Link { path: path.parse().expect("path"), part: None, target: "t".to_owned() }
     }
 
+    /// What the root says of the parts that these pages speak of.
+    fn parts(pages: &[Page]) -> Vec<Part> {
+        let entries = || pages.iter().flat_map(|page| &page.entries);
+        let count = entries().filter_map(Entry::part).max().map_or(0, |last| last + 1);
+        let bytes = |number: u8| {
+            let size = |entry: &Entry| match entry {
+                Entry::File(extent) if extent.offset == 0 && extent.part == Some(number) => extent.size,
+                _ => 0,
+            };
+            entries().map(size).sum()
+        };
+        let names = ["ja", "ko"].map(|name| name.parse().expect("name"));
+        let part = |(number, name)| Part { name, default: number == 0, bytes: bytes(number) };
+        (0..count).zip(names).map(part).collect()
+    }
+
+    pub(in crate::release) fn in_part(number: u8, mut entry: Entry) -> Entry {
+        if let Entry::File(FileExtent { part, .. }) | Entry::Link { part, .. } = &mut entry {
+            *part = Some(number);
+        }
+        entry
+    }
+
+    /// A release of these pages, with as many of the parts `ja` and `ko` as they speak of; `ja` alone is a default one.
     pub(in crate::release) fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
         let pages: Vec<Page> = pages.into_iter().map(|entries| Page { entries }).collect();
         let files = || pages.iter().flat_map(|page| &page.entries);
@@ -332,6 +399,7 @@ pub(super) mod tests {
                     first: String::new(),
                 })
                 .collect(),
+            parts: parts(&pages),
             requires: Vec::new(),
         };
         Release::build(RootId(root.pages.first().map_or(Hash([0; 32]), |page| page.id.0)), root, &pages)
@@ -349,11 +417,12 @@ pub(super) mod tests {
         assert_eq!(release.place(1), (0, 2));
         assert_eq!(release.place(2), (2, 0));
         assert_eq!(release.place(3), (2, 2));
-        assert_eq!(release.positions_of(ChunkId::of(b"x")), [0, 2]);
-        assert_eq!(release.positions_of(ChunkId::of(b"z")), [3]);
-        let places = (0..4).map(|position| release.places_of(position)).collect::<Vec<_>>();
-        assert_eq!(places, [&[0, 2][..], &[1], &[0, 2], &[3]]);
-        assert!(release.positions_of(ChunkId::of(b"other")).is_empty());
+        let positions_of = |name: &[u8]| release.positions_of(ChunkId::of(name)).collect::<Vec<_>>();
+        assert_eq!(positions_of(b"x"), [0, 2]);
+        assert_eq!(positions_of(b"z"), [3]);
+        assert!(positions_of(b"other").is_empty());
+        let places = (0..4).map(|position| release.places_of(position).collect::<Vec<_>>());
+        assert_eq!(places.collect::<Vec<_>>(), [&[0, 2][..], &[1], &[0, 2], &[3]]);
         assert_eq!((release.page_of(2), release.page_of(3)), ((0, 0), (1, 3)));
     }
 
@@ -374,6 +443,11 @@ pub(super) mod tests {
         check(vec![vec![file("A", 0, 0, &[]), file("a", 0, 0, &[])]], "letter case");
         check(vec![vec![file("A", 0, 0, &[]), file("a/x", 0, 0, &[])]], "below something");
         check(vec![vec![file("a", 0, 3, &[("x", 1), ("x", 2)])]], "two sizes");
+        check(vec![vec![in_part(2, link("a"))]], "a part that the root does not name");
+        check(
+            vec![vec![file("a", 0, 4, &[("x", 2)])], vec![in_part(0, file("a", 2, 4, &[("y", 2)]))]],
+            "does not continue",
+        );
         check(vec![vec![file(".Freshet/lock", 0, 0, &[])]], "own folder");
     }
 }

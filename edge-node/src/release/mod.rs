@@ -2,6 +2,7 @@
 
 mod documents;
 mod map;
+mod parts;
 mod patch;
 mod trust;
 
@@ -9,5 +10,7 @@ pub(crate) use documents::{
     DocumentError, Fetched, Located, cached_release, channel_of, content_of, fetch, fetch_patched, locate,
 };
 pub(crate) use map::{Release, ReleaseError};
+pub(crate) use parts::{PartChoice, decide};
+pub use parts::{Parts, PartsError};
 pub(crate) use patch::Span;
 pub(crate) use trust::{Trust, TrustError};

@@ -27,6 +27,8 @@ pub(crate) struct PatchMap {
     offsets: Vec<u64>,
     /// Size of that file.
     delta_bytes: u64,
+    /// For each chunk, whether it can be made of what is installed of the older release, or comes whole.
+    is_usable: Vec<bool>,
 }
 
 impl PatchMap {
@@ -47,7 +49,7 @@ impl PatchMap {
         let (mut blobs, mut offsets, mut delta_bytes) = (Vec::new(), Vec::new(), 0);
         for PatchChunk { target, delta } in &chunks {
             check(*target < to.root.chunks, "it speaks of positions beyond the release")?;
-            check(to.places_of(*target).first() == Some(target), "it names a second place of a chunk")?;
+            check(to.all_places_of(*target).first() == Some(target), "it names a second place of a chunk")?;
             offsets.push(delta_bytes);
             match delta {
                 None => blobs.push(*to.chunk(*target)),
@@ -59,6 +61,8 @@ impl PatchMap {
                 }
             }
         }
+        let is_here = |delta: &Delta| delta.base.clone().all(|position| from.is_chosen(position));
+        let is_usable = chunks.iter().map(|chunk| chunk.delta.as_ref().is_none_or(is_here)).collect();
         let bytes: u64 = blobs.iter().map(|blob| u64::from(blob.bytes)).sum();
         check(bytes == patch.bytes, "its sizes do not add up")?;
         let page = |page: &freshet_protocol::PatchPageRef| PageRef {
@@ -68,7 +72,7 @@ impl PatchMap {
             first: String::new(),
         };
         let pages = patch.pages.iter().map(page).collect();
-        Ok((Self { id: RootId(id.0), pages, chunks, offsets, delta_bytes }, blobs))
+        Ok((Self { id: RootId(id.0), pages, chunks, offsets, delta_bytes, is_usable }, blobs))
     }
 
     /// The position of the chunk that the `n`th one of the patch stands for.
@@ -162,10 +166,15 @@ impl Release {
         self.in_patch(position).is_some_and(|(patch, n)| patch.delta(n).is_none())
     }
 
-    /// The position that is fetched for the chunk at `target`: its own, or that in the patch.
-    pub(crate) fn fetched_for(&self, target: u32) -> u32 {
-        let n = self.patch.as_ref().and_then(|patch| patch.of_target(target));
-        n.map_or(target, |n| self.root.chunks + n)
+    /// The position that is fetched for the chunk at `position`: its own, or that in the patch, where that is of use.
+    pub(crate) fn fetched_for(&self, position: u32) -> u32 {
+        // A patch names the first place of each chunk, whether that is to be installed or not.
+        let target = self.all_places_of(position).first().copied().unwrap_or(position);
+        let n = self
+            .patch
+            .as_ref()
+            .and_then(|patch| patch.of_target(target).filter(|&n| patch.is_usable[n as usize]));
+        n.map_or(position, |n| self.root.chunks + n)
     }
 
     /// Positions of the patch that hold the same bytes as some of `ranges`, ascending.

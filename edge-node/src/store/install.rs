@@ -13,7 +13,7 @@ use freshet_protocol::{RelPath, RootId};
 use serde::{Deserialize, Serialize};
 
 use crate::platform;
-use crate::release::Release;
+use crate::release::{PartChoice, Release};
 use crate::store::access::ChunkFiles;
 use crate::store::installed::{Fingerprint, Installed};
 use crate::store::{Layout, read_record, write_atomic};
@@ -34,16 +34,19 @@ pub(crate) struct InstallError {
 
 /// An install that has begun.
 #[derive(Debug, Serialize, Deserialize)]
-struct Intent {
-    root: RootId,
+pub(crate) struct Intent {
+    pub(crate) root: RootId,
+    /// What was decided about its parts.
+    #[serde(default)]
+    pub(crate) parts: PartChoice,
 }
 
 /// The release whose install was begun and not ended, if any.
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn pending(layout: &Layout) -> io::Result<Option<RootId>> {
-    Ok(read_record::<Intent>(&layout.intent())?.map(|intent| intent.root))
+pub(crate) fn pending(layout: &Layout) -> io::Result<Option<Intent>> {
+    read_record(&layout.intent())
 }
 
 /// Installs the release of `files`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to
@@ -60,7 +63,8 @@ pub(crate) fn install(
     let mut install =
         Install { files, layout, release, in_place, old, moved_aside: Vec::new(), changed: BTreeSet::new() };
     install.complete_staging()?;
-    let intent = serde_json::to_vec(&Intent { root: release.id }).expect("an intent is valid JSON");
+    let intent = Intent { root: release.id, parts: release.choice().clone() };
+    let intent = serde_json::to_vec(&intent).expect("an intent is valid JSON");
     at(&layout.intent(), |path| write_atomic(path, &intent))?;
     install.remove_old()?;
     // What moves into a folder that a power cut takes back is lost with it.
@@ -91,8 +95,8 @@ struct Install<'a> {
 impl Install<'_> {
     /// Makes the empty files, which have no chunk that would make them, and syncs all others.
     fn complete_staging(&mut self) -> Result<(), InstallError> {
-        let staged: Vec<usize> =
-            (0..self.release.files.len()).filter(|&number| !self.in_place[number]).collect();
+        let chosen = self.release.chosen_files().map(|(number, _)| number);
+        let staged: Vec<usize> = chosen.filter(|&number| !self.in_place[number]).collect();
         for &number in staged.iter().filter(|&&number| self.release.files[number].bytes == 0) {
             at(&self.files.staged(number), |path| {
                 std::fs::create_dir_all(parent(path))?;
@@ -105,8 +109,8 @@ impl Install<'_> {
     /// Removes files and links that only the old release had and that nobody touched, and folders left empty by it.
     fn remove_old(&mut self) -> Result<(), InstallError> {
         let Some(old) = self.old else { return Ok(()) };
-        let files: BTreeSet<&RelPath> = self.release.files.iter().map(|file| &file.path).collect();
-        let links: BTreeSet<&RelPath> = self.release.links.iter().map(|link| &link.path).collect();
+        let files: BTreeSet<&RelPath> = self.release.chosen_files().map(|(_, file)| &file.path).collect();
+        let links: BTreeSet<&RelPath> = self.release.chosen_links().map(|link| &link.path).collect();
         let mut folders: BTreeSet<String> = old.folders.iter().map(|path| path.to_string()).collect();
         let gone_files = old.files.keys().filter(|path| !files.contains(path));
         let gone_links = old.links.keys().filter(|path| !links.contains(path));
@@ -131,7 +135,7 @@ impl Install<'_> {
     }
 
     fn place_files(&mut self) -> Result<(), InstallError> {
-        for (number, file) in self.release.files.iter().enumerate() {
+        for (number, file) in self.release.chosen_files() {
             let target = self.layout.installed_at(&file.path);
             let staged = self.layout.staged_file(self.release.id, number);
             if !self.in_place[number] {
@@ -145,7 +149,7 @@ impl Install<'_> {
     }
 
     fn place_links(&mut self) -> Result<(), InstallError> {
-        for link in &self.release.links {
+        for link in self.release.chosen_links() {
             let target = self.layout.installed_at(&link.path);
             if std::fs::read_link(&target).is_ok_and(|found| found == Path::new(&link.target)) {
                 continue;
@@ -172,10 +176,11 @@ impl Install<'_> {
     /// Makes all folders of the release, and those on the way to what it holds.
     fn make_folders(&mut self) -> Result<(), InstallError> {
         let release = self.release;
-        let files = release.files.iter().map(|file| &file.path);
-        let entries = files.chain(release.links.iter().map(|link| &link.path)).chain(&release.folders);
+        let folders = || release.chosen_folders().map(|folder| &folder.path);
+        let files = release.chosen_files().map(|(_, file)| &file.path);
+        let entries = files.chain(release.chosen_links().map(|link| &link.path)).chain(folders());
         let above = entries.flat_map(RelPath::parents);
-        let all: BTreeSet<&str> = above.chain(release.folders.iter().map(RelPath::as_str)).collect();
+        let all: BTreeSet<&str> = above.chain(folders().map(RelPath::as_str)).collect();
         for folder in all {
             self.make_folder(&folder.parse().expect("a parent of a checked path is a checked path"))?;
         }
@@ -215,7 +220,7 @@ impl Install<'_> {
     /// How everything looks now. Fails where a file is missing, so that a half-done install is never called done.
     fn record(&self) -> Result<Installed, InstallError> {
         let mut files = BTreeMap::new();
-        for file in &self.release.files {
+        for (_, file) in self.release.chosen_files() {
             let target = self.layout.installed_at(&file.path);
             let found = at(&target, |target| std::fs::symlink_metadata(target))?;
             if !found.is_file() || found.len() != file.bytes {
@@ -224,13 +229,15 @@ impl Install<'_> {
             }
             files.insert(file.path.clone(), Fingerprint::of(&found));
         }
-        let links = self.release.links.iter().map(|link| (link.path.clone(), link.target.clone()));
+        let links = self.release.chosen_links().map(|link| (link.path.clone(), link.target.clone()));
+        let folders = self.release.chosen_folders().map(|folder| folder.path.clone());
         Ok(Installed {
             root: self.release.id,
             version: self.release.root.version.clone(),
             files,
             links: links.collect(),
-            folders: self.release.folders.clone(),
+            folders: folders.collect(),
+            parts: self.release.choice().clone(),
         })
     }
 }

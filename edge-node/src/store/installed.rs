@@ -9,6 +9,7 @@ use std::time::UNIX_EPOCH;
 use freshet_protocol::{Name, RelPath, RootId};
 use serde::{Deserialize, Serialize};
 
+use crate::release::PartChoice;
 use crate::store::{Layout, read_record, write_atomic};
 
 /// How a file looks from outside.
@@ -36,6 +37,9 @@ pub(crate) struct Installed {
     pub(crate) links: BTreeMap<RelPath, String>,
     /// Folders that are empty in the release.
     pub(crate) folders: Vec<RelPath>,
+    /// What was decided about parts, those of older releases included.
+    #[serde(default, skip_serializing_if = "PartChoice::is_empty")]
+    pub(crate) parts: PartChoice,
 }
 
 impl Installed {

@@ -43,10 +43,6 @@ impl Positions {
         (0..self.count).filter(|&position| self.contains(position))
     }
 
-    pub(crate) fn len(&self) -> u32 {
-        self.words.iter().map(|word| word.count_ones()).sum()
-    }
-
     /// How many of the positions in `range` are in the set.
     pub(crate) fn count_in(&self, range: Range<u32>) -> u32 {
         range.filter(|&position| self.contains(position)).count() as u32
@@ -98,7 +94,7 @@ mod tests {
         }
         set.remove(1);
         assert_eq!(set.ranges(), [0..1, 2..3, 64..65, 129..130]);
-        assert_eq!(set.len(), 4);
+        assert_eq!(set.iter().count(), 4);
         let bytes = set.encode(id);
         assert_eq!(Positions::decode(&bytes, id, 130), Some(set));
         assert_eq!(Positions::decode(&bytes, id, 131), None);

@@ -129,9 +129,9 @@ impl<'a> Scan<'a> {
     }
 
     fn installed_files(&mut self) -> Result<(), ScanError> {
-        for number in 0..self.files.release.files.len() {
+        let release = &self.files.release;
+        for (number, entry) in release.chosen_files() {
             let path = self.files.installed(number);
-            let entry = &self.files.release.files[number];
             let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
             if !metadata.is_file() || metadata.len() != entry.bytes {
                 continue;
@@ -187,7 +187,7 @@ impl<'a> Scan<'a> {
             .ok()
             .and_then(|bytes| Positions::decode(&bytes, id, release.chunk_count()))
             .unwrap_or_else(|| Positions::new(release.chunk_count()));
-        let files = release.files.iter().map(|file| file.positions.clone()).enumerate();
+        let files = release.chosen_files().map(|(number, file)| (number, file.positions.clone()));
         let deltas = release.delta_file().map(|number| (number, release.fetched_span().positions));
         for (number, positions) in files.chain(deltas) {
             if self.local.in_place.get(number) == Some(&true) {
@@ -223,7 +223,9 @@ impl<'a> Scan<'a> {
 
     fn check_space(&self) -> Result<(), ScanError> {
         let release = &self.files.release;
-        let is_missing = |&position: &u32| !self.local.held.contains(position) && !release.is_alias(position);
+        let is_missing = |&position: &u32| {
+            !self.local.held.contains(position) && release.is_chosen(position) && !release.is_alias(position)
+        };
         let missing = (0..release.chunk_count()).filter(is_missing);
         let missing_bytes: u64 = missing.map(|position| u64::from(release.chunk(position).bytes)).sum();
         let needed_bytes = missing_bytes + SPACE_MARGIN_BYTES;
@@ -241,7 +243,7 @@ impl<'a> Scan<'a> {
         let mut source = LastFile::default();
         let mut target: Option<(usize, File)> = None;
         for position in 0..self.files.release.root.chunks {
-            if self.local.held.contains(position) {
+            if self.local.held.contains(position) || !self.files.release.is_chosen(position) {
                 continue;
             }
             self.check_stopped()?;
@@ -263,7 +265,8 @@ impl<'a> Scan<'a> {
     fn count_known_chunks(&mut self) {
         let release = Arc::clone(&self.files.release);
         for position in 0..release.root.chunks {
-            if !self.local.held.contains(position) && self.is_elsewhere(position) {
+            let is_missing = !self.local.held.contains(position) && release.is_chosen(position);
+            if is_missing && self.is_elsewhere(position) {
                 self.local.held.insert(position);
                 self.local.copied_bytes += u64::from(release.chunk(position).bytes);
             }
@@ -274,18 +277,18 @@ impl<'a> Scan<'a> {
     /// untouched, or can be made of a delta that was fetched before.
     fn is_elsewhere(&self, position: u32) -> bool {
         let release = &self.files.release;
-        let is_here = |&other: &u32| self.local.held.contains(other) || self.good_at_target.contains(other);
+        let is_here = |other: u32| self.local.held.contains(other) || self.good_at_target.contains(other);
         let Some(OldRelease { installed, release: Some(old) }) = self.old else {
-            return release.places_of(position).iter().any(is_here);
+            return release.places_of(position).any(is_here);
         };
-        let is_untouched = |&position: &u32| {
+        let is_untouched = |position: u32| {
             let path = &old.files[old.place(position).0].path;
             let found = std::fs::symlink_metadata(self.files.layout.installed_at(path));
             found.is_ok_and(|found| installed.is_untouched(path, &found))
         };
         let delta = release.fetched_for(position);
-        release.places_of(position).iter().any(is_here)
-            || old.positions_of(release.chunk(position).id).iter().any(is_untouched)
+        release.places_of(position).any(is_here)
+            || old.positions_of(release.chunk(position).id).any(is_untouched)
             || release.delta(delta).is_some() && self.local.held.contains(delta)
     }
 
@@ -311,14 +314,14 @@ impl<'a> Scan<'a> {
             return read(self.files.installed(number), offset);
         }
         let elsewhere = |&other: &u32| self.local.held.contains(other) || self.good_at_target.contains(other);
-        if let Some(&other) = release.places_of(position).iter().find(|other| elsewhere(other)) {
+        if let Some(other) = release.places_of(position).find(elsewhere) {
             let (number, offset) = release.place(other);
             let is_staged = self.local.held.contains(other) && !self.local.in_place[number];
             let path = if is_staged { self.files.staged(number) } else { self.files.installed(number) };
             return read(path, offset);
         }
         let old = self.old?.release?;
-        let copied = old.positions_of(chunk.id).iter().find_map(|&position| {
+        let copied = old.positions_of(chunk.id).find_map(|position| {
             let (number, offset) = old.place(position);
             read(self.files.layout.installed_at(&old.files[number].path), offset)
         });

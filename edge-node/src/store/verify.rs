@@ -35,7 +35,7 @@ pub(crate) fn verify(
 ) -> Result<Differences, ScanError> {
     let release = &*files.release;
     let mut found = Differences::default();
-    for (number, file) in release.files.iter().enumerate() {
+    for (number, file) in release.chosen_files() {
         if stop.is_cancelled() {
             return Err(ScanError::Stopped);
         }
@@ -51,15 +51,16 @@ pub(crate) fn verify(
             found.changed.push(file.path.to_string());
         }
     }
-    for link in &release.links {
+    for link in release.chosen_links() {
         match std::fs::read_link(files.layout.installed_at(&link.path)) {
             Ok(target) if target == Path::new(&link.target) => {}
             Ok(_) => found.changed.push(link.path.to_string()),
             Err(_) => found.missing.push(link.path.to_string()),
         }
     }
+    let folders = release.chosen_folders().map(|folder| &folder.path);
     let is_missing = |folder: &&RelPath| !files.layout.installed_at(folder).is_dir();
-    found.missing.extend(release.folders.iter().filter(is_missing).map(RelPath::to_string));
+    found.missing.extend(folders.filter(is_missing).map(RelPath::to_string));
     found.changed.sort_unstable();
     found.missing.sort_unstable();
     found.added = added(files.layout.folder(), release)?;
@@ -86,8 +87,8 @@ fn has_its_chunks(
 
 /// Files and links below `folder` that the release does not have.
 fn added(folder: &Path, release: &Release) -> Result<Vec<String>, ScanError> {
-    let files = release.files.iter().map(|file| file.path.as_str());
-    let known: BTreeSet<&str> = files.chain(release.links.iter().map(|link| link.path.as_str())).collect();
+    let files = release.chosen_files().map(|(_, file)| file.path.as_str());
+    let known: BTreeSet<&str> = files.chain(release.chosen_links().map(|link| link.path.as_str())).collect();
     let (mut added, mut left) = (Vec::new(), vec![String::new()]);
     while let Some(at) = left.pop() {
         let place = folder.join(&at);

@@ -9,6 +9,7 @@ mod follow;
 mod install;
 #[cfg(unix)]
 mod nginx;
+mod parts;
 mod patching;
 mod peers;
 #[cfg(target_os = "linux")]

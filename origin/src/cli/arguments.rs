@@ -86,6 +86,7 @@ pub(crate) struct PublishArguments {
     #[arg(long = "version", value_name = "VERSION")]
     pub(crate) release: Name,
     /// File of rules, in TOML: ignore = ["*.pdb", "/logs", "data/**/*.tmp"] leaves out what it names, as a .gitignore does.
+    /// [[part]] name = "ko", files = ["/text/ko"], default = false makes a part that players may leave out.
     #[arg(long, value_name = "FILE")]
     pub(crate) rules: Option<PathBuf>,
     /// Average chunk: 16K to 512K, or in bytes. Smaller chunks make smaller patches and longer manifests.

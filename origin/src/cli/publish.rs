@@ -3,6 +3,7 @@
 use freshet_origin::{
     Progress, PublishError, PublishOptions, Published, Rewritten, Rules, UpdateFrom, publish_reporting,
 };
+use freshet_protocol::Part;
 use serde_json::json;
 
 use super::arguments::PublishArguments;
@@ -53,6 +54,13 @@ fn print_human(published: &Published) {
         size(totals.stored_bytes),
         size(totals.new_bytes),
     );
+    for Part { name, default, bytes } in &published.parts {
+        let left_out = if *default { "" } else { ", left out unless asked for" };
+        println!("part {name}: {}{left_out}", size(*bytes));
+        if *bytes == 0 {
+            eprintln!("warning: nothing is in part {name}; look at its patterns in the rules");
+        }
+    }
     print_updates(&published.updates, &published.rewritten);
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use freshet_protocol::Part;
 use freshet_protocol::limits::{CHUNKS_MAX, PAGES_MAX};
 use freshet_protocol::{ChunkRef, Entry, FileExtent, PackId, Page, PageCutter, PageRef};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -32,6 +33,7 @@ pub(super) struct Assembly<'a> {
 #[derive(Default)]
 pub(super) struct Assembled {
     pub(super) pages: Vec<PageRef>,
+    pub(super) parts: Vec<Part>,
     pub(super) entries: u32,
     pub(super) progress: Progress,
     pub(super) packs_used: BTreeSet<PackId>,
@@ -40,6 +42,7 @@ pub(super) struct Assembled {
 impl<'a> Assembly<'a> {
     pub(super) fn new(
         packs: Packs,
+        parts: Vec<Part>,
         is_published: bool,
         report: &'a mut (dyn FnMut(Progress) + Send),
     ) -> Self {
@@ -50,7 +53,7 @@ impl<'a> Assembly<'a> {
             file: None,
             cutter: PageCutter::default(),
             waiting: Vec::new(),
-            done: Assembled::default(),
+            done: Assembled { parts, ..Assembled::default() },
             report,
         }
     }
@@ -60,8 +63,13 @@ impl<'a> Assembly<'a> {
         self.end_file().await?;
         self.done.entries += 1;
         match entry {
-            Entry::File(file) => self.file = Some(file),
-            Entry::Folder(_) | Entry::Link { .. } => self.cut(entry).await?,
+            Entry::File(file) => {
+                if let Some(part) = file.part {
+                    self.done.parts[usize::from(part)].bytes += file.size;
+                }
+                self.file = Some(file);
+            }
+            Entry::Folder { .. } | Entry::Link { .. } => self.cut(entry).await?,
         }
         Ok(())
     }
@@ -182,12 +190,12 @@ mod tests {
     fn assembly(report: &mut (dyn FnMut(Progress) + Send)) -> Assembly<'_> {
         let store = Store::of_objects(Arc::new(object_store::memory::InMemory::new()));
         let packs = Packs::new(&store, &"game/demo".parse().expect("name"), Arc::default());
-        Assembly::new(packs, false, report)
+        Assembly::new(packs, Vec::new(), false, report)
     }
 
     fn file(size: u64) -> Entry {
         let path = "file".parse().expect("path");
-        Entry::File(FileExtent { path, executable: false, size, offset: 0, chunks: Vec::new() })
+        Entry::File(FileExtent { path, part: None, executable: false, size, offset: 0, chunks: Vec::new() })
     }
 
     fn chunk(n: u32) -> Encoded {
@@ -197,7 +205,8 @@ mod tests {
 
     /// A folder whose record in a page is long.
     fn folder(n: u32) -> Entry {
-        Entry::Folder(format!("{}/{n:08}", ["x".repeat(200).as_str(); 5].join("/")).parse().expect("path"))
+        let path = format!("{}/{n:08}", ["x".repeat(200).as_str(); 5].join("/"));
+        Entry::Folder { path: path.parse().expect("path"), part: None }
     }
 
     #[tokio::test]

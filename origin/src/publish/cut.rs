@@ -67,15 +67,29 @@ type Out = mpsc::Sender<Result<Piece, PublishError>>;
 fn send_all(folder: &Path, rules: &Rules, chunker: &Chunker, out: &Out) -> Result<(), Stop> {
     for found in Walk::new(folder, rules)? {
         match found? {
-            Found::File { path, location } => send_file(path, &location, chunker, out)?,
-            Found::Folder(path) => send(out, Piece::Entry(Entry::Folder(path)))?,
-            Found::Link { path, target } => send(out, Piece::Entry(Entry::Link { path, target }))?,
+            Found::File { path, location } => {
+                let part = rules.part_of(&path);
+                send_file((path, part), &location, chunker, out)?;
+            }
+            Found::Folder(path) => {
+                let part = rules.part_of(&path);
+                send(out, Piece::Entry(Entry::Folder { path, part }))?;
+            }
+            Found::Link { path, target } => {
+                let part = rules.part_of(&path);
+                send(out, Piece::Entry(Entry::Link { path, part, target }))?;
+            }
         }
     }
     Ok(())
 }
 
-fn send_file(path: RelPath, location: &Path, chunker: &Chunker, out: &Out) -> Result<(), Stop> {
+fn send_file(
+    (path, part): (RelPath, Option<u8>),
+    location: &Path,
+    chunker: &Chunker,
+    out: &Out,
+) -> Result<(), Stop> {
     let fail = |error| unreadable(location, error);
     let listed = fs::symlink_metadata(location).map_err(fail)?;
     let file = File::open(location).map_err(fail)?;
@@ -85,7 +99,8 @@ fn send_file(path: RelPath, location: &Path, chunker: &Chunker, out: &Out) -> Re
         return Err(changed().into());
     }
     let (size, executable) = (opened.len(), platform::is_executable(&opened));
-    send(out, Piece::Entry(Entry::File(FileExtent { path, executable, size, offset: 0, chunks: Vec::new() })))?;
+    let whole = FileExtent { path, part, executable, size, offset: 0, chunks: Vec::new() };
+    send(out, Piece::Entry(Entry::File(whole)))?;
     let mut bytes = 0;
     let (min, avg, max) = (chunker.bytes_min, chunker.bytes_avg, chunker.bytes_max);
     let mut ends = seams(&file, size, min.into()).map_err(fail)?;

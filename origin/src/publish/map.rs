@@ -58,6 +58,7 @@ impl ReleaseMap {
             map.places.extend(chunks.iter().map(|_| place));
             map.add(Entry::File(freshet_protocol::FileExtent {
                 path,
+                part: None,
                 executable: false,
                 size,
                 offset: 0,

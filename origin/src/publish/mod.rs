@@ -23,6 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use freshet_protocol::limits::CHUNKS_MAX;
 use freshet_protocol::{Chunker, ContentName, Entry, Name, PackId, ROOT_SCHEMA, Root, RootId};
+use freshet_protocol::{PARTS_FEATURE, Part};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -85,6 +86,8 @@ pub struct Published {
     pub entries: u32,
     /// Number of pages.
     pub pages: u32,
+    /// The parts that players may leave out.
+    pub parts: Vec<Part>,
     /// Whether nothing of it was kept.
     pub dry_run: bool,
     /// What players fetch who have one of the versions that the channel showed last.
@@ -126,7 +129,8 @@ pub async fn publish_reporting(
     let places = Arc::new(stored.places);
     let packs = Packs::new(store, content, places.clone());
     let encoder = Encoder::new(places.clone(), options.zstd_level);
-    let assembly = Assembly::new(packs, published.is_some() && stored.is_complete, report);
+    let is_published = published.is_some() && stored.is_complete;
+    let assembly = Assembly::new(packs, options.rules.parts(), is_published, report);
     let assembled = assemble(&options, &chunker, assembly, encoder).await?;
     refuse_lost_packs(store, content, &assembled).await?;
     let root = root_of(&options, chunker, &assembled);
@@ -145,6 +149,7 @@ pub async fn publish_reporting(
         sequence,
         entries: root.entries,
         pages: root.pages.len() as u32,
+        parts: root.parts,
         dry_run: channel.dry_run,
         updates,
         rewritten,
@@ -162,7 +167,8 @@ fn root_of(options: &PublishOptions, chunker: Chunker, assembled: &Assembled) ->
         bytes: assembled.progress.bytes,
         chunks: assembled.progress.chunks,
         pages: assembled.pages.clone(),
-        requires: Vec::new(),
+        requires: assembled.parts.iter().take(1).map(|_| PARTS_FEATURE.to_owned()).collect(),
+        parts: assembled.parts.clone(),
     }
 }
 

@@ -1,8 +1,9 @@
-//! The rules file: what of a build folder is published.
+//! The rules file: what of a build folder is published, and which parts of it players may leave out.
 
 use std::path::Path;
 
-use freshet_protocol::RelPath;
+use freshet_protocol::limits::PARTS_MAX;
+use freshet_protocol::{Name, Part, RelPath};
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::Deserialize;
 
@@ -10,6 +11,8 @@ use serde::Deserialize;
 const PATTERNS_MAX: usize = 1000;
 /// Largest rules file, in bytes.
 const FILE_BYTES_MAX: u64 = 256 << 10;
+/// What those who choose parts say instead of names.
+const PART_WORDS: [&str; 3] = ["all", "default", "none"];
 
 /// Why a rules file was refused.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +39,28 @@ pub enum RulesError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A part that may not be.
+    #[error("the part {name} {reason}")]
+    Part {
+        /// Its name.
+        name: Name,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
 }
 
-/// What of a build folder is published. The default is all.
+/// What of a build folder is published, and in which parts. The default is all, in none.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
     ignored: GlobSet,
+    parts: Vec<PartRule>,
+}
+
+#[derive(Debug, Clone)]
+struct PartRule {
+    name: Name,
+    default: bool,
+    files: GlobSet,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +68,21 @@ pub struct Rules {
 struct Document {
     #[serde(default)]
     ignore: Vec<String>,
+    #[serde(default)]
+    part: Vec<PartDocument>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PartDocument {
+    name: Name,
+    #[serde(default = "is_default")]
+    default: bool,
+    files: Vec<String>,
+}
+
+fn is_default() -> bool {
+    true
 }
 
 impl Rules {
@@ -68,6 +102,20 @@ impl Rules {
     pub(super) fn ignores(&self, path: &RelPath) -> bool {
         !self.ignored.is_empty() && self.ignored.is_match(path.as_str())
     }
+
+    /// Number of the part that an entry is of: the first one that names it, or a folder that it lies in.
+    pub(super) fn part_of(&self, path: &RelPath) -> Option<u8> {
+        let names = |part: &PartRule| {
+            part.files.is_match(path.as_str()) || path.parents().any(|folder| part.files.is_match(folder))
+        };
+        self.parts.iter().position(names).map(|number| number as u8)
+    }
+
+    /// The parts, none with anything in it.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let empty = |part: &PartRule| Part { name: part.name.clone(), default: part.default, bytes: 0 };
+        self.parts.iter().map(empty).collect()
+    }
 }
 
 impl std::str::FromStr for Rules {
@@ -76,16 +124,37 @@ impl std::str::FromStr for Rules {
     fn from_str(text: &str) -> Result<Self, RulesError> {
         let document: Document =
             toml::from_str(text).map_err(|error| RulesError::Malformed(error.to_string()))?;
-        if document.ignore.len() > PATTERNS_MAX {
+        let in_parts: usize = document.part.iter().map(|part| part.files.len()).sum();
+        if document.ignore.len() + in_parts > PATTERNS_MAX {
             return Err(RulesError::TooLong);
         }
-        let mut ignored = GlobSetBuilder::new();
-        for pattern in &document.ignore {
-            ignored.add(glob(pattern)?);
+        let refused = |name: &Name, reason| Err(RulesError::Part { name: name.clone(), reason });
+        for (number, part) in document.part.iter().enumerate() {
+            if number == PARTS_MAX {
+                return refused(&part.name, "is one too many: a release has at most 64");
+            }
+            if PART_WORDS.contains(&part.name.as_str()) {
+                return refused(&part.name, "has a name that means several parts");
+            }
+            if document.part[..number].iter().any(|other| other.name == part.name) {
+                return refused(&part.name, "is there twice");
+            }
         }
-        let ignored = ignored.build().map_err(|error| RulesError::Malformed(error.to_string()))?;
-        Ok(Self { ignored })
+        let part =
+            |PartDocument { name, default, files }| Ok(PartRule { name, default, files: globs(&files)? });
+        Ok(Self {
+            ignored: globs(&document.ignore)?,
+            parts: document.part.into_iter().map(part).collect::<Result<_, RulesError>>()?,
+        })
     }
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, RulesError> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(glob(pattern)?);
+    }
+    set.build().map_err(|error| RulesError::Malformed(error.to_string()))
 }
 
 /// A pattern as in a .gitignore: one with a slash is a path from the top, one without is a name anywhere; `*` and `?` stop
@@ -99,7 +168,7 @@ fn glob(pattern: &str) -> Result<Glob, RulesError> {
         None => format!("**/{bare}"),
     };
     if bare.is_empty() || pattern.starts_with('!') {
-        return Err(refused("it names nothing that can be left out".to_owned()));
+        return Err(refused("it names nothing".to_owned()));
     }
     let built = GlobBuilder::new(&anchored).literal_separator(true).backslash_escape(true).build();
     built.map_err(|error| refused(error.kind().to_string()))
@@ -108,6 +177,26 @@ fn glob(pattern: &str) -> Result<Glob, RulesError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_is_of_the_first_part_that_names_it() {
+        let rules = rules(
+            "[[part]]\nname = 'ko'\nfiles = ['ko', '*.ko.pak']\n[[part]]\nname = 'voices'\nfiles = ['/voices/**']\n\
+             default = false",
+        )
+        .expect("rules");
+        let check = |path: &str, part: Option<u8>| {
+            assert_eq!(rules.part_of(&path.parse().expect("path")), part, "{path}");
+        };
+        check("game.exe", None);
+        check("data/menu.ko.pak", Some(0));
+        check("text/ko/deep/menu.txt", Some(0));
+        check("voices/ja/1.ogg", Some(1));
+        check("voices/ko/1.ogg", Some(0));
+        check("voices", None);
+        let parts = rules.parts().into_iter().map(|part| (part.name.to_string(), part.default));
+        assert_eq!(parts.collect::<Vec<_>>(), [("ko".to_owned(), true), ("voices".to_owned(), false)]);
+    }
 
     fn rules(text: &str) -> Result<Rules, String> {
         text.parse().map_err(|error: RulesError| error.to_string())
@@ -151,9 +240,20 @@ mod tests {
         check("ignore = ['/']", "names nothing");
         check("ignore = ['!keep']", "names nothing");
         check("ignored = []", "ignored");
+        let part = |name: &str| format!("[[part]]\nname = '{name}'\nfiles = ['x']\n");
+        check(&part("all"), "the part all has a name that means several");
+        check(&part("a b"), "not valid");
+        check(&[part("ko"), part("ja"), part("ko")].concat(), "the part ko is there twice");
+        check("[[part]]\nname = 'ko'", "files");
+        check("[[part]]\nname = 'ko'\nfiles = ['[']", "\"[\" is not valid");
+        let parts: Vec<String> = (0..=PARTS_MAX).map(|n| part(&format!("p{n}"))).collect();
+        check(&parts.concat(), "the part p64 is one too many");
+        assert!(rules(&parts[..PARTS_MAX].concat()).is_ok());
         check("ignore = 'one'", "not valid");
         check("ignore = [", "not valid");
         let many = format!("ignore = [{}]", "'x',".repeat(PATTERNS_MAX + 1));
+        check(&many, "1000 patterns");
+        let many = format!("ignore = [{}]\n{}", "'x',".repeat(PATTERNS_MAX), part("ko"));
         check(&many, "1000 patterns");
         assert!(rules(&format!("ignore = [{}]", "'x',".repeat(PATTERNS_MAX))).is_ok());
         let file = tempfile::NamedTempFile::new().expect("file");

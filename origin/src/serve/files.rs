@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use freshet_protocol::{
-    ChunkRef, ContentName, Entry, FileExtent, Hash, Name, PackIndex, Page, PageId, Place, RelPath, Root, RootId,
+    ChunkRef, ContentName, Entry, FileExtent, Hash, Name, PackIndex, Page, PageId, Place, RelPath, Root,
+    RootId,
 };
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use moka::sync::Cache;
@@ -271,7 +272,7 @@ fn part_of<'a>(page: &'a Page, path: &RelPath) -> Option<(&'a FileExtent, usize)
         match entry {
             Entry::File(file) if file.path == *path => return Some((file, position)),
             Entry::File(file) => position += file.chunks.len(),
-            Entry::Folder(_) | Entry::Link { .. } => {}
+            Entry::Folder { .. } | Entry::Link { .. } => {}
         }
     }
     None

@@ -70,7 +70,7 @@ impl HttpClient {
         let at = folder.join(entry.path().as_str());
         fs::create_dir_all(at.parent().expect("parent")).expect("made");
         match entry {
-            Entry::Folder(_) => fs::create_dir(&at).expect("made"),
+            Entry::Folder { .. } => fs::create_dir(&at).expect("made"),
             Entry::Link { target, .. } => link(target, &at),
             Entry::File(part) => {
                 let mut file =

@@ -27,7 +27,7 @@ impl PageCutter {
     pub fn push(&mut self, entry: Entry) -> Vec<Page> {
         match entry {
             Entry::File(file) => self.push_file(file),
-            Entry::Folder(_) | Entry::Link { .. } => self.push_small(entry).into_iter().collect(),
+            Entry::Folder { .. } | Entry::Link { .. } => self.push_small(entry).into_iter().collect(),
         }
     }
 
@@ -39,7 +39,7 @@ impl PageCutter {
     fn push_small(&mut self, entry: Entry) -> Option<Page> {
         let target_bytes = match &entry {
             Entry::Link { target, .. } => target.len(),
-            Entry::File(_) | Entry::Folder(_) => 0,
+            Entry::File(_) | Entry::Folder { .. } => 0,
         };
         let bytes = ENTRY_OVERHEAD_BYTES + entry.path().as_str().len() + target_bytes;
         let full = self.make_room(bytes);
@@ -117,6 +117,7 @@ mod tests {
         let size = chunks.len() as u64 * 1000;
         Entry::File(FileExtent {
             path: path.parse().expect("path"),
+            part: None,
             executable: false,
             size,
             offset: 0,
@@ -135,7 +136,8 @@ mod tests {
     fn pages_are_within_limits_and_complete() {
         let mut entries: Vec<_> = (0..30_000).map(|n| file(format!("a/{n:05}"), n % 4)).collect();
         entries.push(file("b/huge".to_owned(), 40_000));
-        entries.extend((0..10_000).map(|n| Entry::Folder(format!("c/{n:05}").parse().expect("path"))));
+        let folder = |n| Entry::Folder { path: format!("c/{n:05}").parse().expect("path"), part: Some(63) };
+        entries.extend((0..10_000).map(folder));
         let chunk_count: u32 = (0..30_000).map(|n| n % 4).sum::<u32>() + 40_000;
         let pages = cut(entries);
         assert!(pages.len() > 10, "{}", pages.len());

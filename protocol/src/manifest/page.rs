@@ -3,15 +3,19 @@
 //! ```text
 //! page   = version:varint(1) entries:varint entry*
 //! entry  = kind:varint length:varint body      even kinds are critical, odd ones may be skipped
+//! body   = (file | folder | link) part:varint?
 //! file   = path flags:byte size offset chunks:varint (id:32 bytes:varint)*      kind 0; flags: 1 = executable
 //! folder = path                                                                 kind 2; only folders that are empty
 //! link   = path target                                                          kind 4
 //! ```
+//! `part` is the number of the part that an entry belongs to; without it, the entry is in every installation.
 //! A file larger than a page continues in the next one under the same path with a larger `offset`.
 
 use crate::chunk::VerifiedChunk;
 use crate::id::{ChunkId, PageId};
-use crate::limits::{CHUNK_BYTES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PATH_BYTES_MAX};
+use crate::limits::{
+    CHUNK_BYTES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PARTS_MAX, PATH_BYTES_MAX,
+};
 use crate::manifest::root::PageRef;
 use crate::path::{PathError, RelPath, check_link_target};
 use crate::wire::{Reader, WireError, put_bytes, put_varint};
@@ -61,6 +65,8 @@ pub struct ChunkRef {
 pub struct FileExtent {
     /// Where it goes.
     pub path: RelPath,
+    /// Number of the part that it belongs to, by its place in the root.
+    pub part: Option<u8>,
     /// Whether the owner may run it.
     pub executable: bool,
     /// Size of the whole file, in bytes.
@@ -77,11 +83,18 @@ pub enum Entry {
     /// A file or an extent of one.
     File(FileExtent),
     /// An empty folder.
-    Folder(RelPath),
+    Folder {
+        /// Where it goes.
+        path: RelPath,
+        /// As of a file.
+        part: Option<u8>,
+    },
     /// A symbolic link.
     Link {
         /// Where it goes.
         path: RelPath,
+        /// As of a file.
+        part: Option<u8>,
         /// What it points to, relative to its own folder.
         target: String,
     },
@@ -91,7 +104,16 @@ impl Entry {
     /// Where the entry goes.
     pub fn path(&self) -> &RelPath {
         match self {
-            Self::File(FileExtent { path, .. }) | Self::Folder(path) | Self::Link { path, .. } => path,
+            Self::File(FileExtent { path, .. }) | Self::Folder { path, .. } | Self::Link { path, .. } => path,
+        }
+    }
+
+    /// Number of the part that the entry belongs to, by its place in the root; none where it is always installed.
+    pub fn part(&self) -> Option<u8> {
+        match self {
+            Self::File(FileExtent { part, .. }) | Self::Folder { part, .. } | Self::Link { part, .. } => {
+                *part
+            }
         }
     }
 }
@@ -113,7 +135,7 @@ impl Page {
     pub fn chunks(&self) -> impl Iterator<Item = &ChunkRef> {
         self.entries.iter().flat_map(|entry| match entry {
             Entry::File(file) => file.chunks.as_slice(),
-            Entry::Folder(_) | Entry::Link { .. } => &[],
+            Entry::Folder { .. } | Entry::Link { .. } => &[],
         })
     }
 
@@ -184,7 +206,7 @@ fn is_in_order(before: &Entry, after: &Entry) -> bool {
 
 fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> u64 {
     put_bytes(out, entry.path().as_str().as_bytes());
-    match entry {
+    let kind = match entry {
         Entry::File(file) => {
             out.push(if file.executable { FLAG_EXECUTABLE } else { 0 });
             put_varint(out, file.size);
@@ -196,12 +218,16 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) -> u64 {
             }
             KIND_FILE
         }
-        Entry::Folder(_) => KIND_FOLDER,
+        Entry::Folder { .. } => KIND_FOLDER,
         Entry::Link { target, .. } => {
             put_bytes(out, target.as_bytes());
             KIND_LINK
         }
+    };
+    if let Some(part) = entry.part() {
+        put_varint(out, part.into());
     }
+    kind
 }
 
 fn decode_path(reader: &mut Reader<'_>) -> Result<RelPath, PageError> {
@@ -211,6 +237,17 @@ fn decode_path(reader: &mut Reader<'_>) -> Result<RelPath, PageError> {
 
 fn path_error(text: &str, error: PathError) -> PageError {
     PageError::Path { path: text.chars().take(80).collect(), error }
+}
+
+/// The end of an entry: its part, if it is of any.
+fn decode_part(mut reader: Reader<'_>) -> Result<Option<u8>, PageError> {
+    let part = if reader.remaining() == 0 {
+        None
+    } else {
+        Some(reader.varint_max(PARTS_MAX as u64 - 1, "part number")?)
+    };
+    reader.finish()?;
+    Ok(part.map(|part| part as u8))
 }
 
 fn decode_file(mut reader: Reader<'_>) -> Result<Entry, PageError> {
@@ -233,25 +270,24 @@ fn decode_file(mut reader: Reader<'_>) -> Result<Entry, PageError> {
         end += u64::from(bytes);
         chunks.push(ChunkRef { id, bytes });
     }
-    reader.finish()?;
+    let part = decode_part(reader)?;
     if end > size {
         return Err(PageError::Inconsistent("chunks reach beyond the end of their file"));
     }
-    Ok(Entry::File(FileExtent { path, executable: flags & FLAG_EXECUTABLE != 0, size, offset, chunks }))
+    Ok(Entry::File(FileExtent { path, part, executable: flags & FLAG_EXECUTABLE != 0, size, offset, chunks }))
 }
 
 fn decode_folder(mut reader: Reader<'_>) -> Result<Entry, PageError> {
     let path = decode_path(&mut reader)?;
-    reader.finish()?;
-    Ok(Entry::Folder(path))
+    Ok(Entry::Folder { path, part: decode_part(reader)? })
 }
 
 fn decode_link(mut reader: Reader<'_>) -> Result<Entry, PageError> {
     let path = decode_path(&mut reader)?;
     let target = reader.text_max(PATH_BYTES_MAX, "link target")?;
-    reader.finish()?;
+    let part = decode_part(reader)?;
     check_link_target(&path, target).map_err(|error| path_error(path.as_str(), error))?;
-    Ok(Entry::Link { path, target: target.to_owned() })
+    Ok(Entry::Link { path, part, target: target.to_owned() })
 }
 
 /// The plain bytes of a page, whose hash and size are what they must be.

@@ -1,13 +1,15 @@
 //! The signed root of a release: what it is, how it was cut, and the index of its pages.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, DocumentKind, EnvelopeError};
 use crate::id::{ContentName, Name, PageId, RootId};
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
-    CHUNK_BYTES_MAX, CHUNKS_MAX, ENTRIES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGES_MAX, PATH_BYTES_MAX,
-    ROOT_BYTES_MAX,
+    CHUNK_BYTES_MAX, CHUNKS_MAX, ENTRIES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGES_MAX, PARTS_MAX,
+    PATH_BYTES_MAX, ROOT_BYTES_MAX,
 };
 
 /// The root's payload type and limit.
@@ -16,6 +18,9 @@ pub const ROOT_KIND: DocumentKind =
 
 /// The schema that this program writes and reads.
 pub const ROOT_SCHEMA: u32 = 1;
+
+/// What a release with parts requires of its readers: others would take all of it to be wanted.
+pub const PARTS_FEATURE: &str = "parts";
 
 /// Why a root was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,6 +73,17 @@ pub struct PageRef {
     pub first: String,
 }
 
+/// A part of a release, such as a language: who installs the release may leave it out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Its name.
+    pub name: Name,
+    /// Whether it is installed where nobody says whether it should be.
+    pub default: bool,
+    /// Sum of its files, in bytes.
+    pub bytes: u64,
+}
+
 /// The root of a release. It has no channel, sequence or expiry: those belong to the pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
@@ -87,6 +103,9 @@ pub struct Root {
     pub chunks: u32,
     /// The pages, in path order.
     pub pages: Vec<PageRef>,
+    /// The parts that may be left out, in the order of their numbers. What belongs to none is always installed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// Features that a reader must know to read this release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -136,17 +155,22 @@ impl Root {
         if found == wanted { Ok(root) } else { Err(RootError::Other { wanted, found }) }
     }
 
+    fn parts_bytes(&self) -> Option<u64> {
+        self.parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.bytes))
+    }
+
     fn check(&self) -> Result<(), RootError> {
         if self.schema != ROOT_SCHEMA {
             return Err(RootError::Unsupported(format!("schema {}", self.schema)));
         }
-        if let Some(feature) = self.requires.first() {
+        if let Some(feature) = self.requires.iter().find(|feature| *feature != PARTS_FEATURE) {
             return Err(RootError::Unsupported(feature.chars().take(80).collect()));
         }
         if self.chunker.algorithm != "fastcdc-2020" {
             return Err(RootError::Unsupported(self.chunker.algorithm.chars().take(80).collect()));
         }
         let Chunker { bytes_min, bytes_avg, bytes_max, .. } = self.chunker;
+        let names: BTreeSet<&Name> = self.parts.iter().map(|part| &part.name).collect();
         let checks = [
             (
                 0 < bytes_min && bytes_min <= bytes_avg && bytes_avg <= bytes_max,
@@ -165,6 +189,13 @@ impl Root {
             (
                 self.pages.iter().map(|p| u64::from(p.chunks)).sum::<u64>() == u64::from(self.chunks),
                 "page chunk counts do not add up",
+            ),
+            (self.parts.len() <= PARTS_MAX, "too many parts"),
+            (names.len() == self.parts.len(), "two parts have one name"),
+            (self.parts.is_empty() == self.requires.is_empty(), "parts are not required, or there are none"),
+            (
+                self.parts_bytes().is_some_and(|bytes| bytes <= self.bytes),
+                "parts are larger than the release",
             ),
         ];
         match checks.into_iter().find(|(good, _)| !good) {

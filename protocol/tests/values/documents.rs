@@ -2,10 +2,10 @@
 
 use freshet_protocol::limits::START_WINDOW_S_MAX;
 use freshet_protocol::{
-    Chunker, Grant, KeyDocument, PATCH_ALGORITHM, PageId, PageRef, Patch, PatchId, PatchPageRef, PatchRef,
-    Pointer, Role, Rollout, Root,
+    Chunker, Grant, KeyDocument, PARTS_FEATURE, PATCH_ALGORITHM, PageId, PageRef, Part, Patch, PatchId,
+    PatchPageRef, PatchRef, Pointer, Role, Rollout, Root,
 };
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -16,19 +16,27 @@ pub(crate) fn root() -> impl Strategy<Value = Root> {
     let page = (hash(), 0..=256_u32 << 10, 0..8000_u32, path()).prop_map(|(id, bytes, chunks, first)| {
         PageRef { id: PageId(id), bytes, chunks, first: first.to_string() }
     });
-    (content_name(), name(), chunker(), 0..=4_u32 << 20, integer(), vec(page, 0..6)).prop_map(
-        |(content, version, chunker, entries, bytes, pages)| Root {
+    (content_name(), name(), chunker(), 0..=4_u32 << 20, integer(), vec(page, 0..6), parts()).prop_map(
+        |(content, version, chunker, entries, bytes, pages, parts)| Root {
             schema: 1,
             content,
             version,
             chunker,
             entries,
-            bytes,
+            bytes: parts.iter().map(|part| part.bytes).sum::<u64>().max(bytes),
             chunks: pages.iter().map(|page| page.chunks).sum(),
             pages,
-            requires: vec![],
+            requires: parts.iter().take(1).map(|_| PARTS_FEATURE.to_owned()).collect(),
+            parts,
         },
     )
+}
+
+fn parts() -> impl Strategy<Value = Vec<Part>> {
+    btree_map(name(), (any::<bool>(), 0..1_u64 << 40), 0..4).prop_map(|parts| {
+        let part = |(name, (default, bytes))| Part { name, default, bytes };
+        parts.into_iter().map(part).collect()
+    })
 }
 
 fn chunker() -> impl Strategy<Value = Chunker> {

@@ -4,6 +4,7 @@ mod documents;
 mod frames;
 mod messages;
 
+use freshet_protocol::limits::PARTS_MAX;
 use freshet_protocol::{
     ChunkId, ChunkRef, ContentName, Delta, Encoding, Entry, FileExtent, Hash, KeyId, Name, PackId, PackIndex,
     Page, PatchChunk, PatchPage, PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind,
@@ -53,20 +54,29 @@ pub(crate) fn path() -> impl Strategy<Value = RelPath> {
         .prop_filter_map("a good path", |text| text.parse().ok())
 }
 
+fn part() -> impl Strategy<Value = Option<u8>> {
+    option::of(0..PARTS_MAX as u8)
+}
+
+fn folder(path: RelPath) -> impl Strategy<Value = Entry> {
+    part().prop_map(move |part| Entry::Folder { path: path.clone(), part })
+}
+
 fn file(path: RelPath) -> impl Strategy<Value = Entry> {
     let chunk = (hash(), 1..=2_u32 << 20).prop_map(|(id, bytes)| ChunkRef { id: ChunkId(id), bytes });
-    (any::<bool>(), 0..1_u64 << 52, 0..1_u64 << 40, vec(chunk, 0..5)).prop_map(
-        move |(executable, offset, more, chunks)| {
+    (part(), any::<bool>(), 0..1_u64 << 52, 0..1_u64 << 40, vec(chunk, 0..5)).prop_map(
+        move |(part, executable, offset, more, chunks)| {
             let end = offset + chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum::<u64>();
-            Entry::File(FileExtent { path: path.clone(), executable, size: end + more, offset, chunks })
+            Entry::File(FileExtent { path: path.clone(), part, executable, size: end + more, offset, chunks })
         },
     )
 }
 
 fn link(path: RelPath) -> impl Strategy<Value = Entry> {
-    "(\\.\\./)?[a-z가-힣]{1,8}(/[a-z]{1,8})?".prop_filter_map("stays inside", move |target| {
+    let target = "(\\.\\./)?[a-z가-힣]{1,8}(/[a-z]{1,8})?";
+    (part(), target).prop_filter_map("stays inside", move |(part, target)| {
         check_link_target(&path, &target).ok()?;
-        Some(Entry::Link { path: path.clone(), target })
+        Some(Entry::Link { path: path.clone(), part, target })
     })
 }
 
@@ -74,7 +84,7 @@ pub(crate) fn page() -> impl Strategy<Value = Page> {
     let entry = |path: RelPath| {
         // A link beside the release's root has few good targets; a file stands in where none comes up.
         let deep = if path.parts().count() > 1 { 1 } else { 0 };
-        prop_oneof![3 => file(path.clone()), 1 => Just(Entry::Folder(path.clone())), deep => link(path)]
+        prop_oneof![3 => file(path.clone()), 1 => folder(path.clone()), deep => link(path)]
     };
     btree_set(path(), 0..6)
         .prop_flat_map(move |paths| paths.into_iter().map(entry).collect::<Vec<_>>())

@@ -31,7 +31,7 @@ fn judge(case: &Case) -> Result<Judged, Fault> {
 
 /// A page as the vectors show it.
 pub(super) fn page_json(page: &Page) -> Value {
-    let entry = |entry: &Entry| match entry {
+    let body = |entry: &Entry| match entry {
         Entry::File(file) => json!({
             "type": "file",
             "path": file.path,
@@ -40,8 +40,12 @@ pub(super) fn page_json(page: &Page) -> Value {
             "offset": file.offset,
             "chunks": file.chunks.iter().map(|c| json!({ "id": c.id, "bytes": c.bytes })).collect::<Vec<_>>(),
         }),
-        Entry::Folder(path) => json!({ "type": "folder", "path": path }),
-        Entry::Link { path, target } => json!({ "type": "link", "path": path, "target": target }),
+        Entry::Folder { path, .. } => json!({ "type": "folder", "path": path }),
+        Entry::Link { path, target, .. } => json!({ "type": "link", "path": path, "target": target }),
+    };
+    let entry = |entry: &Entry| match entry.part() {
+        Some(part) => with(body(entry), json!({ "part": part })),
+        None => body(entry),
     };
     json!({ "entries": page.entries.iter().map(entry).collect::<Vec<_>>() })
 }
@@ -54,11 +58,25 @@ fn file(name: &str, offset: u64, chunks: &[u32]) -> Entry {
     let size = chunks.iter().map(|&bytes| u64::from(bytes)).sum::<u64>() + offset;
     let chunks =
         chunks.iter().map(|&bytes| ChunkRef { id: ChunkId::of(&bytes.to_be_bytes()), bytes }).collect();
-    Entry::File(FileExtent { path: path(name), executable: name.ends_with(".sh"), size, offset, chunks })
+    let executable = name.ends_with(".sh");
+    Entry::File(FileExtent { path: path(name), part: None, executable, size, offset, chunks })
+}
+
+fn folder(name: &str) -> Entry {
+    Entry::Folder { path: path(name), part: None }
 }
 
 fn link(name: &str, target: &str) -> Entry {
-    Entry::Link { path: path(name), target: target.to_owned() }
+    Entry::Link { path: path(name), part: None, target: target.to_owned() }
+}
+
+fn of_part(number: u8, mut entry: Entry) -> Entry {
+    match &mut entry {
+        Entry::File(FileExtent { part, .. }) | Entry::Folder { part, .. } | Entry::Link { part, .. } => {
+            *part = Some(number);
+        }
+    }
+    entry
 }
 
 fn build(cases: &mut Cases) {
@@ -72,10 +90,19 @@ fn build(cases: &mut Cases) {
     valid("a program", vec![file("run.sh", 0, &[63])]);
     valid("the later extent of a file", vec![file("huge", 1 << 40, &[2 << 20])]);
     valid("the largest file", vec![file("huge", (1 << 53) - 1 - 64, &[64])]);
-    valid("a folder and a link", vec![Entry::Folder(path("empty")), link("lib/x.so", "../lib/x.so.1")]);
+    valid("a folder and a link", vec![folder("empty"), link("lib/x.so", "../lib/x.so.1")]);
     // U+FF5E comes after U+1F600 in UTF-16 and before it in UTF-8: order is that of the bytes.
     valid("order of characters beyond 16 bits", vec![file("a～", 0, &[]), file("a😀", 0, &[])]);
-    valid("a path of 1024 bytes", vec![Entry::Folder(path(&vec!["x".repeat(204); 5].join("/")))]);
+    valid("a path of 1024 bytes", vec![folder(&vec!["x".repeat(204); 5].join("/"))]);
+    valid(
+        "entries of parts",
+        vec![
+            file("base.pak", 0, &[9]),
+            of_part(0, file("ja/voice.pak", 0, &[9, 10])),
+            of_part(63, folder("ko/empty")),
+            of_part(1, link("ko/voice.pak", "../ja/voice.pak")),
+        ],
+    );
 
     let later = Raw::new(2).entry(7, b"anything").entry(0, &file_body("a", 0, 0, 0, &[]));
     let known = Page { entries: vec![file("a", 0, &[])] };
@@ -169,7 +196,14 @@ fn build_limits(cases: &mut Cases) {
     put_varint(&mut long_entry, 0);
     put_varint(&mut long_entry, (256 << 10) + 1);
     over("an entry of 262145 bytes", hex_input(&long_entry), "entry size");
-    over("a part that starts behind its file", one(file_body("a", 0, 9, 10, &[])), "file offset");
+    let in_part = |mut body: Vec<u8>| {
+        put_varint(&mut body, 64);
+        body
+    };
+    let of_64 = Raw::new(1).entry(2, &in_part(texts(&["a"])));
+    over("a folder of the 65th part", hex_input(&of_64.0), "part number");
+    over("a file of the 65th part", one(in_part(file_body("a", 0, 0, 0, &[]))), "part number");
+    over("an extent that starts behind its file", one(file_body("a", 0, 9, 10, &[])), "file offset");
     over("a chunk beyond 2 MiB", one(file_body("a", 0, 1 << 30, 0, &[(2 << 20) + 1])), "chunk size");
     let mut many = file_body("a", 0, 9, 0, &[]);
     many.pop();
@@ -200,10 +234,10 @@ fn build_forms(cases: &mut Cases) {
     wire("cut off in a chunk id", &good[..30], WireError::Truncated);
     wire("bytes behind the last entry", &[good.as_slice(), &[0]].concat(), WireError::Trailing);
     wire("an entry fewer than there are", &[&[1, 0], &good[2..]].concat(), WireError::Trailing);
-    let longer = [file_body("a", 0, 0, 0, &[]), vec![0]].concat();
+    let longer = [file_body("a", 0, 0, 0, &[]), vec![0, 0]].concat();
     wire("bytes behind a file", &Raw::new(1).entry(0, &longer).0, WireError::Trailing);
-    wire("bytes behind a folder", &Raw::new(1).entry(2, &texts(&["a", ""])).0, WireError::Trailing);
-    wire("bytes behind a link", &Raw::new(1).entry(4, &texts(&["a", "b", ""])).0, WireError::Trailing);
+    wire("bytes behind a folder", &Raw::new(1).entry(2, &texts(&["a", "", ""])).0, WireError::Trailing);
+    wire("bytes behind a link", &Raw::new(1).entry(4, &texts(&["a", "b", "", ""])).0, WireError::Trailing);
     wire(
         "an unknown flag",
         &Raw::new(1).entry(0, &file_body("a", 2, 0, 0, &[])).0,

@@ -1,6 +1,9 @@
 //! Roots of releases.
 
-use freshet_protocol::{Chunker, PageId, PageRef, PublicKey, ROOT_KIND, ROOT_SCHEMA, Root, RootId};
+use freshet_protocol::limits::PARTS_MAX;
+use freshet_protocol::{
+    Chunker, PARTS_FEATURE, PageId, PageRef, Part, PublicKey, ROOT_KIND, ROOT_SCHEMA, Root, RootId,
+};
 use serde_json::{Value, json};
 
 use super::case::{Case, with};
@@ -48,8 +51,19 @@ fn root() -> Root {
         bytes: 123_456_789,
         chunks: 3,
         pages: vec![page(1, "data/a.pak"), page(2, "data/한국어.pak")],
+        parts: vec![],
         requires: vec![],
     }
+}
+
+/// A root whose release has parts of these names and bytes.
+fn with_parts(parts: &[(&str, u64)]) -> Root {
+    let part = |&(name, bytes): &(&str, u64)| Part {
+        name: name.parse().expect("name"),
+        default: name != "ja",
+        bytes,
+    };
+    Root { parts: parts.iter().map(part).collect(), requires: vec![PARTS_FEATURE.to_owned()], ..root() }
 }
 
 fn signed(root: &Root) -> Value {
@@ -79,6 +93,8 @@ fn build(cases: &mut Cases) {
         signed_input(ROOT_KIND, &explicit),
         fields(&root(), &explicit),
     );
+    let parts = with_parts(&[("ko", 100), ("ja", 123_456_689)]);
+    cases.valid("parts", signed(&parts), fields(&parts, &serde_json::to_string(&parts).expect("JSON")));
     let largest = Root {
         entries: 4 << 20,
         bytes: (1 << 53) - 1,
@@ -115,7 +131,7 @@ fn build_next_version(cases: &mut Cases) {
         cases.invalid(name, signed(&root), fault_about("unsupported", what));
     };
     unsupported("schema 2", Root { schema: 2, ..root() }, "schema 2");
-    let requires = vec!["sealed-chunks".to_owned(), "deltas".to_owned()];
+    let requires = ["parts", "sealed-chunks", "deltas"].map(str::to_owned).to_vec();
     unsupported("a required feature", Root { requires, ..root() }, "sealed-chunks");
     let chunker = Chunker { algorithm: "fastcdc-2030".to_owned(), ..root().chunker };
     unsupported("another chunker", Root { chunker, ..root() }, "fastcdc-2030");
@@ -127,6 +143,20 @@ fn build_limits(cases: &mut Cases) {
         change(&mut root);
         cases.invalid(name, signed(&root), fault_about("inconsistent", what));
     };
+    let many: Vec<String> = (0..=PARTS_MAX).map(|n| format!("part-{n}")).collect();
+    let many: Vec<(&str, u64)> = many.iter().map(|name| (name.as_str(), 1)).collect();
+    inconsistent("65 parts", &|r| *r = with_parts(&many), "too many parts");
+    inconsistent(
+        "two parts of one name",
+        &|r| *r = with_parts(&[("ko", 1), ("ko", 2)]),
+        "two parts have one name",
+    );
+    let required = "parts are not required, or there are none";
+    inconsistent("parts that are not required", &|r| r.parts = with_parts(&[("ko", 1)]).parts, required);
+    inconsistent("no parts that are required", &|r| r.requires = vec![PARTS_FEATURE.to_owned()], required);
+    let larger = "parts are larger than the release";
+    inconsistent("parts of more bytes", &|r| *r = with_parts(&[("ko", 123_456_789), ("ja", 1)]), larger);
+    inconsistent("parts of 2^64 bytes", &|r| *r = with_parts(&[("ko", 1 << 63), ("ja", 1 << 63)]), larger);
     let order = "chunk sizes are out of order";
     inconsistent("smallest chunk of nothing", &|r| r.chunker.bytes_min = 0, order);
     inconsistent("smallest chunk above the average", &|r| r.chunker.bytes_min = 1 << 20, order);

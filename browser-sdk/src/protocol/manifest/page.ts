@@ -3,16 +3,18 @@
  *
  *     page   = version:varint(1) entries:varint entry*
  *     entry  = kind:varint length:varint body      even kinds are critical, odd ones may be skipped
+ *     body   = (file | folder | link) part:varint?
  *     file   = path flags:byte size offset chunks:varint (id:32 bytes:varint)*      kind 0; flags: 1 = executable
  *     folder = path                                                                 kind 2; only folders that are empty
  *     link   = path target                                                          kind 4
  *
+ * `part` is the number of the part that an entry belongs to; without it, the entry is in every installation.
  * A file larger than a page continues in the next one under the same path with a larger `offset`.
  */
 import { Mismatch, VerifiedChunk } from "../chunk.ts";
 import { ProtocolError } from "../error.ts";
 import { hashBytes, type ChunkId } from "../id.ts";
-import { CHUNK_BYTES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PATH_BYTES_MAX } from "../limits.ts";
+import { CHUNK_BYTES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGE_ENTRIES_MAX, PARTS_MAX, PATH_BYTES_MAX } from "../limits.ts";
 import { checkLinkTarget, comparePaths, parsePath, PathError, type RelPath } from "../path.ts";
 import { Reader, WireError, Writer, type WireCode } from "../wire.ts";
 import type { PageRef } from "./root.ts";
@@ -40,6 +42,8 @@ export interface FileExtent {
   readonly type: "file";
   /** Where it goes. */
   readonly path: RelPath;
+  /** Number of the part that it belongs to, by its place in the root. */
+  readonly part?: number;
   /** Whether the owner may run it. */
   readonly executable: boolean;
   /** Size of the whole file, in bytes. */
@@ -53,8 +57,8 @@ export interface FileExtent {
 /** One entry of a page: a file or an extent of one, an empty folder, or a symbolic link. */
 export type Entry =
   | FileExtent
-  | { readonly type: "folder"; readonly path: RelPath }
-  | { readonly type: "link"; readonly path: RelPath; readonly target: string };
+  | { readonly type: "folder"; readonly path: RelPath; readonly part?: number }
+  | { readonly type: "link"; readonly path: RelPath; readonly part?: number; readonly target: string };
 
 /** A page of a manifest. */
 export interface Page {
@@ -81,6 +85,7 @@ export function encodePage(page: Page): Uint8Array<ArrayBuffer> {
   for (const entry of page.entries) {
     const body = new Writer();
     const kind = putEntry(body, entry);
+    if (entry.part !== undefined) body.varint(entry.part);
     out.varint(kind).bytes(body.finish());
   }
   return out.finish();
@@ -183,8 +188,7 @@ function readEntry(kind: number, body: Reader, rules: PathRules): Entry | undefi
       return readFile(body, rules);
     case KIND_FOLDER: {
       const path = readPath(body, rules);
-      body.finish();
-      return { type: "folder", path };
+      return { type: "folder", path, ...readPart(body) };
     }
     case KIND_LINK:
       return readLink(body, rules);
@@ -196,6 +200,13 @@ function readEntry(kind: number, body: Reader, rules: PathRules): Entry | undefi
 
 function readPath(reader: Reader, rules: PathRules): RelPath {
   return rules.path(reader.textMax(PATH_BYTES_MAX, "path"));
+}
+
+/** The end of an entry: its part, if it is of any. */
+function readPart(reader: Reader): { readonly part?: number } {
+  const part = reader.remaining > 0 ? { part: reader.varintMax(PARTS_MAX - 1, "part number") } : {};
+  reader.finish();
+  return part;
 }
 
 function readFile(reader: Reader, rules: PathRules): FileExtent {
@@ -214,15 +225,15 @@ function readFile(reader: Reader, rules: PathRules): FileExtent {
     left -= bytes;
     chunks.push({ id, bytes });
   }
-  reader.finish();
+  const part = readPart(reader);
   if (left < 0) throw new PageError("inconsistent", "chunks reach beyond the end of their file");
-  return { type: "file", path, executable: (flags & FLAG_EXECUTABLE) !== 0, size, offset, chunks };
+  return { type: "file", path, ...part, executable: (flags & FLAG_EXECUTABLE) !== 0, size, offset, chunks };
 }
 
 function readLink(reader: Reader, rules: PathRules): Entry {
   const path = readPath(reader, rules);
   const target = reader.textMax(PATH_BYTES_MAX, "link target");
-  reader.finish();
+  const part = readPart(reader);
   rules.target(path, target);
-  return { type: "link", path, target };
+  return { type: "link", path, ...part, target };
 }

@@ -3,7 +3,7 @@ import { utf8Length } from "../bytes.ts";
 import { openDocument, type DocumentCode } from "../document.ts";
 import { quote, type DocumentKind } from "../envelope.ts";
 import { ProtocolError } from "../error.ts";
-import { list, orNone, parsed, record, text, u32, u64, type FormOf } from "../form.ts";
+import { flag, list, orNone, parsed, record, text, u32, u64, type FormOf } from "../form.ts";
 import { hashOf, parseContentName, parseHash, parseName, type RootId } from "../id.ts";
 import type { PublicKey } from "../key.ts";
 import {
@@ -13,6 +13,7 @@ import {
   INTEGER_MAX,
   PAGE_BYTES_MAX,
   PAGES_MAX,
+  PARTS_MAX,
   PATH_BYTES_MAX,
   ROOT_BYTES_MAX,
 } from "../limits.ts";
@@ -24,6 +25,9 @@ export const ROOT_KIND: DocumentKind = {
 };
 /** The schema that this program reads. */
 export const ROOT_SCHEMA = 1;
+
+/** What a release with parts requires of its readers. */
+const PARTS_FEATURE = "parts";
 
 /** Why a root was refused; `other`: it is not the one asked for. */
 export type RootCode = DocumentCode | "other";
@@ -37,6 +41,7 @@ export class RootError extends ProtocolError<RootCode> {
 
 const CHUNKER = record({ algorithm: text, bytes_min: u32, bytes_avg: u32, bytes_max: u32 });
 const PAGE_REF = record({ id: parsed(text, parseHash), bytes: u32, chunks: u32, first: text });
+const PART = record({ name: parsed(text, parseName), default: flag, bytes: u64 });
 const ROOT = record({
   schema: u32,
   content: parsed(text, parseContentName),
@@ -46,6 +51,7 @@ const ROOT = record({
   bytes: u64,
   chunks: u32,
   pages: list(PAGE_REF),
+  parts: orNone(list(PART)),
   requires: orNone(list(text)),
 });
 
@@ -74,8 +80,8 @@ export async function openRootAs(wanted: RootId, envelope: Uint8Array, trusted: 
 }
 
 function check(root: Root): void {
-  const { chunker, pages } = root;
-  const [feature] = root.requires;
+  const { chunker, pages, parts } = root;
+  const feature = root.requires.find((one) => one !== PARTS_FEATURE);
   if (root.schema !== ROOT_SCHEMA) throw new RootError("unsupported", `schema ${root.schema}`);
   if (feature !== undefined) throw new RootError("unsupported", quote(feature));
   if (chunker.algorithm !== "fastcdc-2020") throw new RootError("unsupported", quote(chunker.algorithm));
@@ -90,6 +96,10 @@ function check(root: Root): void {
     [pages.every((page) => page.bytes <= PAGE_BYTES_MAX), "a page is larger than the limit"],
     [pages.every((page) => utf8Length(page.first) <= PATH_BYTES_MAX), "a page's first path is too long"],
     [pages.reduce((sum, page) => sum + page.chunks, 0) === root.chunks, "page chunk counts do not add up"],
+    [parts.length <= PARTS_MAX, "too many parts"],
+    [new Set(parts.map((part) => part.name)).size === parts.length, "two parts have one name"],
+    [(parts.length === 0) === (root.requires.length === 0), "parts are not required, or there are none"],
+    [parts.reduce((sum, part) => sum + part.bytes, 0) <= root.bytes, "parts are larger than the release"],
   ];
   const failed = checks.find(([good]) => !good);
   if (failed) throw new RootError("inconsistent", failed[1]);

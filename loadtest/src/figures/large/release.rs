@@ -111,6 +111,7 @@ fn file(path: &str, numbers: std::ops::Range<u32>) -> Entry {
     let chunk = |number: u32| ChunkRef { id: ChunkId::of(&number.to_be_bytes()), bytes: CHUNK_BYTES };
     Entry::File(FileExtent {
         path: path.parse().expect("a good path"),
+        part: None,
         executable: false,
         size: u64::from(CHUNK_BYTES) * numbers.len() as u64,
         offset: 0,
@@ -145,6 +146,7 @@ fn root(content: ContentName, pages: Vec<PageRef>) -> Root {
         bytes: u64::from(CHUNKS) * u64::from(CHUNK_BYTES),
         chunks: CHUNKS,
         pages,
+        parts: Vec::new(),
         requires: Vec::new(),
     }
 }

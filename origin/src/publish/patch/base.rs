@@ -169,6 +169,7 @@ mod tests {
             bytes: 0,
             chunks: 0,
             pages: Vec::new(),
+            parts: Vec::new(),
             requires: Vec::new(),
         };
         let parts = files.iter().map(|(path, chunks)| {
