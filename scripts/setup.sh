@@ -26,6 +26,7 @@ if [ "${1:-all}" = all ]; then
     need ping iputils-ping
     need chrt util-linux
     need strace strace
+    [ -x /usr/sbin/mkfs.xfs ] || need mkfs.xfs xfsprogs
     # Not everybody's path leads to where Debian puts servers.
     [ -x /usr/sbin/nginx ] || need nginx nginx-light
     need chromium chromium

@@ -38,6 +38,7 @@ pub use id::{ChunkId, ContentName, Hash, IdError, KeyId, Name, PageId, PatchId, 
 pub use key::{BadSignature, KeyError, PublicKey, SigningKey};
 pub use key_document::{Grant, KEY_DOCUMENT_KIND, KEY_DOCUMENT_SCHEMA, KeyDocument, KeyDocumentError, Role};
 pub use manifest::cut::PageCutter;
+pub use manifest::in_place::{is_changed_in_place, staying_chunks};
 pub use manifest::page::{ChunkRef, Entry, FileExtent, Page, PageError};
 pub use manifest::root::{Chunker, PARTS_FEATURE, PageRef, Part, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
 pub use pack_index::{PackId, PackIndex, Place};

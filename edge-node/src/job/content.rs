@@ -24,6 +24,8 @@ pub(super) struct Content {
     writers: Option<Writers>,
     /// Positions whose bytes are written.
     written: Positions,
+    /// Those among them that are in installed files, and not in staging.
+    staying: Positions,
     /// Chunks that the writers have.
     waiting: BTreeMap<ChunkId, Bytes>,
     waiting_bytes: usize,
@@ -39,13 +41,20 @@ struct Checkpoint {
 }
 
 impl Content {
-    pub(super) fn new(files: ChunkFiles, hot_bytes_max: u64, writers: Writers, written: Positions) -> Self {
+    pub(super) fn new(
+        files: ChunkFiles,
+        hot_bytes_max: u64,
+        writers: Writers,
+        written: Positions,
+        staying: Positions,
+    ) -> Self {
         let now = Instant::now();
         Self {
             files,
             hot: HotChunks::new(hot_bytes_max),
             writers: Some(writers),
             written,
+            staying,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             dirty: BTreeSet::new(),
@@ -112,7 +121,8 @@ impl Content {
         let Some(writers) = &self.writers else { return };
         self.checkpoint.is_under_way = true;
         self.checkpoint.started = Instant::now();
-        writers.checkpoint(self.written.clone(), std::mem::take(&mut self.dirty).into_iter().collect());
+        let staged = self.written.without(&self.staying);
+        writers.checkpoint(staged, std::mem::take(&mut self.dirty).into_iter().collect());
     }
 
     /// Whether all that was taken in is on disk.

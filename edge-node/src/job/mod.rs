@@ -35,7 +35,7 @@ use crate::network::{Documents, Network};
 use crate::node::GetError;
 use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
 use crate::release::Release;
-use crate::store::{ChunkFiles, Installed, Local, OldFiles, StoreEvent, Writers};
+use crate::store::{ChunkFiles, Installed, Local, OldFiles, Placing, StoreEvent, Writers};
 
 pub(crate) use channel_watch::Watch;
 pub(crate) use progress::JobReport;
@@ -111,7 +111,7 @@ pub(crate) struct Job {
 /// What stays of the configuration.
 struct Kept {
     installed: Option<Installed>,
-    in_place: Vec<bool>,
+    placing: Placing,
     policy: Policy,
     seed_for: SeedFor,
     events: mpsc::Sender<Event>,
@@ -159,7 +159,13 @@ impl Job {
             core,
             started: Instant::now(),
             // Who hands nothing out has no use for them.
-            content: Content::new(files, if policy.sharing { HOT_BYTES_MAX } else { 0 }, writers, local.held),
+            content: Content::new(
+                files,
+                if policy.sharing { HOT_BYTES_MAX } else { 0 },
+                writers,
+                local.held,
+                local.placing.staying.clone(),
+            ),
             store_events,
             deriving: Deriving::new(old),
             network,
@@ -176,7 +182,7 @@ impl Job {
             read_back,
             phase: Phase::Fetching,
             untold: None,
-            config: Kept { installed, in_place: local.in_place, policy, seed_for, events, stop },
+            config: Kept { installed, placing: local.placing, policy, seed_for, events, stop },
             progress,
         })
     }

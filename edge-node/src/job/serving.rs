@@ -81,8 +81,7 @@ impl Job {
             }
             Err(error) if matches!(self.phase, Phase::Fetching) => {
                 let (file, _) = self.content.files.release.place(position);
-                let is_staged = self.config.in_place.get(file) != Some(&true);
-                if is_staged {
+                if !self.config.placing.staying.contains(position) {
                     // Without its record, all of the staging is hashed before it is believed again.
                     let _ = std::fs::remove_file(
                         self.content.files.layout.progress(self.content.files.release.id),

@@ -120,8 +120,8 @@ impl Job {
     fn start_install(&mut self) {
         let files = self.content.files.clone();
         let installed = self.config.installed.take();
-        let in_place = self.config.in_place.clone();
-        let run = move || install(&files, &in_place, installed.as_ref());
+        let placing = self.config.placing.clone();
+        let run = move || install(&files, &placing, installed.as_ref());
         self.phase = Phase::Installing(tokio::task::spawn_blocking(run));
     }
 

@@ -93,7 +93,7 @@ pub(super) async fn finish_begun_install(
         return Ok(());
     }
     let files = ChunkFiles { layout: layout.clone(), release };
-    blocking(move || install(&files, &local.in_place, before.installed.as_ref())).await?;
+    blocking(move || install(&files, &local.placing, before.installed.as_ref())).await?;
     Ok(())
 }
 

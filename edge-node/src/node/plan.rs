@@ -112,9 +112,8 @@ pub async fn plan(options: &GetOptions, stop: CancellationToken) -> Result<Plan,
 impl Plan {
     /// Without what is fetched.
     fn of(release: &Release, local: &Local) -> Self {
-        // Files that change are written anew beside the old ones; what an unfinished download has is written already.
-        let staged_bytes = release.chosen_bytes() - local.kept_bytes;
-        let write_bytes = staged_bytes.saturating_sub(local.resumed_bytes);
+        // What changes is written beside the old files; what an unfinished download has is written already.
+        let staged_bytes = (release.chosen_bytes() - local.kept_bytes).saturating_sub(local.resumed_bytes);
         Self {
             content: release.root.content.to_string(),
             version: release.root.version.to_string(),
@@ -130,8 +129,8 @@ impl Plan {
             kept_bytes: local.kept_bytes,
             resumed_bytes: local.resumed_bytes,
             copied_bytes: local.copied_bytes,
-            write_bytes,
-            temp_bytes: write_bytes,
+            write_bytes: staged_bytes + local.changed_bytes,
+            temp_bytes: staged_bytes,
             free_bytes: None,
         }
     }

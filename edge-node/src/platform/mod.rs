@@ -1,5 +1,7 @@
 //! What differs by operating system, in one place: players are on Windows, servers on Linux.
 
+#[cfg(target_os = "linux")]
+mod in_use;
 #[cfg(unix)]
 mod unix;
 #[cfg(windows)]
@@ -13,6 +15,11 @@ use windows as system;
 use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
+
+#[cfg(target_os = "linux")]
+pub(crate) use in_use::FilesInUse;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use system::FilesInUse;
 
 /// Reads all of `buffer` at `offset` of `file`, without moving the file's own position.
 pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -32,6 +39,24 @@ pub(crate) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
 /// Whether somebody may run the file; none on systems without such a bit.
 pub(crate) fn is_executable(metadata: &Metadata) -> Option<bool> {
     system::is_executable(metadata)
+}
+
+/// Whether no second name leads to the file. Systems that do not tell say yes.
+pub(crate) fn has_one_name(metadata: &Metadata) -> bool {
+    system::has_one_name(metadata)
+}
+
+/// Makes `to`, an empty file, a copy of `from` that shares its blocks until one of them is written to.
+///
+/// # Errors
+/// Where the file system cannot do that, too.
+pub(crate) fn clone_file(from: &File, to: &File) -> io::Result<()> {
+    system::clone_file(from, to)
+}
+
+/// Files that other programs use now, as far as the system tells.
+pub(crate) fn files_in_use() -> FilesInUse {
+    FilesInUse::look()
 }
 
 /// Makes a symbolic link at `path`; its `target` has `/` between its parts.

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -26,6 +26,35 @@ pub(super) fn set_executable(path: &Path, executable: bool) -> io::Result<()> {
 
 pub(super) fn is_executable(metadata: &Metadata) -> Option<bool> {
     Some(metadata.permissions().mode() & 0o111 != 0)
+}
+
+pub(super) fn has_one_name(metadata: &Metadata) -> bool {
+    metadata.nlink() == 1
+}
+
+#[cfg(target_os = "linux")]
+pub(super) fn clone_file(from: &File, to: &File) -> io::Result<()> {
+    Ok(rustix::fs::ioctl_ficlone(to, from)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn clone_file(_from: &File, _to: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Nobody is known to use any.
+#[cfg(not(target_os = "linux"))]
+pub(crate) struct FilesInUse;
+
+#[cfg(not(target_os = "linux"))]
+impl FilesInUse {
+    pub(super) fn look() -> Self {
+        Self
+    }
+
+    pub(crate) fn has(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 pub(super) fn make_link(target: &str, path: &Path) -> io::Result<()> {

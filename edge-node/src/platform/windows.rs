@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::windows::fs::FileExt;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 pub(super) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
@@ -42,6 +42,30 @@ pub(super) fn set_executable(_path: &Path, _executable: bool) -> io::Result<()> 
 
 pub(super) fn is_executable(_metadata: &Metadata) -> Option<bool> {
     None
+}
+
+/// The standard library does not tell.
+pub(super) fn has_one_name(_metadata: &Metadata) -> bool {
+    true
+}
+
+/// Only ReFS shares blocks, and the standard library has no way to ask for it.
+pub(super) fn clone_file(_from: &File, _to: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// What others have open cannot be opened for oneself alone.
+pub(crate) struct FilesInUse;
+
+impl FilesInUse {
+    pub(super) fn look() -> Self {
+        Self
+    }
+
+    /// Whether another program uses the file at `path`.
+    pub(crate) fn has(&self, path: &Path) -> bool {
+        File::options().read(true).share_mode(0).open(path).is_err()
+    }
 }
 
 pub(super) fn make_link(target: &str, path: &Path) -> io::Result<()> {

@@ -261,6 +261,21 @@ impl Release {
         &self.chunks
     }
 
+    /// Bytes at these positions together.
+    pub(crate) fn sum_of(&self, positions: &[u32]) -> u64 {
+        positions.iter().map(|&position| u64::from(self.chunk(position).bytes)).sum()
+    }
+
+    /// The chunks of a file, in order.
+    pub(crate) fn chunks_of(&self, file: &FileEntry) -> &[ChunkRef] {
+        &self.chunks[file.positions.start as usize..file.positions.end as usize]
+    }
+
+    /// The file at a path.
+    pub(crate) fn file(&self, path: &RelPath) -> Option<&FileEntry> {
+        self.files.binary_search_by(|file| file.path.cmp(path)).ok().map(|number| &self.files[number])
+    }
+
     pub(crate) fn bytes_of(&self, positions: Range<u32>) -> u64 {
         let chunks = &self.chunks[positions.start as usize..positions.end as usize];
         chunks.iter().map(|chunk| u64::from(chunk.bytes)).sum()

@@ -9,7 +9,7 @@ mod trust;
 pub(crate) use documents::{
     DocumentError, Fetched, Located, cached_release, channel_of, content_of, fetch, fetch_patched, locate,
 };
-pub(crate) use map::{Release, ReleaseError};
+pub(crate) use map::{FileEntry, Release, ReleaseError};
 pub(crate) use parts::{PartChoice, decide};
 pub use parts::{Parts, PartsError};
 pub(crate) use patch::Span;

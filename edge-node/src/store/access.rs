@@ -86,6 +86,26 @@ impl ChunkFiles {
         Ok(opened)
     }
 
+    /// Makes the staging of a file that has none of the installed one, sharing its blocks, where the file system can; whether
+    /// it did.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn clone_staged(&self, file: usize) -> io::Result<bool> {
+        let path = self.staged(file);
+        std::fs::create_dir_all(path.parent().expect("staging lies in a folder"))?;
+        let Ok(staged) = File::options().write(true).create_new(true).open(&path) else { return Ok(false) };
+        let cloned =
+            File::open(self.installed(file)).and_then(|installed| platform::clone_file(&installed, &staged));
+        if cloned.is_err() {
+            drop(staged);
+            std::fs::remove_file(&path)?;
+            return Ok(false);
+        }
+        staged.set_len(self.release.file_bytes(file))?;
+        Ok(true)
+    }
+
     /// Brings the staging of `files` to disk, with the folders on the way there: few of them one by one, many by one call
     /// for all.
     ///

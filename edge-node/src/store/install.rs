@@ -1,22 +1,22 @@
 //! Puts a complete release into its folder. Every step can be done twice, so a killed install is simply done again.
 //!
 //! Order: staged files are synced; the intent is written; what only the old release had is removed; folders are made and
-//! synced; staged files and links move to their places; folders are synced; the record of what is installed is written; the
-//! intent and the staging go.
+//! synced; staged files and links move to their places, and staged changes are written into theirs; folders are synced; the
+//! record of what is installed is written; the intent and the staging go.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use freshet_protocol::{RelPath, RootId};
-use serde::{Deserialize, Serialize};
+use freshet_protocol::RelPath;
 
 use crate::platform;
-use crate::release::{PartChoice, Release};
+use crate::release::Release;
 use crate::store::access::ChunkFiles;
 use crate::store::installed::{Fingerprint, Installed};
-use crate::store::{Layout, read_record, write_atomic};
+use crate::store::placing::{Intent, Placing, Way, may_change};
+use crate::store::{Layout, write_atomic};
 
 /// Most folders that are synced one by one.
 const FOLDERS_SYNCED_SINGLY_MAX: usize = 16;
@@ -32,38 +32,22 @@ pub(crate) struct InstallError {
     pub(crate) error: io::Error,
 }
 
-/// An install that has begun.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    pub(crate) root: RootId,
-    /// What was decided about its parts.
-    #[serde(default)]
-    pub(crate) parts: PartChoice,
-}
-
-/// The release whose install was begun and not ended, if any.
-///
-/// # Errors
-/// Those of the file system.
-pub(crate) fn pending(layout: &Layout) -> io::Result<Option<Intent>> {
-    read_record(&layout.intent())
-}
-
-/// Installs the release of `files`, whose files are either `in_place` (by number) or complete in staging. Returns the paths to
-/// which foreign files that were in the way have been moved.
+/// Installs the release of `files`, each of which is in its place or staged, as `placing` says. Returns the paths to which
+/// foreign files that were in the way have been moved.
 ///
 /// # Errors
 /// [`InstallError`] names the path.
 pub(crate) fn install(
     files: &ChunkFiles,
-    in_place: &[bool],
+    placing: &Placing,
     old: Option<&Installed>,
 ) -> Result<Vec<PathBuf>, InstallError> {
     let (layout, release) = (&files.layout, &*files.release);
-    let mut install =
-        Install { files, layout, release, in_place, old, moved_aside: Vec::new(), changed: BTreeSet::new() };
+    let (placing, moved_aside, synced) = (placing.clone(), Vec::new(), BTreeSet::new());
+    let mut install = Install { files, layout, release, placing, old, moved_aside, changed: synced };
+    install.settle_ways()?;
     install.complete_staging()?;
-    let intent = Intent { root: release.id, parts: release.choice().clone() };
+    let intent = Intent { root: release.id, parts: release.choice().clone(), changed: install.changing() };
     let intent = serde_json::to_vec(&intent).expect("an intent is valid JSON");
     at(&layout.intent(), |path| write_atomic(path, &intent))?;
     install.remove_old()?;
@@ -85,7 +69,7 @@ struct Install<'a> {
     files: &'a ChunkFiles,
     layout: &'a Layout,
     release: &'a Release,
-    in_place: &'a [bool],
+    placing: Placing,
     old: Option<&'a Installed>,
     moved_aside: Vec<PathBuf>,
     /// Folders whose entries changed.
@@ -93,17 +77,64 @@ struct Install<'a> {
 }
 
 impl Install<'_> {
+    fn numbers(&self, way: Way) -> Vec<usize> {
+        let chosen = self.release.chosen_files().map(|(number, _)| number);
+        chosen.filter(|&number| self.placing.ways[number] == way).collect()
+    }
+
+    /// What may no longer be changed where it is, since somebody uses or has touched it, is staged whole instead.
+    fn settle_ways(&mut self) -> Result<(), InstallError> {
+        let changing = self.numbers(Way::Changed);
+        if changing.is_empty() {
+            return Ok(());
+        }
+        let in_use = platform::files_in_use();
+        for number in changing {
+            let entry = &self.release.files[number];
+            let target = self.files.installed(number);
+            let found = at(&target, |target| std::fs::symlink_metadata(target))?;
+            let is_safe =
+                may_change(entry, &found) && self.is_ours(&entry.path, &target) && !in_use.has(&target);
+            if !is_safe {
+                at(&target, |target| self.stage_rest(number, target))?;
+                self.placing.ways[number] = Way::Moved;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies to staging what was to stay in the file at `target`.
+    fn stage_rest(&self, number: usize, target: &Path) -> io::Result<()> {
+        let installed = File::open(target)?;
+        let staged = self.files.open_staged(number)?;
+        let positions = self.release.files[number].positions.clone();
+        for position in positions.filter(|&position| self.placing.staying.contains(position)) {
+            let chunk = self.files.read_from(&installed, position).map_err(|_| touched())?;
+            self.files.write(&staged, position, &chunk)?;
+        }
+        Ok(())
+    }
+
     /// Makes the empty files, which have no chunk that would make them, and syncs all others.
     fn complete_staging(&mut self) -> Result<(), InstallError> {
-        let chosen = self.release.chosen_files().map(|(number, _)| number);
-        let staged: Vec<usize> = chosen.filter(|&number| !self.in_place[number]).collect();
+        let mut staged = self.numbers(Way::Moved);
         for &number in staged.iter().filter(|&&number| self.release.files[number].bytes == 0) {
             at(&self.files.staged(number), |path| {
                 std::fs::create_dir_all(parent(path))?;
                 File::create(path).map(drop)
             })?;
         }
+        // A file that only gets shorter has no changes.
+        let changed = self.numbers(Way::Changed).into_iter();
+        staged.extend(changed.filter(|&number| self.files.staged(number).exists()));
         at(&self.layout.staging(self.release.id), |_| self.files.sync_staged(&staged))
+    }
+
+    /// Files that are written into, those of an install included that was cut off before.
+    fn changing(&self) -> BTreeSet<RelPath> {
+        let before = self.old.iter().flat_map(|old| &old.changing).cloned();
+        let changing = self.numbers(Way::Changed).into_iter();
+        before.chain(changing.map(|number| self.release.files[number].path.clone())).collect()
     }
 
     /// Removes files and links that only the old release had and that nobody touched, and folders left empty by it.
@@ -137,15 +168,44 @@ impl Install<'_> {
     fn place_files(&mut self) -> Result<(), InstallError> {
         for (number, file) in self.release.chosen_files() {
             let target = self.layout.installed_at(&file.path);
-            let staged = self.layout.staged_file(self.release.id, number);
-            if !self.in_place[number] {
-                self.clear_the_way(&file.path, &target)?;
-                at(&target, |target| std::fs::rename(&staged, target))?;
-                self.changed.insert(parent(&target));
+            match self.placing.ways[number] {
+                // Whole as it is, it may not yet be on the disk.
+                Way::Kept if self.is_changing(&file.path) => {
+                    at(&target, |target| File::open(target)?.sync_all())?
+                }
+                Way::Kept => {}
+                Way::Changed => at(&target, |target| self.write_changes(number, target))?,
+                Way::Moved => {
+                    self.clear_the_way(&file.path, &target)?;
+                    let staged = self.layout.staged_file(self.release.id, number);
+                    at(&target, |target| std::fs::rename(&staged, target))?;
+                    self.changed.insert(parent(&target));
+                }
             }
             at(&target, |target| platform::set_executable(target, file.executable))?;
         }
         Ok(())
+    }
+
+    /// Whether an install that was cut off writes into the file.
+    fn is_changing(&self, path: &RelPath) -> bool {
+        self.old.is_some_and(|old| old.changing.contains(path))
+    }
+
+    /// Writes what is staged of a file into the one at `target`.
+    fn write_changes(&self, number: usize, target: &Path) -> io::Result<()> {
+        let entry = &self.release.files[number];
+        if !self.is_ours(&entry.path, target) {
+            return Err(touched());
+        }
+        let file = File::options().read(true).write(true).open(target)?;
+        let staged = File::open(self.files.staged(number));
+        for position in entry.positions.clone().filter(|&position| !self.placing.staying.contains(position)) {
+            let staged = staged.as_ref().map_err(|error| io::Error::from(error.kind()))?;
+            self.files.write(&file, position, &self.files.read_from(staged, position)?)?;
+        }
+        file.set_len(entry.bytes)?;
+        file.sync_all()
     }
 
     fn place_links(&mut self) -> Result<(), InstallError> {
@@ -224,8 +284,7 @@ impl Install<'_> {
             let target = self.layout.installed_at(&file.path);
             let found = at(&target, |target| std::fs::symlink_metadata(target))?;
             if !found.is_file() || found.len() != file.bytes {
-                let error = io::Error::other("the file was changed while it was installed; run again");
-                return Err(InstallError { path: target, error });
+                return Err(InstallError { path: target, error: touched() });
             }
             files.insert(file.path.clone(), Fingerprint::of(&found));
         }
@@ -238,8 +297,13 @@ impl Install<'_> {
             links: links.collect(),
             folders: folders.collect(),
             parts: self.release.choice().clone(),
+            changing: BTreeSet::new(),
         })
     }
+}
+
+fn touched() -> io::Error {
+    io::Error::other("the file was changed while it was installed; run again")
 }
 
 fn at<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, InstallError> {

@@ -10,7 +10,7 @@ use freshet_protocol::{Name, RelPath, RootId};
 use serde::{Deserialize, Serialize};
 
 use crate::release::PartChoice;
-use crate::store::{Layout, read_record, write_atomic};
+use crate::store::{Layout, pending, read_record, write_atomic};
 
 /// How a file looks from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,16 +40,23 @@ pub(crate) struct Installed {
     /// What was decided about parts, those of older releases included.
     #[serde(default, skip_serializing_if = "PartChoice::is_empty")]
     pub(crate) parts: PartChoice,
+    /// Files that an install which was not ended writes into: ours, and nothing is known of what is in them.
+    #[serde(skip)]
+    pub(crate) changing: BTreeSet<RelPath>,
 }
 
 impl Installed {
     /// # Errors
-    /// Those of the file system; a damaged record counts as none, since every file can be checked by its chunks.
+    /// Those of the file system, and `InvalidData` for a damaged intent; a damaged record counts as none, since every file can
+    /// be checked by its chunks.
     pub(crate) fn load(layout: &Layout) -> io::Result<Option<Self>> {
-        match read_record(&layout.installed()) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
-            result => result,
-        }
+        let installed: Option<Self> = match read_record(&layout.installed()) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            result => result?,
+        };
+        let Some(mut installed) = installed else { return Ok(None) };
+        installed.changing = pending(layout)?.map(|intent| intent.changed).unwrap_or_default();
+        Ok(Some(installed))
     }
 
     /// # Errors
@@ -61,7 +68,9 @@ impl Installed {
 
     /// Whether the file at `path` is ours and as we left it.
     pub(crate) fn is_untouched(&self, path: &RelPath, metadata: &Metadata) -> bool {
-        metadata.is_file() && self.files.get(path) == Some(&Fingerprint::of(metadata))
+        metadata.is_file()
+            && !self.changing.contains(path)
+            && self.files.get(path) == Some(&Fingerprint::of(metadata))
     }
 
     /// Whether what lies at `target`, the place of `path`, is a file or link of ours and as we left it.
@@ -71,7 +80,9 @@ impl Installed {
             let link = self.links.get(path);
             link.is_some_and(|link| std::fs::read_link(target).is_ok_and(|found| found == Path::new(link)))
         };
-        self.is_untouched(path, &found) || found.is_symlink() && is_our_link()
+        self.is_untouched(path, &found)
+            || found.is_file() && self.changing.contains(path)
+            || found.is_symlink() && is_our_link()
     }
 
     /// Folders that the installation made: the empty ones, and those on the way to what it holds. What lies in others

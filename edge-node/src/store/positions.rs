@@ -43,6 +43,12 @@ impl Positions {
         (0..self.count).filter(|&position| self.contains(position))
     }
 
+    /// The set but for what is in `other`, which is about the same positions.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let words = self.words.iter().zip(&other.words).map(|(own, theirs)| own & !theirs);
+        Self { words: words.collect(), count: self.count }
+    }
+
     /// How many of the positions in `range` are in the set.
     pub(crate) fn count_in(&self, range: Range<u32>) -> u32 {
         range.filter(|&position| self.contains(position)).count() as u32
@@ -95,6 +101,11 @@ mod tests {
         set.remove(1);
         assert_eq!(set.ranges(), [0..1, 2..3, 64..65, 129..130]);
         assert_eq!(set.iter().count(), 4);
+        let mut other = Positions::new(130);
+        for position in [0, 3, 129] {
+            other.insert(position);
+        }
+        assert_eq!(set.without(&other).ranges(), [2..3, 64..65]);
         let bytes = set.encode(id);
         assert_eq!(Positions::decode(&bytes, id, 130), Some(set));
         assert_eq!(Positions::decode(&bytes, id, 131), None);

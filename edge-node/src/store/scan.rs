@@ -2,19 +2,20 @@
 //! new one uses too. Nothing of this is fetched again, and nothing is believed without its hash, except where this node
 //! itself checked and synced it before.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use freshet_protocol::VerifiedChunk;
+use freshet_protocol::{VerifiedChunk, is_changed_in_place, staying_chunks};
 use tokio_util::sync::CancellationToken;
 
 use crate::platform;
-use crate::release::Release;
+use crate::release::{FileEntry, Release};
 use crate::store::access::{ChunkFiles, read_chunk};
 use crate::store::derive::{OldFiles, derive};
 use crate::store::installed::Installed;
+use crate::store::placing::{Placing, Way, may_change};
 use crate::store::positions::Positions;
 
 /// Room that must be left beside the release itself, for pages and records, in bytes.
@@ -36,10 +37,11 @@ pub(crate) enum ScanError {
 pub(crate) struct Local {
     /// Positions that need not be fetched.
     pub(crate) held: Positions,
-    /// Files, by number, whose installed file is already what it should be.
-    pub(crate) in_place: Vec<bool>,
-    /// Bytes in files that stay as they are.
+    pub(crate) placing: Placing,
+    /// Bytes that stay in installed files, or are shared with them.
     pub(crate) kept_bytes: u64,
+    /// Bytes that are going to be written into installed files, once they are staged.
+    pub(crate) changed_bytes: u64,
     /// Bytes of an earlier, unfinished download.
     pub(crate) resumed_bytes: u64,
     /// Bytes copied from installed files.
@@ -75,6 +77,8 @@ pub(crate) fn scan(
     let mut scan = Scan::new(files, old, belief, stop);
     scan.installed_files()?;
     scan.staged_files()?;
+    scan.clone_files()?;
+    scan.change_files();
     scan.check_space()?;
     scan.copy_known_chunks()?;
     scan.name_twice();
@@ -94,6 +98,7 @@ pub(crate) fn look(
     let mut scan = Scan::new(files, old, Belief::Untouched, stop);
     scan.installed_files()?;
     scan.staged_files()?;
+    scan.change_files();
     scan.count_known_chunks();
     scan.name_twice();
     Ok(scan.local)
@@ -119,8 +124,12 @@ impl<'a> Scan<'a> {
         let release = &files.release;
         let local = Local {
             held: Positions::new(release.chunk_count()),
-            in_place: vec![false; release.files.len()],
+            placing: Placing {
+                ways: vec![Way::Moved; release.files.len()],
+                staying: Positions::new(release.chunk_count()),
+            },
             kept_bytes: 0,
+            changed_bytes: 0,
             resumed_bytes: 0,
             copied_bytes: 0,
         };
@@ -133,50 +142,106 @@ impl<'a> Scan<'a> {
         for (number, entry) in release.chosen_files() {
             let path = self.files.installed(number);
             let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
-            if !metadata.is_file() || metadata.len() != entry.bytes {
+            if !metadata.is_file() {
                 continue;
             }
-            let is_believed =
-                self.belief == Belief::Untouched && self.is_same_as_installed(number, &metadata);
-            let is_kept = is_believed || self.check_file(number, &path)?;
-            if is_kept {
-                self.local.in_place[number] = true;
-                self.local.kept_bytes += entry.bytes;
-                for position in entry.positions.clone() {
-                    self.local.held.insert(position);
+            let is_as_long = metadata.len() == entry.bytes;
+            if !self.believe(entry, &metadata) && (is_as_long || self.is_changing(entry)) {
+                self.check_file(number, &path)?;
+            }
+            if is_as_long && self.good_at_target.contains_all(entry.positions.clone()) {
+                self.local.placing.ways[number] = Way::Kept;
+                self.stay(entry.positions.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// These positions are held, and stay where they are.
+    fn stay(&mut self, positions: impl Iterator<Item = u32>) {
+        for position in positions {
+            self.local.placing.staying.insert(position);
+            if self.local.held.insert(position) {
+                self.local.kept_bytes += u64::from(self.files.release.chunk(position).bytes);
+            }
+        }
+    }
+
+    /// Where nobody touched the file since the installed release put it there: notes what of it the new release has at the
+    /// same place.
+    fn believe(&mut self, entry: &FileEntry, metadata: &Metadata) -> bool {
+        let Some(OldRelease { installed, release: Some(old) }) = self.old else { return false };
+        let is_believed = self.belief == Belief::Untouched && installed.is_untouched(&entry.path, metadata);
+        let Some(known) = old.file(&entry.path).filter(|_| is_believed) else { return false };
+        for number in staying_chunks(old.chunks_of(known), self.files.release.chunks_of(entry)) {
+            self.good_at_target.insert(entry.positions.start + number as u32);
+        }
+        true
+    }
+
+    /// Whether an install that was cut off writes into the file.
+    fn is_changing(&self, entry: &FileEntry) -> bool {
+        self.old.is_some_and(|old| old.installed.changing.contains(&entry.path))
+    }
+
+    /// Notes which chunks of the file at `path` are good.
+    fn check_file(&mut self, number: usize, path: &Path) -> Result<(), ScanError> {
+        let Ok(file) = File::open(path) else { return Ok(()) };
+        for position in self.files.release.files[number].positions.clone() {
+            self.check_stopped()?;
+            if self.files.read_from(&file, position).is_ok() {
+                self.good_at_target.insert(position);
+            }
+        }
+        Ok(())
+    }
+
+    /// Files whose changes are few, each with what of it stays where it is.
+    fn little_changed(&self) -> Vec<(usize, Vec<u32>)> {
+        let release = &self.files.release;
+        let little_changed = |(number, entry): (usize, &FileEntry)| {
+            let positions = entry.positions.clone().filter(|_| self.local.placing.ways[number] == Way::Moved);
+            let staying: Vec<u32> =
+                positions.filter(|&position| self.good_at_target.contains(position)).collect();
+            // What an unfinished download has of it already is not left lying.
+            let is_staged = staying.iter().all(|&position| self.local.held.contains(position));
+            let is_little = is_changed_in_place(entry.bytes, release.sum_of(&staying)) && !is_staged;
+            (is_little && self.is_ours_to_change(number, entry)).then_some((number, staying))
+        };
+        release.chosen_files().filter_map(little_changed).collect()
+    }
+
+    fn is_ours_to_change(&self, number: usize, entry: &FileEntry) -> bool {
+        let path = self.files.installed(number);
+        let is_ours = self.old.is_some_and(|old| old.installed.owns(&entry.path, &path));
+        is_ours && std::fs::symlink_metadata(&path).is_ok_and(|found| may_change(entry, &found))
+    }
+
+    /// Where the file system shares blocks between files, one that changes a little begins as a clone of the old one.
+    fn clone_files(&mut self) -> Result<(), ScanError> {
+        for (number, staying) in self.little_changed() {
+            let is_cloned = self.files.clone_staged(number).map_err(|error| self.io(number, error))?;
+            if !is_cloned {
+                // The others would not do any better: this is not such a file system.
+                break;
+            }
+            for position in staying {
+                if self.local.held.insert(position) {
+                    self.local.kept_bytes += u64::from(self.files.release.chunk(position).bytes);
                 }
             }
         }
         Ok(())
     }
 
-    /// Whether the installed release has the same file and nobody touched it since.
-    fn is_same_as_installed(&self, number: usize, metadata: &std::fs::Metadata) -> bool {
-        let entry = &self.files.release.files[number];
-        let Some(OldRelease { installed, release: Some(old) }) = self.old else { return false };
-        installed.is_untouched(&entry.path, metadata)
-            && old.files.binary_search_by(|file| file.path.cmp(&entry.path)).is_ok_and(|at| {
-                let chunks = |release: &Release, at: usize| {
-                    let positions = release.files[at].positions.clone();
-                    release.chunks()[positions.start as usize..positions.end as usize].to_vec()
-                };
-                chunks(old, at) == chunks(&self.files.release, number)
-            })
-    }
-
-    /// Whether every chunk of the file at `path` is good; notes those that are.
-    fn check_file(&mut self, number: usize, path: &Path) -> Result<bool, ScanError> {
-        let Ok(file) = File::open(path) else { return Ok(false) };
-        let mut all = true;
-        for position in self.files.release.files[number].positions.clone() {
-            self.check_stopped()?;
-            if self.files.read_from(&file, position).is_ok() {
-                self.good_at_target.insert(position);
-            } else {
-                all = false;
-            }
+    /// Of those that were not cloned, only the changes are staged.
+    fn change_files(&mut self) {
+        for (number, staying) in self.little_changed() {
+            let release = &self.files.release;
+            self.local.changed_bytes += release.files[number].bytes - release.sum_of(&staying);
+            self.local.placing.ways[number] = Way::Changed;
+            self.stay(staying.into_iter());
         }
-        Ok(all)
     }
 
     /// Takes up an unfinished download: positions of the last checkpoint are good, later ones are hashed.
@@ -190,7 +255,7 @@ impl<'a> Scan<'a> {
         let files = release.chosen_files().map(|(number, file)| (number, file.positions.clone()));
         let deltas = release.delta_file().map(|number| (number, release.fetched_span().positions));
         for (number, positions) in files.chain(deltas) {
-            if self.local.in_place.get(number) == Some(&true) {
+            if self.local.placing.ways.get(number) == Some(&Way::Kept) {
                 continue;
             }
             let Ok(file) = File::open(self.files.staged(number)) else { continue };
@@ -316,7 +381,7 @@ impl<'a> Scan<'a> {
         let elsewhere = |&other: &u32| self.local.held.contains(other) || self.good_at_target.contains(other);
         if let Some(other) = release.places_of(position).find(elsewhere) {
             let (number, offset) = release.place(other);
-            let is_staged = self.local.held.contains(other) && !self.local.in_place[number];
+            let is_staged = self.local.held.contains(other) && !self.local.placing.staying.contains(other);
             let path = if is_staged { self.files.staged(number) } else { self.files.installed(number) };
             return read(path, offset);
         }

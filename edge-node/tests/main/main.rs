@@ -6,6 +6,8 @@ mod crooked;
 mod evil;
 mod failures;
 mod follow;
+#[cfg(unix)]
+mod in_place;
 mod install;
 #[cfg(unix)]
 mod nginx;

@@ -68,8 +68,8 @@ fn print_human(published: &Published) {
 pub(super) fn print_updates(updates: &[UpdateFrom], rewritten: &[Rewritten]) {
     for UpdateFrom { version, update } in updates {
         println!(
-            "from {version}: {} to fetch, without deltas {} ({} in {} deltas, {} in {} chunks, {} of file lists); {} of \
-             files to write",
+            "from {version}: {} to fetch, without deltas {} ({} in {} deltas, {} in {} chunks, {} of file lists); {} to \
+             write",
             size(update.fetched_bytes()),
             size(update.without_deltas_bytes),
             size(update.delta_bytes),

@@ -12,6 +12,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub(crate) struct MappedFile {
     pub(crate) path: RelPath,
+    pub(crate) executable: bool,
     pub(crate) bytes: u64,
     pub(crate) positions: Range<u32>,
 }
@@ -100,7 +101,12 @@ impl ReleaseMap {
         let end = self.chunks.len() as u32;
         match self.files.last_mut() {
             Some(file) if part.offset > 0 => file.positions.end = end,
-            _ => self.files.push(MappedFile { path: part.path, bytes: part.size, positions: first..end }),
+            _ => self.files.push(MappedFile {
+                path: part.path,
+                executable: part.executable,
+                bytes: part.size,
+                positions: first..end,
+            }),
         }
     }
 

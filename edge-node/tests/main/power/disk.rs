@@ -26,6 +26,8 @@ struct File {
     /// What was done since, in order.
     pending: Vec<Change>,
     modified: Option<SystemTime>,
+    /// Whether its bytes were changed, and so its time.
+    is_written: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -94,7 +96,8 @@ impl Disk {
             } else {
                 let bytes = fs::read(&path).expect("readable");
                 let kept = Content { bytes, mode: metadata.permissions().mode() & 0o7777 };
-                Thing::File(File { kept, pending: Vec::new(), modified: metadata.modified().ok() })
+                let modified = metadata.modified().ok();
+                Thing::File(File { kept, pending: Vec::new(), modified, is_written: false })
             };
             let id = self.add(thing);
             self.seen.insert(path, id);
@@ -116,11 +119,15 @@ impl Disk {
         }
     }
 
-    /// The times of another state of the same disk.
-    pub(super) fn take_times_of(&mut self, later: &Self) {
+    /// The times of a later state of the same disk, for new files and those that were written to. As long as one is not
+    /// synced, its old time may come back.
+    pub(super) fn take_times_of(&mut self, later: &Self, chance: Chance<'_>) {
         for (thing, later) in self.things.iter_mut().zip(&later.things) {
             if let (Thing::File(file), Thing::File(later)) = (thing, later) {
-                file.modified = later.modified;
+                let is_new = file.modified.is_none();
+                if is_new || file.is_written && (file.pending.is_empty() || chance()) {
+                    file.modified = later.modified;
+                }
             }
         }
     }
@@ -132,7 +139,8 @@ impl Disk {
                 Some(_) => {}
                 None => {
                     let kept = Content { bytes: Vec::new(), mode: 0o644 };
-                    let file = Thing::File(File { kept, pending: Vec::new(), modified: None });
+                    let file =
+                        Thing::File(File { kept, pending: Vec::new(), modified: None, is_written: false });
                     self.name(path, file);
                 }
             },
@@ -173,6 +181,7 @@ impl Disk {
 
     fn change(&mut self, id: Id, change: Change) {
         let Thing::File(file) = &mut self.things[id] else { panic!("only files are written") };
+        file.is_written |= !matches!(change, Change::Mode(_));
         file.pending.push(change);
     }
 

@@ -38,10 +38,19 @@ impl Update {
     async fn prepare() -> Self {
         let site = Site::new();
         let [old, new] = ["1", "2"].map(|name| site.source(name));
-        let mut big = noise(1, 900_000);
-        write(&old, "data/big.pak", &big);
-        big[300_000..300_050].copy_from_slice(&noise(2, 50));
-        write(&new, "data/big.pak", &big);
+        // The first is written anew, the others are changed where they are.
+        for (seed, name, bytes) in [(1, "small", 900_000), (3, "big", 1_500_000), (4, "grows", 1_400_000)] {
+            let mut data = noise(seed, bytes);
+            write(&old, &format!("data/{name}.pak"), &data);
+            data[300_000..300_050].copy_from_slice(&noise(2, 50));
+            if name == "grows" {
+                data.extend(noise(5, 1_000));
+            }
+            write(&new, &format!("data/{name}.pak"), &data);
+        }
+        let shrinks = noise(6, 1_400_000);
+        write(&old, "data/shrinks.pak", &shrinks);
+        write(&new, "data/shrinks.pak", &shrinks[..1_300_000]);
         for (folder, text) in [(&old, "old"), (&new, "new")] {
             write(folder, "same/file", b"the same");
             write(folder, "data/changed", text.as_bytes());
@@ -157,8 +166,8 @@ async fn a_power_cut_leaves_the_old_version_or_the_new_one() {
         let moment = calls.len() * (number + 1) / cuts;
         let mut disk = before.clone();
         calls[..moment].iter().for_each(|call| disk.apply(call));
-        disk.take_times_of(&after);
         let mut chance = chances(number);
+        disk.take_times_of(&after, &mut || chance().is_multiple_of(2));
         let mut comes = || match number % 4 {
             0 => false,
             1 => true,
@@ -178,8 +187,19 @@ async fn a_kill_at_any_step_of_the_journal_leaves_the_old_version_or_the_new_one
     }
     let update = Update::prepare().await;
     let mut hits = 0;
-    // Each is a step of its own; what a step writes is in its place by a rename alone.
-    for call in ["rename", "unlink", "rmdir", "mkdir", "symlink", "fsync", "fdatasync", "chmod"] {
+    // Each is a step of its own; what is written to staging and records is in its place by a rename alone.
+    for call in [
+        "rename",
+        "unlink",
+        "rmdir",
+        "mkdir",
+        "symlink",
+        "fsync",
+        "fdatasync",
+        "chmod",
+        "pwrite64",
+        "ftruncate",
+    ] {
         for step in 1.. {
             let name = format!("{call}-{step}");
             let folder = update.copy(&name);

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use freshet_protocol::limits::PAGES_MAX;
 use freshet_protocol::{
-    ChunkId, Delta, Encoding, Name, PATCH_ALGORITHM, PATCH_SCHEMA, Patch, PatchChunk, PatchPage,
-    PatchPageRef, PatchRef, RootId, origin_path,
+    ChunkId, ChunkRef, Delta, Encoding, Name, PATCH_ALGORITHM, PATCH_SCHEMA, Patch, PatchChunk, PatchPage,
+    PatchPageRef, PatchRef, RootId, is_changed_in_place, origin_path, staying_chunks,
 };
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
@@ -48,7 +48,8 @@ pub struct Update {
     pub page_bytes: u64,
     /// Bytes to fetch if there were no deltas.
     pub without_deltas_bytes: u64,
-    /// Bytes of files that are new or change.
+    /// Bytes to write for files that are new or change, deltas aside. Where the player's file system shares blocks between
+    /// files, or somebody uses a file meanwhile, they may be fewer or more.
     pub written_bytes: u64,
 }
 
@@ -266,16 +267,27 @@ fn is_worth_it(delta_bytes: u64, whole_bytes: u64) -> bool {
     (delta_bytes + RECORD_BYTES) * 100 <= whole_bytes * (100 - SAVING_PERCENT)
 }
 
-/// Bytes of files that the older release lacks or has otherwise.
+/// Bytes that go to a player's disk for files that the older release lacks or has otherwise.
 fn written_bytes(old: &ReleaseMap, new: &ReleaseMap) -> u64 {
-    let chunks = |map: &ReleaseMap, positions: &Range<u32>| {
-        map.chunks[positions.start as usize..positions.end as usize].to_vec()
+    fn chunks<'a>(map: &'a ReleaseMap, file: &MappedFile) -> &'a [ChunkRef] {
+        &map.chunks[file.positions.start as usize..file.positions.end as usize]
+    }
+    let written = |file: &MappedFile| {
+        let Some(known) = old.file(&file.path) else { return file.bytes };
+        let (before, after) = (chunks(old, known), chunks(new, file));
+        if before == after {
+            return 0;
+        }
+        let staying =
+            staying_chunks(before, after).into_iter().map(|number| u64::from(after[number].bytes)).sum();
+        let may_change = !known.executable && !file.executable;
+        if may_change && is_changed_in_place(file.bytes, staying) {
+            2 * (file.bytes - staying)
+        } else {
+            file.bytes
+        }
     };
-    let is_same = |file: &&MappedFile| {
-        old.file(&file.path)
-            .is_some_and(|known| chunks(old, &known.positions) == chunks(new, &file.positions))
-    };
-    new.files.iter().filter(|file| !is_same(file)).map(|file| file.bytes).sum()
+    new.files.iter().map(written).sum()
 }
 
 #[cfg(test)]
