@@ -94,6 +94,24 @@ pub(crate) fn open(
     envelope: &[u8],
     trusted: &[PublicKey],
 ) -> Result<Vec<u8>, EnvelopeError> {
+    let (payload, signatures) = read(kind, envelope)?;
+    let message = signed_bytes(kind.payload_type, &payload);
+    let is_trusted = signatures.iter().any(|signature| {
+        let bytes = STANDARD.decode(&signature.sig);
+        bytes.is_ok_and(|bytes| is_signed(trusted, signature.keyid, &message, &bytes))
+    });
+    if is_trusted { Ok(payload) } else { Err(EnvelopeError::Untrusted) }
+}
+
+/// The payload of an envelope, whoever signed it.
+///
+/// # Errors
+/// [`EnvelopeError`], but no signature is looked at.
+pub(crate) fn open_unchecked(kind: DocumentKind, envelope: &[u8]) -> Result<Vec<u8>, EnvelopeError> {
+    read(kind, envelope).map(|(payload, _)| payload)
+}
+
+fn read(kind: DocumentKind, envelope: &[u8]) -> Result<(Vec<u8>, Vec<Signature>), EnvelopeError> {
     let too_long = EnvelopeError::TooLong { limit: kind.bytes_max };
     if envelope.len() > envelope_bytes_max(kind) {
         return Err(too_long);
@@ -113,12 +131,7 @@ pub(crate) fn open(
     if payload.len() > kind.bytes_max {
         return Err(too_long);
     }
-    let message = signed_bytes(kind.payload_type, &payload);
-    let is_trusted = envelope.signatures.iter().any(|signature| {
-        let bytes = STANDARD.decode(&signature.sig);
-        bytes.is_ok_and(|bytes| is_signed(trusted, signature.keyid, &message, &bytes))
-    });
-    if is_trusted { Ok(payload) } else { Err(EnvelopeError::Untrusted) }
+    Ok((payload, envelope.signatures))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use freshet_listen::Tls;
 use serde::Serialize;
 
-use crate::swarms::Stats;
+use crate::swarms::{Stats, Uptake};
 
 /// A figure that many tasks raise.
 #[derive(Debug, Default)]
@@ -43,6 +43,8 @@ pub struct ServerStats {
     /// The swarms.
     #[serde(flatten)]
     pub swarms: Stats,
+    /// How far swarms are with the versions that were pushed to them.
+    pub updates: Vec<Uptake>,
     /// TCP connections accepted.
     pub connections_total: u64,
     /// TCP connections refused because there were too many.
@@ -72,9 +74,10 @@ pub struct ServerStats {
 }
 
 impl Counters {
-    pub(crate) fn with(&self, swarms: Stats, tls: Option<&Tls>) -> ServerStats {
+    pub(crate) fn with(&self, swarms: Stats, updates: Vec<Uptake>, tls: Option<&Tls>) -> ServerStats {
         ServerStats {
             swarms,
+            updates,
             connections_total: self.connections.value(),
             connections_refused_total: self.connections_refused.value(),
             handshakes_failed_total: tls.map_or(0, Tls::handshakes_failed),

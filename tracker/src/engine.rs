@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
-use crate::swarms::{Client, Config, Output, Refused, Stats, Swarms};
+use crate::swarms::{Client, Config, Output, Refused, Stats, Swarms, Uptake};
 use crate::tickets::Tickets;
 
 /// Events that may wait for the engine; connections wait when it is full, and so do their clients.
@@ -50,7 +50,7 @@ pub(crate) enum Event {
     /// It is gone.
     Disconnected { peer: PeerId },
     /// Somebody wants figures.
-    Stats { reply: oneshot::Sender<Stats> },
+    Stats { reply: oneshot::Sender<(Stats, Vec<Uptake>)> },
     /// The tracker is to stop: all clients are told, then closed one by one within `over`.
     Drain { over: Duration },
 }
@@ -136,7 +136,7 @@ impl Engine {
             Event::Disconnected { peer } => self.forget(peer),
             Event::Stats { reply } => {
                 // Who asked may be gone, and then nobody misses the answer.
-                let _ = reply.send(self.swarms.stats());
+                let _ = reply.send((self.swarms.stats(), self.swarms.uptakes(now_us)));
             }
             Event::Drain { over } => self.start_closing(over),
         }

@@ -72,5 +72,6 @@ fn stopping() -> Response {
 pub(crate) async fn stats(room: &Room) -> Option<ServerStats> {
     let (reply, answer) = oneshot::channel();
     room.events.send(Event::Stats { reply }).await.ok()?;
-    Some(room.counters.with(answer.await.ok()?, room.tls.as_ref()))
+    let (swarms, updates) = answer.await.ok()?;
+    Some(room.counters.with(swarms, updates, room.tls.as_ref()))
 }

@@ -139,8 +139,26 @@ async fn the_tracker_tells_those_who_ask_nobody() {
     beta.channel.trackers = Some(vec![swarm.url()]);
     publish(beta).await.expect("published");
     swarm.site.publish_naming(&source, "2.0", vec![swarm.url()]).await;
-    for mut follower in followers {
+    for follower in &mut followers {
         follower.installed("2.0").await;
+    }
+    let all_done = async {
+        loop {
+            let update = swarm.update().await.filter(|update| update.done_99_ms.is_some());
+            match update {
+                Some(update) => return update,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let update =
+        tokio::time::timeout(Duration::from_secs(20), all_done).await.expect("the tracker hears of it");
+    assert_eq!((update.version.as_str(), update.peers, update.started, update.done), ("2.0", 3, 3, 3));
+    assert!(
+        update.started_50_ms <= update.started_99_ms && update.started_99_ms <= update.done_99_ms,
+        "{update:?}"
+    );
+    for follower in followers {
         follower.stop().await;
     }
 }

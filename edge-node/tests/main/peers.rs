@@ -34,6 +34,11 @@ impl Swarm {
         format!("ws://{}/", self.tracker.address)
     }
 
+    /// How far the swarm is with what was pushed to it last, as its tracker tells.
+    pub(crate) async fn update(&self) -> Option<freshet_tracker::swarms::Uptake> {
+        self.tracker.stats().await.expect("running").updates.pop()
+    }
+
     /// A node that uses peers, and shares if asked to.
     pub(crate) fn options(&self, base: &str, name: &str, sharing: bool) -> GetOptions {
         let mut options = self.site.options(base, name);

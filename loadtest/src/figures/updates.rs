@@ -63,6 +63,8 @@ struct Pair {
 /// The last line of `publish --json`, as far as it is needed.
 #[derive(Deserialize)]
 struct PublishedLine {
+    /// Of the release.
+    bytes: u64,
     updates: Vec<Update>,
 }
 
@@ -72,6 +74,7 @@ struct Update {
     chunk_bytes: u64,
     page_bytes: u64,
     without_deltas_bytes: u64,
+    written_bytes: u64,
 }
 
 impl Update {
@@ -84,6 +87,7 @@ impl Update {
 struct Measured {
     pair: Pair,
     update: Update,
+    release_bytes: u64,
     fixed_bytes: u64,
     publish_cpu_s: f64,
     apply_cpu_s: f64,
@@ -134,6 +138,7 @@ fn measure_pair(bench: &mut Bench, corpora: &Path, pair: Pair) -> Result<Measure
     Ok(Measured {
         pair,
         update,
+        release_bytes: line.bytes,
         fixed_bytes: fixed_bytes(&old, &new)?,
         publish_cpu_s: published.spent.cpu_s,
         apply_cpu_s: applied.spent.cpu_s,
@@ -163,13 +168,15 @@ fn rows(measured: &[Measured]) -> Vec<Row> {
         total(Group::Archives, "all stored archives / fixed 1 MiB", ARCHIVES_RATIO_MAX),
     ];
     rows.extend(measured.iter().map(|one| {
-        let Measured { pair: Pair { name, from, to, .. }, update, fixed_bytes, .. } = one;
+        let Measured { pair: Pair { name, from, to, .. }, update, release_bytes, fixed_bytes, .. } = one;
         let fetched = update.fetched_bytes() as f64;
         let reference = format!(
-            "{}, {} of them lists; fixed 1 MiB {}",
+            "{}, {} of them lists; fixed 1 MiB {}; {} of {} written",
             Unit::Kibibytes.show(fetched),
             Unit::Kibibytes.show(update.page_bytes as f64),
-            Unit::Kibibytes.show(*fixed_bytes as f64)
+            Unit::Kibibytes.show(*fixed_bytes as f64),
+            Unit::Mebibytes.show(update.written_bytes as f64),
+            Unit::Mebibytes.show(*release_bytes as f64)
         );
         let ratio = fetched / update.without_deltas_bytes as f64;
         Row::new(format!("{name} {from} -> {to} / CDC alone"), Unit::Ratio, Wanted::AtMost(1.0), vec![ratio])
@@ -210,7 +217,9 @@ mod tests {
                 chunk_bytes: 0,
                 page_bytes: 0,
                 without_deltas_bytes: without,
+                written_bytes: 0,
             },
+            release_bytes: 0,
             fixed_bytes: 1000,
             publish_cpu_s: 1.0,
             apply_cpu_s: 1.0,

@@ -7,6 +7,7 @@ use super::signal::End;
 use super::state::Swarms;
 use super::swarm::Swarm;
 use super::timers::Timer;
+use super::uptake::standing;
 
 impl Swarms {
     pub(super) fn announce(&mut self, now_us: u64, client: PeerId, announce: &Announce) {
@@ -15,6 +16,7 @@ impl Swarms {
             Err((code, message)) => return self.refuse(client, code, message),
         };
         let Some(swarm) = self.swarms.get_mut(&number) else { return };
+        self.uptakes.note(now_us, swarm.members.get(&client).map(standing), announce);
         if swarm.members.contains_key(&client) {
             swarm.take_over(now_us, client, announce);
         } else if let Some(state) = self.clients.get_mut(&client) {

@@ -35,3 +35,5 @@ pub(super) const NOTICE_SWEEP_US: u64 = 100_000;
 pub(super) const NOTICE_INTERVAL_US: u64 = 1_000_000;
 /// Least time between two looks at old leases for clients that wait, in microseconds.
 pub(super) const ASK_SWEEP_US: u64 = 1_000_000;
+/// Most contents whose last pushed version is watched; the one that was pushed first is forgotten first.
+pub const UPTAKES_MAX: usize = 256;

@@ -29,12 +29,14 @@ mod state;
 mod stats;
 mod swarm;
 mod timers;
+mod uptake;
 
 pub use config::{Config, ConfigError};
 pub use limits::{
     ASKS_MAX, CLIENT_LEASES_MAX, FAILED_PAIRS_MAX, LEASED_RELEASES_MAX, OUTPUTS_MAX, PAIR_SIGNALS_MAX,
-    SHORTLIST_MAX,
+    SHORTLIST_MAX, UPTAKES_MAX,
 };
 pub use output::Output;
 pub use state::{Client, Refused, Swarms};
 pub use stats::Stats;
+pub use uptake::Uptake;

@@ -7,7 +7,13 @@ use super::state::Swarms;
 
 impl Swarms {
     /// Passes on what is new of a content to all peers of its swarm; nobody may be there yet.
-    pub(super) fn news(&mut self, client: PeerId, content: &ContentName, message: &ServerMessage) {
+    pub(super) fn news(
+        &mut self,
+        now_us: u64,
+        client: PeerId,
+        content: &ContentName,
+        message: &ServerMessage,
+    ) {
         let Some(state) = self.clients.get(&client) else { return };
         if !self.config.publishers.contains(&state.key) {
             self.refuse(
@@ -17,7 +23,12 @@ impl Swarms {
             );
             return;
         }
-        let Some(swarm) = self.names.get(content).and_then(|number| self.swarms.get(number)) else { return };
+        let Some(swarm) = self.names.get(content).and_then(|number| self.swarms.get(number)) else {
+            return;
+        };
+        if let ServerMessage::Pointer { pointer, .. } = message {
+            self.uptakes.watch(now_us, swarm, &pointer.0);
+        }
         let readers: Vec<PeerId> = swarm.members.keys().copied().filter(|&peer| peer != client).collect();
         for reader in readers {
             self.outputs.send(reader, message.clone());

@@ -14,6 +14,7 @@ use super::pair::Pairs;
 use super::stats::Stats;
 use super::swarm::Swarm;
 use super::timers::{Timer, Timers};
+use super::uptake::{Uptake, Uptakes};
 
 /// Pair numbers start below this, so that they stay within 2^53-1 however long a tracker runs.
 const FIRST_PAIR_MAX: u64 = 1 << 52;
@@ -63,6 +64,7 @@ pub struct Swarms {
     pub(super) timers: Timers,
     pub(super) outputs: Outputs,
     pub(super) counters: Stats,
+    pub(super) uptakes: Uptakes,
 }
 
 impl Swarms {
@@ -82,6 +84,7 @@ impl Swarms {
             timers: Timers::default(),
             outputs: Outputs::default(),
             counters: Stats::default(),
+            uptakes: Uptakes::default(),
         }
     }
 
@@ -115,10 +118,16 @@ impl Swarms {
             }
             ClientMessage::Signal { pair, data } => self.signal(client, pair, data),
             ClientMessage::Entry { content, entry } => {
-                self.news(client, &content, &ServerMessage::Entry { content: content.clone(), entry });
+                self.news(
+                    now_us,
+                    client,
+                    &content,
+                    &ServerMessage::Entry { content: content.clone(), entry },
+                );
             }
             ClientMessage::Pointer { content, pointer } => {
-                self.news(client, &content, &ServerMessage::Pointer { content: content.clone(), pointer });
+                let message = ServerMessage::Pointer { content: content.clone(), pointer };
+                self.news(now_us, client, &content, &message);
             }
             ClientMessage::Paired { pair, outcome } => self.paired(now_us, client, pair, outcome),
             ClientMessage::Hello { .. } | ClientMessage::Unknown => {}
@@ -170,6 +179,11 @@ impl Swarms {
             outputs_dropped: self.outputs.dropped(),
             ..self.counters
         }
+    }
+
+    /// How far each swarm is with what was pushed to it last.
+    pub fn uptakes(&self, now_us: u64) -> Vec<Uptake> {
+        self.uptakes.figures(now_us)
     }
 
     pub(super) fn refuse(&mut self, client: PeerId, code: &str, message: &str) {

@@ -6,6 +6,7 @@ mod leases;
 mod news;
 mod pairing;
 mod rules;
+mod uptake;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
