@@ -4,12 +4,15 @@
 mod collect;
 mod gzip;
 mod history;
+mod http_client;
 mod inventory;
+mod jitter;
 mod key_document;
 mod keys;
 mod layout;
 mod list;
 mod platform;
+mod private;
 mod publish;
 mod push;
 mod release;

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use freshet_protocol::limits::PUSHED_ENTRY_BYTES_MAX;
 use freshet_protocol::{Base64, ClientMessage, ContentName, SigningKey};
 use futures_util::future::join_all;
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::jitter::jitter;
 use crate::keys::StreamKey;
 use outbox::Outbox;
 
@@ -88,7 +88,7 @@ pub(crate) async fn push_pointer(
     join_all(trackers.iter().map(push)).await;
 }
 
-/// Connects again and again, with exponential backoff and full jitter (M. Brooker, 2015).
+/// Connects again and again, with exponential backoff and full jitter.
 async fn keep_up(session: &session::Session) {
     let mut wait = WAIT;
     let mut is_told = false;
@@ -110,13 +110,6 @@ async fn keep_up(session: &session::Session) {
     }
 }
 
-/// A random wait up to `max`.
-fn jitter(max: Duration) -> Duration {
-    let mut random = [0; 4];
-    SystemRandom::new().fill(&mut random).expect("the operating system gives random bytes");
-    max.mul_f64(f64::from(u32::from_be_bytes(random)) / f64::from(u32::MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,15 +127,5 @@ mod tests {
         let entry = Base64(vec![1; PUSHED_ENTRY_BYTES_MAX]);
         let message = ClientMessage::Entry { content: "site/show".parse().expect("name"), entry };
         assert_eq!(pusher.outbox.next().await, message.encode());
-    }
-
-    #[test]
-    fn jitter_fills_the_wait() {
-        let waits: Vec<Duration> = (0..200).map(|_| jitter(WAIT_MAX)).collect();
-        assert!(waits.iter().all(|wait| *wait <= WAIT_MAX));
-        assert!(
-            waits.iter().any(|wait| *wait < WAIT_MAX / 4)
-                && waits.iter().any(|wait| *wait > WAIT_MAX * 3 / 4)
-        );
     }
 }

@@ -176,12 +176,13 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
 pub(crate) fn run_private(
     listener: TcpListener,
     router: Router,
+    tls: Option<Tls>,
     stop: CancellationToken,
     connections_max: usize,
     idle_timeout: Duration,
 ) -> impl Future<Output = ()> + Send + 'static {
     let tally = Arc::default();
-    Listening { listener, router, tally, tls: None, stop, connections_max, idle_timeout }.run()
+    Listening { listener, router, tally, tls, stop, connections_max, idle_timeout }.run()
 }
 
 struct Service {

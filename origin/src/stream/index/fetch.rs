@@ -9,14 +9,13 @@ use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
+use crate::http_client;
 use crate::stream::error::SegmentProblem;
 use crate::stream::pieces::{Cutter, Pieces};
 use crate::stream::playlist::PLAYLIST_BYTES_MAX;
 
 /// Most redirects that one request follows.
 const REDIRECTS_MAX: usize = 5;
-/// Time for a connection to be made.
-const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Longest silence within an answer.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// Time for one answer as a whole.
@@ -67,12 +66,7 @@ impl Fetcher {
                 attempt.follow()
             }
         });
-        let http = Client::builder()
-            .redirect(policy)
-            .connect_timeout(CONNECT_TIME)
-            .read_timeout(SILENCE_MAX)
-            .timeout(ANSWER_TIME)
-            .user_agent(concat!("freshet-origin/", env!("CARGO_PKG_VERSION")));
+        let http = http_client::builder().redirect(policy).read_timeout(SILENCE_MAX).timeout(ANSWER_TIME);
         Self { http: http.build().expect("the settings are good"), hosts }
     }
 
@@ -93,7 +87,9 @@ impl Fetcher {
         let state = State { etag: header(header::ETAG), modified: header(header::LAST_MODIFIED) };
         let url = answer.url().clone();
         let mut bytes = BytesMut::new();
-        while let Some(part) = answer.chunk().await.map_err(|error| FetchError::Http(describe(&error)))? {
+        while let Some(part) =
+            answer.chunk().await.map_err(|error| FetchError::Http(http_client::cause(&error)))?
+        {
             bytes.extend_from_slice(&part);
             if bytes.len() > PLAYLIST_BYTES_MAX {
                 return Err(FetchError::TooLong);
@@ -124,7 +120,7 @@ impl Fetcher {
             (other, _) => return Err(fail(&FetchError::Status(other))),
         }
         let mut cutter = Cutter::new();
-        while let Some(part) = answer.chunk().await.map_err(|error| fail(&describe(&error)))? {
+        while let Some(part) = answer.chunk().await.map_err(|error| fail(&http_client::cause(&error)))? {
             cutter.push(&part)?;
         }
         let pieces = cutter.finish();
@@ -139,7 +135,7 @@ impl Fetcher {
             return Err(FetchError::Host(url.as_str().chars().take(200).collect()));
         }
         let sent = self.http.get(url.clone()).headers(headers).send().await;
-        sent.map_err(|error| FetchError::Http(describe(&error)))
+        sent.map_err(|error| FetchError::Http(http_client::cause(&error)))
     }
 }
 
@@ -151,13 +147,4 @@ fn is_allowed(hosts: &BTreeSet<String>, url: &Url) -> bool {
 fn starts_at(answer: &Response, start: u64) -> bool {
     let range = answer.headers().get(header::CONTENT_RANGE).and_then(|value| value.to_str().ok());
     range.is_some_and(|range| range.starts_with(&format!("bytes {start}-")))
-}
-
-/// The cause, which reqwest keeps to itself, without the address: it may hold a token.
-fn describe(error: &reqwest::Error) -> String {
-    let mut source: &dyn std::error::Error = error;
-    while let Some(deeper) = source.source() {
-        source = deeper;
-    }
-    source.to_string()
 }

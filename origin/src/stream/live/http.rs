@@ -7,11 +7,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use freshet_protocol::RelPath;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,7 @@ use url::Url;
 
 use super::options::IngestError;
 use super::room::{Room, TakeError};
-use super::token::Token;
+use crate::private::{SILENCE_MAX, Token, TokenError, timely};
 use crate::serve;
 use crate::stream::playlist::PLAYLIST_BYTES_MAX;
 
@@ -28,9 +28,6 @@ use crate::stream::playlist::PLAYLIST_BYTES_MAX;
 const CONNECTIONS_MAX: usize = 256;
 /// Most files on their way at once, each holding at most a part of the store in memory.
 const UPLOADS_MAX: usize = 64;
-/// How long a packager may send nothing: it writes a segment as it encodes it.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
-
 /// How long what has come in may take to end after a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
@@ -63,11 +60,12 @@ pub(super) async fn listen(
     let fail = |source| IngestError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(fail)?;
     let address = listener.local_addr().map_err(fail)?;
-    let token = token.as_deref().map(Token::new);
+    let knob = |error: TokenError| IngestError::Knob(error.to_string());
+    let token = token.as_deref().map(Token::new).transpose().map_err(knob)?;
     let (uploads, work) = (Semaphore::new(UPLOADS_MAX), TaskTracker::new());
     let door = Arc::new(Door { room, token, uploads, work: work.clone() });
     let router = Router::new().fallback(answer).with_state(door);
-    let serving = serve::run_private(listener, router, stop, CONNECTIONS_MAX, SILENCE_MAX);
+    let serving = serve::run_private(listener, router, None, stop, CONNECTIONS_MAX, SILENCE_MAX);
     let run = async move {
         serving.await;
         work.close();
@@ -90,7 +88,7 @@ async fn answer(State(door): State<Arc<Door>>, request: Request) -> Response {
 impl Door {
     async fn answer(&self, request: Request) -> Result<(), Refusal> {
         let (head, body) = request.into_parts();
-        if !self.is_known(&head.headers) {
+        if self.token.as_ref().is_some_and(|token| !token.is_in(&head.headers)) {
             return Err(Refusal::Token);
         }
         let (url, file) = self.place(head.uri.path())?;
@@ -99,11 +97,6 @@ impl Door {
             Method::DELETE => self.room.delete(&url, &file).await.map_err(Refusal::Take),
             _ => Err(Refusal::Method),
         }
-    }
-
-    fn is_known(&self, headers: &HeaderMap) -> bool {
-        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        self.token.as_ref().is_none_or(|token| token.is_in(given))
     }
 
     fn place(&self, path: &str) -> Result<(Url, RelPath), Refusal> {
@@ -122,19 +115,6 @@ impl Door {
         let bytes = read(body).await?;
         self.room.take_playlist(url, file, bytes).await.map_err(Refusal::Take)
     }
-}
-
-/// The body, which fails when nothing comes for long.
-fn timely(body: Body) -> impl Stream<Item = Result<Bytes, String>> {
-    stream::unfold(Some(Box::pin(body.into_data_stream())), async |body| {
-        let mut body = body?;
-        match tokio::time::timeout(SILENCE_MAX, body.next()).await {
-            Ok(Some(Ok(bytes))) => Some((Ok(bytes), Some(body))),
-            Ok(Some(Err(error))) => Some((Err(error.to_string()), None)),
-            Ok(None) => None,
-            Err(_) => Some((Err(format!("nothing came for {} s", SILENCE_MAX.as_secs())), None)),
-        }
-    })
 }
 
 async fn read(body: impl Stream<Item = Result<Bytes, String>>) -> Result<Bytes, Refusal> {

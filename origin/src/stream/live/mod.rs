@@ -6,7 +6,6 @@ mod http;
 mod options;
 mod room;
 mod sweep;
-mod token;
 mod watch;
 
 use std::net::SocketAddr;

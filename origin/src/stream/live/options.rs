@@ -13,8 +13,6 @@ use crate::stream::StreamError;
 /// Least and longest windows.
 const DVR_RANGE: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
-/// Shortest token that is taken for one.
-const TOKEN_BYTES_MIN: usize = 8;
 
 /// Why a stream is not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -96,9 +94,6 @@ impl IngestOptions {
         match &self.input {
             Input::Http { listen, token: None } if !listen.ip().is_loopback() => {
                 Err(IngestError::Open(*listen))
-            }
-            Input::Http { token: Some(token), .. } if token.len() < TOKEN_BYTES_MIN => {
-                Err(IngestError::Knob(format!("the token must have at least {TOKEN_BYTES_MIN} bytes")))
             }
             Input::Http { .. } => Ok(()),
             Input::Watch(folder) => check_folder(folder),
