@@ -15,6 +15,7 @@ mod platform;
 mod private;
 mod publish;
 mod push;
+mod receive;
 mod release;
 mod scrub;
 mod serve;
@@ -32,6 +33,7 @@ pub use publish::{
     PublishError, PublishOptions, Published, RewriteCause, Rewritten, Rules, RulesError, Update, UpdateFrom,
     WalkError, promote, publish, publish_reporting,
 };
+pub use receive::{ReceiveError, ReceiveOptions, Received, Receiving, receive};
 pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};
 pub use serve::{Counters, KindCount, ServeError, ServeOptions, Serving, serve};

@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Index(IndexArguments),
     /// Serve a store over HTTP until SIGTERM or SIGINT.
     Serve(ServeArguments),
+    /// Take in what publishers elsewhere send (`--store https://HOST/` there), until SIGTERM or SIGINT.
+    Receive(ReceiveArguments),
     /// List contents, versions and channels of a store.
     Ls(LsArguments),
     /// Remove old versions, and what only they used. Tells what it would do, unless --delete is given.
@@ -50,8 +52,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArguments {
-    /// Where objects lie: a folder (made if missing), or s3://bucket/prefix with AWS_ENDPOINT, AWS_REGION,
-    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment.
+    /// Where objects lie: a folder (made if missing); s3://bucket/prefix with AWS_ENDPOINT, AWS_REGION,
+    /// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment; or https://HOST/, where `receive` listens, with its
+    /// token in FRESHET_STORE_TOKEN.
     #[arg(long, default_value = "./freshet-store", value_name = "PLACE")]
     pub(crate) store: String,
 }
@@ -310,6 +313,23 @@ pub(crate) struct ServeArguments {
     pub(crate) tls: TlsArguments,
     #[command(flatten)]
     pub(crate) proxies: ProxyArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReceiveArguments {
+    #[command(flatten)]
+    pub(crate) store: StoreArguments,
+    /// Address and port; port 0 picks a free one. The address is printed.
+    #[arg(long, default_value = "127.0.0.1:7077", value_name = "ADDR:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// File with the token that publishers must have, at least 8 bytes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// File that is written with the address, as JSON, once objects are taken in.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) tls: TlsArguments,
 }
 
 #[derive(Debug, Args)]

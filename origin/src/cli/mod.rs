@@ -5,9 +5,11 @@ mod channel;
 mod keys;
 mod publish;
 mod ready;
+mod receive;
 mod serve;
 mod store;
 mod stream;
+mod token;
 
 pub(crate) use arguments::Arguments;
 use arguments::Command;
@@ -59,6 +61,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         Command::Ingest(arguments) => stream::ingest(arguments).await,
         Command::Index(arguments) => stream::index(arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Receive(arguments) => receive::run(arguments).await,
         Command::Ls(arguments) => store::ls(&arguments).await,
         Command::Gc(arguments) => store::gc(arguments).await,
         Command::Scrub(arguments) => store::scrub(&arguments).await,

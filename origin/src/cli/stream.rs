@@ -1,8 +1,5 @@
 //! `publish-hls`, `ingest` and `index`: streams.
 
-use std::path::Path;
-
-use anyhow::Context;
 use freshet_listen::StopSignal;
 use freshet_origin::{
     HlsOptions, IndexInput, IndexOptions, IngestError, IngestOptions, Input, ServeOptions, Store, StreamKey,
@@ -12,7 +9,7 @@ use serde_json::json;
 use super::arguments::{IndexArguments, IngestArguments, PublishHlsArguments, StreamArguments};
 use super::publish::size;
 use super::ready::write_json;
-use super::{Failure, print_json};
+use super::{Failure, print_json, token};
 
 pub(super) async fn publish_hls(arguments: PublishHlsArguments) -> Result<(), Failure> {
     let (store, key) = open(&arguments.stream)?;
@@ -42,7 +39,7 @@ pub(super) async fn ingest(arguments: IngestArguments) -> Result<(), Failure> {
         Some(folder) => Input::Watch(folder),
         None => {
             let token =
-                arguments.token_file.as_deref().map(read_token).transpose().map_err(Failure::usage)?;
+                arguments.token_file.as_deref().map(token::read).transpose().map_err(Failure::usage)?;
             Input::Http { listen: arguments.listen, token }
         }
     };
@@ -110,11 +107,6 @@ fn of_ingest(error: IngestError) -> Failure {
         error @ IngestError::Playlist { .. } => Failure::failed(error),
         error => Failure::usage(error),
     }
-}
-
-fn read_token(path: &Path) -> anyhow::Result<String> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(text.trim().to_owned())
 }
 
 /// The store and the key of a stream.

@@ -8,7 +8,7 @@ mod gzip_pages;
 mod listen;
 mod media_type;
 mod pace;
-mod range;
+pub(crate) mod range;
 mod refusal;
 mod respond;
 mod route;

@@ -7,7 +7,7 @@ pub(super) const RANGES_MAX: usize = 128;
 
 /// Why ranges are not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RangeError {
+pub(crate) enum RangeError {
     /// The header is not of the form `bytes=0-99`. Sending the whole would cost what the client wanted to spare.
     Malformed,
     /// No range lies within what there is.
@@ -17,7 +17,7 @@ pub(super) enum RangeError {
 }
 
 /// The ranges asked for, out of `total` bytes; none where the unit is not bytes, so the whole is meant.
-pub(super) fn parse(header: &str, total: u64) -> Result<Option<Vec<Range<u64>>>, RangeError> {
+pub(crate) fn parse(header: &str, total: u64) -> Result<Option<Vec<Range<u64>>>, RangeError> {
     let (unit, specs) = header.split_once('=').ok_or(RangeError::Malformed)?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Ok(None);

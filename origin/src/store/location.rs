@@ -6,7 +6,10 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 
-use super::StoreError;
+use super::{Remote, StoreError};
+
+/// Holds the token of a store behind `receive`.
+const TOKEN_VARIABLE: &str = "FRESHET_STORE_TOKEN";
 
 pub(super) struct Location {
     pub(super) objects: Arc<dyn ObjectStore>,
@@ -17,8 +20,19 @@ pub(super) fn open(location: &str) -> Result<Location, StoreError> {
     match location.split_once("://") {
         None => open_folder(location),
         Some(("s3", rest)) => open_bucket(location, rest),
-        Some(_) => Err(refuse(location, "a store is a folder or s3://bucket/prefix")),
+        Some(("https" | "http", _)) => match std::env::var(TOKEN_VARIABLE) {
+            Ok(token) => open_remote(location, &token),
+            Err(_) => {
+                Err(refuse(location, &format!("set {TOKEN_VARIABLE} to the token that `receive` there has")))
+            }
+        },
+        Some(_) => Err(refuse(location, "a store is a folder, s3://bucket/prefix or https://host/")),
     }
+}
+
+pub(super) fn open_remote(location: &str, token: &str) -> Result<Location, StoreError> {
+    let objects = Remote::open(location, token).map_err(|reason| refuse(location, &reason))?;
+    Ok(Location { objects: Arc::new(objects), folder: None })
 }
 
 fn open_folder(location: &str) -> Result<Location, StoreError> {
@@ -71,8 +85,29 @@ mod tests {
             let error = open(location).err().expect("refused").to_string();
             assert!(error.contains(expected), "{error}");
         };
-        check("http://example.test/", "a store is a folder or s3://bucket/prefix");
+        check("ftp://example.test/", "a store is a folder, s3://bucket/prefix or https://host/");
+        check("https://example.test/", "set FRESHET_STORE_TOKEN");
         check("s3://", "a bucket's location is s3://bucket/prefix");
         check("/proc/version/store", "cannot use this folder");
+    }
+
+    #[test]
+    fn tokens_go_over_nothing_that_can_be_read() {
+        let check = |location: &str, expected: &str| {
+            let opened = open_remote(location, "a long token");
+            let said = opened.err().map_or_else(|| "opened".to_owned(), |error| error.to_string());
+            assert!(said.contains(expected), "{location}: {said}");
+        };
+        check("http://example.test/", "without https://");
+        check("http://10.0.0.1/", "without https://");
+        check("http://127.0.0.2:7077/", "opened");
+        check("http://[::1]:7077/", "opened");
+        check("http://localhost:7077/", "opened");
+        check("https://example.test", "opened");
+        check("https://example.test/behind/a/proxy", "opened");
+        check("https://user@example.test/", "FRESHET_STORE_TOKEN");
+        check("https://example.test/?token=1", "FRESHET_STORE_TOKEN");
+        check("https://", "empty host");
+        assert!(open_remote("https://example.test", "two\nlines").is_err());
     }
 }

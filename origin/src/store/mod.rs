@@ -1,4 +1,4 @@
-//! Where an origin keeps its objects: a local folder or an S3-compatible bucket. The types of `object_store` do not
+//! Where an origin keeps its objects: a local folder, an S3-compatible bucket, or a store behind `receive`. The types of `object_store` do not
 //! leave this folder.
 
 mod abandoned;
@@ -6,23 +6,29 @@ mod error;
 mod location;
 mod lock;
 mod overlay;
+mod remote;
 mod upload;
 
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
+use axum::http::HeaderValue;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
+use object_store::{
+    GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
+};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use abandoned::Abandoned;
 pub use error::StoreError;
 pub(crate) use lock::ContentLock;
 use overlay::Overlay;
-pub(crate) use upload::Upload;
+use remote::Remote;
+pub(crate) use upload::{PART_BYTES, Upload, UploadName};
 
 /// Bytes read from a local store at once while streaming.
 const PIECE_BYTES: u64 = 256 << 10;
@@ -30,7 +36,7 @@ const PIECE_BYTES: u64 = 256 << 10;
 pub(crate) const LIST_OBJECTS_MAX: usize = 1 << 20;
 
 /// An object as a listing names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Object {
     pub(crate) path: String,
     pub(crate) bytes: u64,
@@ -44,6 +50,17 @@ pub(crate) struct State {
     pub(crate) bytes: u64,
     /// Tells this state from others, where the store can.
     pub(crate) tag: Option<String>,
+}
+
+impl State {
+    /// Whether a request's tag means this state.
+    pub(crate) fn is(&self, tag: &HeaderValue) -> bool {
+        self.tag.as_ref().is_some_and(|own| own.as_bytes() == tag.as_bytes())
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        Revision(UpdateVersion { e_tag: self.tag.clone(), version: None })
+    }
 }
 
 /// Which state of an object was read; a swap succeeds only on that state.
@@ -61,14 +78,24 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a folder (made if missing) or `s3://bucket/prefix`. The latter takes endpoint, region and keys from the
-    /// environment (`AWS_ENDPOINT`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ALLOW_HTTP`).
+    /// Opens a folder (made if missing), `s3://bucket/prefix`, or the `https://` address of a [`crate::receive`]. A bucket
+    /// takes endpoint, region and keys from the environment (`AWS_ENDPOINT`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`,
+    /// `AWS_SECRET_ACCESS_KEY`, `AWS_ALLOW_HTTP`), the last its token (`FRESHET_STORE_TOKEN`).
     ///
     /// # Errors
-    /// [`StoreError::Location`] when the folder cannot be made or the bucket's settings are not complete.
+    /// [`StoreError::Location`] when the folder cannot be made or the settings are not complete.
     pub fn open(location: &str) -> Result<Self, StoreError> {
         let place = location::open(location)?;
         Ok(Self { objects: place.objects, folder: place.folder, name: location.to_owned(), is_dry: false })
+    }
+
+    /// Opens the store behind a [`crate::receive`] with its token. `http://` is for this machine alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Location`] when the address or the token cannot be used.
+    pub fn open_remote(location: &str, token: &str) -> Result<Self, StoreError> {
+        let place = location::open_remote(location, token)?;
+        Ok(Self { objects: place.objects, folder: None, name: location.to_owned(), is_dry: false })
     }
 
     #[cfg(test)]
@@ -250,18 +277,32 @@ impl Store {
     }
 
     async fn list_bounded(&self, prefix: &str, objects_max: usize) -> Result<Vec<Object>, StoreError> {
-        let path = if prefix.is_empty() { None } else { Some(self.path(prefix)?) };
-        let mut listing = self.objects.list(path.as_ref());
+        let mut listing = self.listing(prefix)?;
         let mut found = Vec::new();
-        while let Some(meta) = listing.try_next().await.map_err(|error| self.error("list", prefix, error))? {
+        while let Some(object) = listing.try_next().await? {
             if found.len() == objects_max {
                 return Err(StoreError::TooMany { store: self.name.clone(), prefix: prefix.to_owned() });
             }
-            let modified = u64::try_from(meta.last_modified.timestamp()).unwrap_or(0);
-            found.push(Object { path: meta.location.to_string(), bytes: meta.size, modified });
+            found.push(object);
         }
         found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(found)
+    }
+
+    /// The same as they come, in no order and however many there are.
+    pub(crate) fn listing(
+        &self,
+        prefix: &str,
+    ) -> Result<BoxStream<'static, Result<Object, StoreError>>, StoreError> {
+        let path = if prefix.is_empty() { None } else { Some(self.path(prefix)?) };
+        let (store, prefix) = (self.clone(), prefix.to_owned());
+        let listing = self.objects.list(path.as_ref());
+        let named = move |meta: object_store::Result<ObjectMeta>| {
+            let meta = meta.map_err(|error| store.error("list", &prefix, error))?;
+            let modified = u64::try_from(meta.last_modified.timestamp()).unwrap_or(0);
+            Ok(Object { path: meta.location.to_string(), bytes: meta.size, modified })
+        };
+        Ok(listing.map(named).boxed())
     }
 
     /// Deletes an object; that there is none is no error.

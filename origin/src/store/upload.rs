@@ -2,13 +2,20 @@
 
 use bytes::Bytes;
 use object_store::{ObjectStoreExt, PutPayload, WriteMultipart};
+use serde::{Deserialize, Serialize};
 
 use super::{Store, StoreError};
 
 /// Bytes of one part; S3 wants at least 5 MiB.
-const PART_BYTES: usize = 8 << 20;
+pub(crate) const PART_BYTES: usize = 8 << 20;
 /// Parts on their way at once.
 const PARTS_MAX: usize = 2;
+
+/// What `receive` calls an upload.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UploadName {
+    pub(crate) upload: String,
+}
 
 /// An upload. The object appears with [`Upload::finish`]; dropped before, it never does.
 pub(crate) struct Upload {

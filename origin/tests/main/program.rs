@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use freshet_origin::{Counters, StreamKey, scrub};
+use freshet_origin::{Counters, Store, StreamKey, scrub};
 use serde_json::Value;
 
 use super::client::{HttpClient, http};
@@ -110,7 +110,7 @@ fn bad_input_is_one_sentence_and_a_code() {
     check(&keys_good(&["--tracker", "http://x"]), 2, "ws:// or wss://");
     check(&keys_good(&[]), 1, "aux has a part that Windows reserves");
     check(&["serve", "--store", file], 2, "cannot use this folder");
-    check(&["serve", "--store", "ftp://x"], 2, "a store is a folder or s3://bucket/prefix");
+    check(&["serve", "--store", "ftp://x"], 2, "a store is a folder, s3://bucket/prefix or https://host/");
     check(&["serve", "--store", store, "--listen", "nowhere"], 2, "invalid socket address");
     for mbit in ["0", "10000001"] {
         check(&["serve", "--store", store, "--line-mbit", mbit], 2, "--line-mbit");
@@ -128,6 +128,12 @@ fn bad_input_is_one_sentence_and_a_code() {
         "cannot write",
     );
     check(&["ls", "--store", store, "--log", "x=y=z"], 2, "--log");
+    check(&["ls", "--store", "http://example.test/"], 2, "set FRESHET_STORE_TOKEN");
+    let short = fixture.folder.path().join("short");
+    fs::write(&short, "short\n").expect("written");
+    check(&["receive", "--store", store], 2, "--token-file <FILE>");
+    check(&["receive", "--store", store, "--token-file", "/nonexistent"], 2, "cannot read /nonexistent");
+    check(&["receive", "--store", store, "--token-file", path_text(&short)], 2, "at least 8 bytes");
     let stream = |command: &'static str, more: &[&'static str]| {
         let mut all = vec![command, "--store", store, "--content", "game/show", "--keys-dir", keys];
         all.extend(more);
@@ -215,6 +221,41 @@ async fn serves_tells_and_stops() {
     let reported: Counters = serde_json::from_slice(&fs::read(report).expect("report")).expect("JSON");
     assert_eq!(printed, reported);
     assert_eq!((printed.pack.body_bytes, printed.pointer.requests), (1_000_000, 1));
+}
+
+#[tokio::test]
+async fn takes_in_what_another_machine_publishes() {
+    let fixture = Fixture::new();
+    fixture.write("data", &noise(1, 1_000_000));
+    let path = |name: &str| fixture.folder.path().join(name);
+    let (token, cert, key, store) = (path("token"), path("cert.pem"), path("key.pem"), path("elsewhere"));
+    fs::write(&token, "a long token\n").expect("written");
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("made");
+    fs::write(&cert, made.cert.pem()).expect("written");
+    fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+    let mut command = program(&["receive", "--listen", "127.0.0.1:0", "--store", path_text(&store)]);
+    command.arg("--token-file").arg(&token).arg("--tls-cert").arg(&cert).arg("--tls-key").arg(&key);
+    let receive = Served::start(command);
+    let url = receive.url.replace("http:", "https:");
+    let publish = |token: Option<&str>, trusted: &Path| {
+        let mut command = program(&["publish", "--content", "game/demo", "--version", "1", "--json"]);
+        command.arg(fixture.build()).arg("--keys-dir").arg(fixture.keys_dir()).arg("--store").arg(&url);
+        command.env("SSL_CERT_FILE", trusted).env_remove("FRESHET_STORE_TOKEN");
+        command.envs(token.map(|token| ("FRESHET_STORE_TOKEN", token))).output().expect("run")
+    };
+    let check = |output: &Output, code: i32, expected: &str| {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(expected), "{errors}");
+    };
+    check(&publish(None, &cert), 2, "set FRESHET_STORE_TOKEN");
+    check(&publish(Some("another token"), &cert), 1, "the token is missing or wrong");
+    check(&publish(Some("a long token"), &cert), 0, "");
+    assert_eq!(scrub(&Store::open(path_text(&store)).expect("store"), None).await.expect("read").versions, 1);
+    let output = receive.stop();
+    assert!(output.status.success(), "{output:?}");
+    let received = last_json(&output);
+    assert!(received["bytes"].as_u64() > Some(1_000_000) && received["refused"] == 1, "{received}");
 }
 
 #[tokio::test]
