@@ -129,6 +129,8 @@ impl Job {
         &mut self,
         result: Result<Vec<std::path::PathBuf>, crate::store::InstallError>,
     ) -> Result<(), GetError> {
+        // The task is over, even where it failed.
+        self.phase = Phase::Fetching;
         let moved_aside = result?;
         self.progress.installed(moved_aside, &self.config.events);
         self.standing_changed();
