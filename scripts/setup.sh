@@ -27,6 +27,8 @@ if [ "${1:-all}" = all ]; then
     need chrt util-linux
     need strace strace
     [ -x /usr/sbin/mkfs.xfs ] || need mkfs.xfs xfsprogs
+    [ -x /usr/sbin/mkfs.exfat ] || need mkfs.exfat exfatprogs
+    [ -x /usr/sbin/mount.exfat-fuse ] || need mount.exfat-fuse exfat-fuse
     # Not everybody's path leads to where Debian puts servers.
     [ -x /usr/sbin/nginx ] || need nginx nginx-light
     need chromium chromium

@@ -14,6 +14,7 @@ use freshet_protocol::RelPath;
 use crate::platform;
 use crate::release::Release;
 use crate::store::access::ChunkFiles;
+use crate::store::file_system::FileSystem;
 use crate::store::installed::{Fingerprint, Installed};
 use crate::store::placing::{Intent, Placing, Way, may_change};
 use crate::store::{Layout, write_atomic};
@@ -44,12 +45,14 @@ pub(crate) fn install(
 ) -> Result<Vec<PathBuf>, InstallError> {
     let (layout, release) = (&files.layout, &*files.release);
     let (placing, moved_aside, synced) = (placing.clone(), Vec::new(), BTreeSet::new());
-    let mut install = Install { files, layout, release, placing, old, moved_aside, changed: synced };
+    let system = FileSystem::look(layout);
+    let mut install = Install { files, layout, release, placing, old, system, moved_aside, changed: synced };
     install.settle_ways()?;
     install.complete_staging()?;
     let intent = Intent { root: release.id, parts: release.choice().clone(), changed: install.changing() };
     let intent = serde_json::to_vec(&intent).expect("an intent is valid JSON");
     at(&layout.intent(), |path| write_atomic(path, &intent))?;
+    install.take_renamed()?;
     install.remove_old()?;
     // What moves into a folder that a power cut takes back is lost with it.
     install.make_folders()?;
@@ -71,6 +74,7 @@ struct Install<'a> {
     release: &'a Release,
     placing: Placing,
     old: Option<&'a Installed>,
+    system: FileSystem,
     moved_aside: Vec<PathBuf>,
     /// Folders whose entries changed.
     changed: BTreeSet<PathBuf>,
@@ -93,8 +97,9 @@ impl Install<'_> {
             let entry = &self.release.files[number];
             let target = self.files.installed(number);
             let found = at(&target, |target| std::fs::symlink_metadata(target))?;
-            let is_safe =
-                may_change(entry, &found) && self.is_ours(&entry.path, &target) && !in_use.has(&target);
+            let is_safe = may_change(entry, &found, self.system)
+                && self.is_ours(&entry.path, &target)
+                && !in_use.has(&target);
             if !is_safe {
                 at(&target, |target| self.stage_rest(number, target))?;
                 self.placing.ways[number] = Way::Moved;
@@ -137,6 +142,23 @@ impl Install<'_> {
         before.chain(changing.map(|number| self.release.files[number].path.clone())).collect()
     }
 
+    /// Takes files that stay but get a name in other letter case out of the way: where the file system cannot tell the two
+    /// names apart, removing the old one would remove the file.
+    fn take_renamed(&mut self) -> Result<(), InstallError> {
+        let Some(old) = self.old.filter(|_| !self.system.tells_cases) else { return Ok(()) };
+        let known: BTreeMap<String, &RelPath> = old.files.keys().map(|path| (path.folded(), path)).collect();
+        for number in self.numbers(Way::Kept) {
+            let path = &self.release.files[number].path;
+            if known.get(&path.folded()).is_some_and(|known| *known != path) {
+                let (target, staged) = (self.files.installed(number), self.files.staged(number));
+                at(&staged, |staged| std::fs::create_dir_all(parent(staged)))?;
+                at(&target, |target| std::fs::rename(target, &staged))?;
+                self.placing.ways[number] = Way::Moved;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes files and links that only the old release had and that nobody touched, and folders left empty by it.
     fn remove_old(&mut self) -> Result<(), InstallError> {
         let Some(old) = self.old else { return Ok(()) };
@@ -149,12 +171,20 @@ impl Install<'_> {
             folders.extend(path.parents().map(str::to_owned));
             let target = self.layout.installed_at(path);
             if self.is_ours(path, &target) {
-                at(&target, |target| std::fs::remove_file(target))?;
+                at(&target, |target| if_there(std::fs::remove_file(target)))?;
                 self.changed.insert(parent(&target));
             }
         }
+        // One that only gets a name in other letter case stays as it is.
+        let needed: BTreeSet<String> = match self.system.tells_cases {
+            true => BTreeSet::new(),
+            false => self.folders().iter().map(RelPath::folded).collect(),
+        };
         for folder in folders.iter().rev() {
             let path: RelPath = folder.parse().expect("a parent of a checked path is a checked path");
+            if needed.contains(&path.folded()) {
+                continue;
+            }
             let folder = self.layout.installed_at(&path);
             // Only an empty folder can be removed this way; one that holds anything of the user's stays.
             if std::fs::remove_dir(&folder).is_ok() {
@@ -182,7 +212,9 @@ impl Install<'_> {
                     self.changed.insert(parent(&target));
                 }
             }
-            at(&target, |target| platform::set_executable(target, file.executable))?;
+            if self.system.keeps_modes {
+                at(&target, |target| platform::set_executable(target, file.executable))?;
+            }
         }
         Ok(())
     }
@@ -233,18 +265,20 @@ impl Install<'_> {
         changed.iter().try_for_each(|folder| at(folder, platform::sync_folder))
     }
 
-    /// Makes all folders of the release, and those on the way to what it holds.
-    fn make_folders(&mut self) -> Result<(), InstallError> {
+    /// All folders of the release, and those on the way to what it holds; what lies in others comes after them.
+    fn folders(&self) -> Vec<RelPath> {
         let release = self.release;
         let folders = || release.chosen_folders().map(|folder| &folder.path);
         let files = release.chosen_files().map(|(_, file)| &file.path);
         let entries = files.chain(release.chosen_links().map(|link| &link.path)).chain(folders());
         let above = entries.flat_map(RelPath::parents);
         let all: BTreeSet<&str> = above.chain(folders().map(RelPath::as_str)).collect();
-        for folder in all {
-            self.make_folder(&folder.parse().expect("a parent of a checked path is a checked path"))?;
-        }
-        Ok(())
+        let path = |folder: &&str| folder.parse().expect("a parent of a checked path is a checked path");
+        all.iter().map(path).collect()
+    }
+
+    fn make_folders(&mut self) -> Result<(), InstallError> {
+        self.folders().iter().try_for_each(|folder| self.make_folder(folder))
     }
 
     /// Makes one folder; what is there and is none, even a link to one, goes out of the way.
@@ -268,8 +302,9 @@ impl Install<'_> {
             return Ok(());
         }
         let backup = free_backup_name(target)?;
-        at(target, |target| std::fs::rename(target, &backup))?;
-        self.moved_aside.push(backup);
+        if at(target, |target| if_there(std::fs::rename(target, &backup)))?.is_some() {
+            self.moved_aside.push(backup);
+        }
         Ok(())
     }
 
@@ -304,6 +339,14 @@ impl Install<'_> {
 
 fn touched() -> io::Error {
     io::Error::other("the file was changed while it was installed; run again")
+}
+
+/// That there is nothing is no failure: a file system may remember a name for a moment after its file has got another one.
+fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 fn at<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> Result<T, InstallError> {

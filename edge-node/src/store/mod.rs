@@ -2,6 +2,7 @@
 
 mod access;
 mod derive;
+mod file_system;
 mod hot;
 mod install;
 mod installed;

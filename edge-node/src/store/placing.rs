@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform;
 use crate::release::{FileEntry, PartChoice};
+use crate::store::file_system::FileSystem;
 use crate::store::{Layout, Positions, read_record};
 
 /// How one file comes to its place.
@@ -53,10 +54,10 @@ pub(crate) fn pending(layout: &Layout) -> io::Result<Option<Intent>> {
 
 /// Whether a file may be changed where it lies: it cannot be run, is not protected, and has no other name under which
 /// somebody may want it as it is.
-pub(super) fn may_change(entry: &FileEntry, found: &Metadata) -> bool {
+pub(super) fn may_change(entry: &FileEntry, found: &Metadata, system: FileSystem) -> bool {
     found.is_file()
         && !entry.executable
-        && platform::is_executable(found) != Some(true)
+        && system.is_program(found) != Some(true)
         && !found.permissions().readonly()
         && platform::has_one_name(found)
 }

@@ -14,6 +14,7 @@ use crate::platform;
 use crate::release::{FileEntry, Release};
 use crate::store::access::{ChunkFiles, read_chunk};
 use crate::store::derive::{OldFiles, derive};
+use crate::store::file_system::{FileSystem, try_link};
 use crate::store::installed::Installed;
 use crate::store::placing::{Placing, Way, may_change};
 use crate::store::positions::Positions;
@@ -75,6 +76,7 @@ pub(crate) fn scan(
     stop: &CancellationToken,
 ) -> Result<Local, ScanError> {
     let mut scan = Scan::new(files, old, belief, stop);
+    scan.check_links()?;
     scan.installed_files()?;
     scan.staged_files()?;
     scan.clone_files()?;
@@ -104,11 +106,16 @@ pub(crate) fn look(
     Ok(scan.local)
 }
 
+fn no_links(error: &io::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("no symbolic link can be made ({error})"))
+}
+
 struct Scan<'a> {
     files: &'a ChunkFiles,
     old: Option<OldRelease<'a>>,
     belief: Belief,
     stop: &'a CancellationToken,
+    system: FileSystem,
     local: Local,
     /// Positions that the file at the target path holds, though the file as a whole must change.
     good_at_target: Positions,
@@ -134,7 +141,20 @@ impl<'a> Scan<'a> {
             copied_bytes: 0,
         };
         let good_at_target = Positions::new(release.chunk_count());
-        Self { files, old, belief, stop, local, good_at_target }
+        let system = FileSystem::look(&files.layout);
+        Self { files, old, belief, stop, system, local, good_at_target }
+    }
+
+    /// A release with links is refused where there can be none, before anything is fetched for it.
+    fn check_links(&self) -> Result<(), ScanError> {
+        let layout = &self.files.layout;
+        match self.files.release.chosen_links().next() {
+            None => Ok(()),
+            Some(link) => try_link(layout).map_err(|error| {
+                let path = layout.installed_at(&link.path);
+                ScanError::Io { path, error: no_links(&error) }
+            }),
+        }
     }
 
     fn installed_files(&mut self) -> Result<(), ScanError> {
@@ -214,7 +234,7 @@ impl<'a> Scan<'a> {
     fn is_ours_to_change(&self, number: usize, entry: &FileEntry) -> bool {
         let path = self.files.installed(number);
         let is_ours = self.old.is_some_and(|old| old.installed.owns(&entry.path, &path));
-        is_ours && std::fs::symlink_metadata(&path).is_ok_and(|found| may_change(entry, &found))
+        is_ours && std::fs::symlink_metadata(&path).is_ok_and(|found| may_change(entry, &found, self.system))
     }
 
     /// Where the file system shares blocks between files, one that changes a little begins as a clone of the old one.

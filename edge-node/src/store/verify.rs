@@ -7,8 +7,8 @@ use std::path::Path;
 use freshet_protocol::RelPath;
 use tokio_util::sync::CancellationToken;
 
-use crate::platform;
 use crate::release::Release;
+use crate::store::file_system::FileSystem;
 use crate::store::scan::ScanError;
 use crate::store::{Belief, ChunkFiles, Installed, STATE_FOLDER};
 
@@ -33,7 +33,7 @@ pub(crate) fn verify(
     belief: Belief,
     stop: &CancellationToken,
 ) -> Result<Differences, ScanError> {
-    let release = &*files.release;
+    let (release, system) = (&*files.release, FileSystem::look(&files.layout));
     let mut found = Differences::default();
     for (number, file) in release.chosen_files() {
         if stop.is_cancelled() {
@@ -46,7 +46,7 @@ pub(crate) fn verify(
         };
         let is_believed = belief == Belief::Untouched && installed.is_untouched(&file.path, &metadata);
         let is_file = metadata.is_file() && metadata.len() == file.bytes;
-        let is_good = is_file && platform::is_executable(&metadata).is_none_or(|is| is == file.executable);
+        let is_good = is_file && system.is_program(&metadata).is_none_or(|is| is == file.executable);
         if !is_good || !is_believed && !has_its_chunks(files, number, &path, stop)? {
             found.changed.push(file.path.to_string());
         }
@@ -63,7 +63,7 @@ pub(crate) fn verify(
     found.missing.extend(folders.filter(is_missing).map(RelPath::to_string));
     found.changed.sort_unstable();
     found.missing.sort_unstable();
-    found.added = added(files.layout.folder(), release)?;
+    found.added = added(files.layout.folder(), release, system)?;
     Ok(found)
 }
 
@@ -86,9 +86,12 @@ fn has_its_chunks(
 }
 
 /// Files and links below `folder` that the release does not have.
-fn added(folder: &Path, release: &Release) -> Result<Vec<String>, ScanError> {
-    let files = release.chosen_files().map(|(_, file)| file.path.as_str());
-    let known: BTreeSet<&str> = files.chain(release.chosen_links().map(|link| link.path.as_str())).collect();
+fn added(folder: &Path, release: &Release, system: FileSystem) -> Result<Vec<String>, ScanError> {
+    let files = release.chosen_files().map(|(_, file)| &file.path);
+    let known: BTreeSet<String> =
+        files.chain(release.chosen_links().map(|link| &link.path)).map(|path| system.key(path)).collect();
+    // What cannot be a path of a release is none.
+    let is_known = |path: &str| path.parse().is_ok_and(|path| known.contains(&system.key(&path)));
     let (mut added, mut left) = (Vec::new(), vec![String::new()]);
     while let Some(at) = left.pop() {
         let place = folder.join(&at);
@@ -102,7 +105,7 @@ fn added(folder: &Path, release: &Release) -> Result<Vec<String>, ScanError> {
             }
             if entry.file_type().map_err(io)?.is_dir() {
                 left.push(path);
-            } else if !known.contains(path.as_str()) {
+            } else if !is_known(&path) {
                 added.push(path);
             }
         }

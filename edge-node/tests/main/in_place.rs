@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use freshet_edge_node::{Event, Plan, plan, verify};
 use freshet_origin::Serving;
 use tokio_util::sync::CancellationToken;
 
+use crate::mounted::Mounted;
 use crate::program::not_run;
 use crate::site::{Running, Site, installed};
 use crate::tree::{assert_same, noise, write};
@@ -180,38 +181,13 @@ async fn what_stays_is_looked_at_anew_by_the_next_start() {
     assert_same(&third, &update.site.target("a"));
 }
 
-/// A file system in a file, mounted at a folder until it is dropped.
-struct Mounted(PathBuf);
-
-impl Mounted {
-    /// None where there is no right or no tool to make one.
-    fn make(make: &[&str], bytes: u64, image: &Path, at: PathBuf) -> Option<Self> {
-        fs::File::create(image).and_then(|file| file.set_len(bytes)).expect("made");
-        fs::create_dir_all(&at).expect("made");
-        let run = |program: &str, arguments: &[&str], last: &[&Path]| {
-            let mut command = Command::new(program);
-            let output =
-                command.args(arguments).args(last).stdout(Stdio::null()).stderr(Stdio::null()).status();
-            output.is_ok_and(|status| status.success())
-        };
-        let is_mounted = run(make[0], &make[1..], &[image]) && run("mount", &["-o", "loop"], &[image, &at]);
-        is_mounted.then_some(Self(at))
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn where_files_share_blocks_the_new_one_is_a_clone() {
     let site = Site::new();
     let image = site.folder.path().join("image");
     let make = ["mkfs.xfs", "-q", "-m", "reflink=1"];
-    let Some(mounted) = Mounted::make(&make, 400 << 20, &image, site.target("")) else {
+    let Some(mounted) = Mounted::make(&make, "xfs", 400 << 20, &image, site.target("")) else {
         return not_run("a file system that shares blocks");
     };
     let update = Update::prepare(site).await;

@@ -5,10 +5,14 @@ mod channels;
 mod crooked;
 mod evil;
 mod failures;
+#[cfg(target_os = "linux")]
+mod file_systems;
 mod follow;
 #[cfg(unix)]
 mod in_place;
 mod install;
+#[cfg(unix)]
+mod mounted;
 #[cfg(unix)]
 mod nginx;
 mod parts;
