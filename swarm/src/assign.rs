@@ -85,6 +85,10 @@ impl Assign {
         !self.requests.is_empty()
     }
 
+    pub(crate) fn request_count(&self) -> u64 {
+        self.requests.values().count() as u64
+    }
+
     /// Whether some neighbour fetches the position from the origin.
     pub(crate) fn is_fetched_nearby(&self, chunk: ChunkIndex) -> bool {
         self.links.values().any(|link| link.fetching.iter().any(|range| range.contains(&chunk)))
@@ -187,15 +191,16 @@ impl Assign {
         self.cancel(ledger, &all, outputs);
     }
 
-    /// Asks each link that has room, one chunk a round, nearest and fastest links first.
+    /// Asks each link that has room, one chunk a round and `most` in all, nearest and fastest links first.
     pub(crate) fn fill(
         &mut self,
         now: u64,
+        mut most: u64,
         ledger: &mut Ledger,
         picker: &mut Picker,
         outputs: &mut VecDeque<Output>,
     ) {
-        if self.dirty.is_empty() {
+        if self.dirty.is_empty() || most == 0 {
             return;
         }
         let rank = |id| {
@@ -207,6 +212,10 @@ impl Assign {
         let chunk_bytes = ledger.mean_bytes();
         while !order.is_empty() {
             order.retain(|&(_, _, id)| {
+                if most == 0 {
+                    self.dirty.push(id);
+                    return false;
+                }
                 let link = self.links.get_mut(id).expect("the list is of links");
                 let picked =
                     link.pace.has_room(now, chunk_bytes).then(|| picker.pick(ledger, &link.has)).flatten();
@@ -218,6 +227,7 @@ impl Assign {
                     return false;
                 };
                 self.ask(now, ledger, id, chunk, outputs);
+                most -= 1;
                 true
             });
         }

@@ -178,7 +178,13 @@ impl Core {
         if now >= self.tick_us {
             self.tick_us = now + TICK_US;
             if !self.is_complete {
-                self.assign.look_after(now, &mut self.ledger, &self.origin, &mut self.outputs);
+                self.assign.look_after(
+                    now,
+                    self.policy.download_bytes_s_max,
+                    &mut self.ledger,
+                    &self.origin,
+                    &mut self.outputs,
+                );
                 self.origin.drop_stalled(now, &mut self.ledger, &mut self.assign, &mut self.outputs);
                 self.origin.drop_needless(&mut self.ledger, &mut self.assign, &mut self.outputs);
             }
@@ -329,7 +335,8 @@ impl Core {
     fn decide(&mut self, now: u64) {
         if !self.is_complete {
             if self.policy.p2p {
-                self.assign.fill(now, &mut self.ledger, &mut self.picker, &mut self.outputs);
+                let most = self.asks_left();
+                self.assign.fill(now, most, &mut self.ledger, &mut self.picker, &mut self.outputs);
             }
             self.ask_origin(now);
             self.check_complete();
@@ -348,8 +355,20 @@ impl Core {
         self.announce.flush(now, || self.origin.fetching(), &mut self.outputs);
     }
 
+    /// How many chunks may be asked for, so that all that is on its way comes within a second: who reads slowly on purpose
+    /// keeps few waiting, or they seem dead.
+    fn asks_left(&self) -> u64 {
+        let Some(rate) = self.policy.download_bytes_s_max else { return u64::MAX };
+        let chunk_bytes = self.ledger.mean_bytes().max(1);
+        let on_the_way = self.assign.request_count() * chunk_bytes + self.origin.flight_bytes();
+        match on_the_way {
+            0 => (rate / chunk_bytes).max(1),
+            bytes => rate.saturating_sub(bytes) / chunk_bytes,
+        }
+    }
+
     fn ask_origin(&mut self, now: u64) {
-        while self.origin.has_slot(now) {
+        while self.origin.has_slot(now) && self.asks_left() > 0 {
             let view = View {
                 now,
                 tracker: self.tracker,
@@ -358,6 +377,7 @@ impl Core {
                 has_lease: self.origin.has_lease(),
                 ahead_permille: self.ahead_permille(),
                 got_bytes: self.ledger.job_bytes - self.ledger.missing_bytes,
+                asks_left: self.asks_left(),
             };
             let Some(demand) = self.governor.demand(&self.policy, &view) else { return };
             if self.ledger.free().count() == 0 && !self.free_for_origin(now, demand) {

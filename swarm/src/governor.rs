@@ -39,6 +39,8 @@ pub(crate) enum Choice {
 pub(crate) struct Demand {
     pub(crate) choice: Choice,
     pub(crate) reason: OriginReason,
+    /// About so many chunks, where it is not for the whole.
+    pub(crate) most: u64,
 }
 
 /// What the governor looks at.
@@ -56,6 +58,8 @@ pub(crate) struct View {
     pub(crate) ahead_permille: Option<i64>,
     /// Bytes fetched and verified since the start.
     pub(crate) got_bytes: u64,
+    /// How many chunks may be asked for.
+    pub(crate) asks_left: u64,
 }
 
 #[derive(Debug)]
@@ -118,7 +122,7 @@ impl Governor {
         if view.has_useful_link {
             self.company_us = now;
         }
-        let demand = |choice, reason| Some(Demand { choice, reason });
+        let demand = |choice, reason| Some(Demand { choice, reason, most: view.asks_left });
         if !policy.p2p {
             return demand(Choice::Sequential, OriginReason::Policy);
         }
@@ -163,7 +167,8 @@ impl Governor {
         let measured = self
             .measured
             .map(|(rate, jobs)| rate.saturating_mul(u64::from(jobs)) / u64::from(self.active_jobs));
-        let reference = measured.unwrap_or(policy.reference_bytes_s_floor).min(share);
+        let most = policy.download_bytes_s_max.unwrap_or(u64::MAX).min(share);
+        let reference = measured.unwrap_or(policy.reference_bytes_s_floor).min(most);
         let slack_permille = match policy.goal {
             Goal::Speed => 1000,
             Goal::Offload => policy.offload_slack_permille,

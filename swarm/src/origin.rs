@@ -127,6 +127,11 @@ impl Origin {
         now >= self.rest_until && self.fetches.len() < FETCHES_MAX
     }
 
+    /// Bytes asked for and not delivered.
+    pub(crate) fn flight_bytes(&self) -> u64 {
+        self.flight_bytes
+    }
+
     /// Starts a fetch as demanded; the bytes asked for, or none where nothing fits.
     pub(crate) fn start(
         &mut self,
@@ -142,7 +147,9 @@ impl Origin {
         }
         let bytes_max = match demand.choice {
             Choice::Sequential => RANGE_BYTES,
-            Choice::Leased | Choice::OwnOrder | Choice::Rarest => self.run_bytes(ledger),
+            Choice::Leased | Choice::OwnOrder | Choice::Rarest => {
+                self.run_bytes(ledger).min(demand.most.saturating_mul(ledger.mean_bytes()))
+            }
         };
         let run = match demand.choice {
             Choice::Leased => self.next_leased(ledger, bytes_max),

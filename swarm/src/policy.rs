@@ -26,6 +26,10 @@ pub struct Policy {
     pub upload_bytes_s_max: Option<u64>,
     /// Most bytes handed to peers in the life of this core; none: no cap.
     pub upload_bytes_max: Option<u64>,
+    /// Most bytes a second that are to be fetched: what the origin could give beyond it is not missed. Whoever reads keeps to
+    /// it; none: no cap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_bytes_s_max: Option<u64>,
     /// The governor's line at `offload`, in thousandths of the reference rate. 1000 is as fast as HTTP; lower saves
     /// more of the origin and may take longer.
     pub offload_slack_permille: u32,
@@ -41,6 +45,7 @@ impl Default for Policy {
             goal: Goal::Speed,
             upload_bytes_s_max: None,
             upload_bytes_max: None,
+            download_bytes_s_max: None,
             offload_slack_permille: 500,
             reference_bytes_s_floor: 500_000,
         }

@@ -142,18 +142,24 @@ export class Assign {
     this.cancel(ledger, [...this.requests.ids()], say);
   }
 
-  /** Asks each link that has room, one chunk a round, nearest and fastest links first. */
-  fill(now: number, ledger: Ledger, picker: Picker, say: Say): void {
-    if (this.#dirty.size === 0) return;
+  /** Asks each link that has room, one chunk a round and `most` in all, nearest and fastest links first. */
+  fill(now: number, most: number, ledger: Ledger, picker: Picker, say: Say): void {
+    if (this.#dirty.size === 0 || most === 0) return;
+    let left = most;
     let order = [...this.#dirty].map((id) => ({ id, link: this.#link(id) }));
     order.sort((a, b) => a.link.pace.distance - b.link.pace.distance || b.link.pace.bytesS - a.link.pace.bytesS || a.id - b.id);
     this.#dirty.clear();
     while (order.length > 0) {
       order = order.filter(({ id, link }) => {
+        if (left === 0) {
+          this.#dirty.add(id);
+          return false;
+        }
         const chunk = link.pace.hasRoom(now, ledger.meanBytes) ? picker.pick(ledger, link.has) : undefined;
         if (chunk !== undefined) this.ask(now, ledger, id, chunk, say);
         // A resting link is looked at again by the tick.
         else if (link.pace.isResting(now) && !link.pace.isExhausted) this.#dirty.add(id);
+        left -= chunk === undefined ? 0 : 1;
         return chunk !== undefined;
       });
     }

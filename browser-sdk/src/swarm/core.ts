@@ -13,6 +13,7 @@ import { Picker } from "./pick.ts";
 import type { Policy } from "./policy.ts";
 import { ShardAsk } from "./shard_ask.ts";
 import { Upload } from "./upload.ts";
+import { quotient } from "./whole.ts";
 
 /** What a core is made of. Ranges are ascending and disjoint. */
 export interface CoreConfig {
@@ -92,7 +93,7 @@ export class Core {
     if (now >= this.#tickUs) {
       this.#tickUs = now + TICK_US;
       if (!this.#isComplete) {
-        lookAfter(now, this.#assign, this.#ledger, this.#origin, this.#say);
+        lookAfter(now, this.#policy.download_bytes_s_max ?? undefined, this.#assign, this.#ledger, this.#origin, this.#say);
         this.#origin.dropStalled(now, this.#ledger, this.#assign, this.#say);
         this.#origin.dropNeedless(this.#ledger, this.#assign, this.#say);
       }
@@ -285,7 +286,7 @@ export class Core {
   /** Looks at everything that an input may have made possible. */
   #decide(now: number): void {
     if (!this.#isComplete) {
-      if (this.#policy.p2p) this.#assign.fill(now, this.#ledger, this.#picker, this.#say);
+      if (this.#policy.p2p) this.#assign.fill(now, this.#asksLeft(), this.#ledger, this.#picker, this.#say);
       this.#askOrigin(now);
       this.#checkComplete();
     }
@@ -296,9 +297,22 @@ export class Core {
     this.#announce.flush(now, () => this.#origin.fetching(), this.#say);
   }
 
+  /**
+   * How many chunks may be asked for, so that all that is on its way comes within a second: who reads slowly on purpose
+   * keeps few waiting, or they seem dead.
+   */
+  #asksLeft(): number {
+    const rate = this.#policy.download_bytes_s_max ?? undefined;
+    if (rate === undefined) return Infinity;
+    const chunkBytes = Math.max(this.#ledger.meanBytes, 1);
+    const onTheWay = this.#assign.requests.size * chunkBytes + this.#origin.flightBytes;
+    return onTheWay === 0 ? Math.max(quotient(rate, chunkBytes), 1) : quotient(Math.max(rate - onTheWay, 0), chunkBytes);
+  }
+
   #askOrigin(now: number): void {
     const origin = this.#origin;
-    while (origin.hasSlot(now)) {
+    while (origin.hasSlot(now) && this.#asksLeft() > 0) {
+      const most = this.#asksLeft();
       const hadLease = origin.hasLease;
       const demand = this.#governor.demand(this.#policy, {
         now,
@@ -311,7 +325,7 @@ export class Core {
       });
       if (demand === undefined) return;
       if (this.#ledger.free.count === 0 && !this.#freeForOrigin(now, demand)) return;
-      const bytes = origin.start(now, demand, this.#ledger, this.#assign, this.#picker, this.#say);
+      const bytes = origin.start(now, demand, most, this.#ledger, this.#assign, this.#picker, this.#say);
       if (bytes === undefined) {
         // A lease may turn out to be fetched already: then the governor is asked again.
         if (hadLease && !origin.hasLease) continue;

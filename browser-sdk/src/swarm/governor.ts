@@ -112,7 +112,8 @@ export class Governor {
     // What was measured when few jobs shared the origin is not what HTTP alone would give among many.
     const { rate, jobs } = this.#measured ?? { rate: policy.reference_bytes_s_floor, jobs: this.#activeJobs };
     const measured = this.#measured ? quotient(rate * jobs, this.#activeJobs) : rate;
-    const reference = Math.min(measured, this.#shareBytesS() ?? Infinity);
+    const most = policy.download_bytes_s_max ?? Infinity;
+    const reference = Math.min(measured, this.#shareBytesS() ?? Infinity, most);
     const slackPermille = policy.goal === "speed" ? 1000 : policy.offload_slack_permille;
     // The product passes 2^53 within minutes.
     const line = (BigInt(reference) * BigInt(elapsedUs) * BigInt(slackPermille)) / 1_000_000_000n;

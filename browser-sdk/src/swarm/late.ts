@@ -6,12 +6,24 @@ import type { Origin } from "./origin.ts";
 import type { Say } from "./output.ts";
 import { quotient } from "./whole.ts";
 
-/** Gives up what stalls, and doubles what is late while links are idle. Called at each tick. */
-export function lookAfter(now: number, assign: Assign, ledger: Ledger, origin: Origin, say: Say): void {
+/**
+ * Gives up what stalls, and doubles what is late while links are idle. Called at each tick. Who reads no faster than
+ * `bytesSMax` waits longer for a large chunk.
+ */
+export function lookAfter(
+  now: number,
+  bytesSMax: number | undefined,
+  assign: Assign,
+  ledger: Ledger,
+  origin: Origin,
+  say: Say,
+): void {
   const failing = new Set(assign.links.idsWhere(({ pace }) => pace.isStalled(now)));
   const slow = (patience: number): PeerRequest[] =>
     assign.requests.values().filter(({ askedUs, received, chunk }) => {
-      return now - askedUs >= patience && received < quotient(ledger.bytes(chunk), 2);
+      const bytes = ledger.bytes(chunk);
+      const ownUs = bytesSMax === undefined ? 0 : quotient(bytes * 2_000_000, Math.max(bytesSMax, 1));
+      return now - askedUs >= Math.max(patience, ownUs) && received < quotient(bytes, 2);
     });
   // What the links need is looked up only where somebody waited for the least that counts.
   if (slow(TRICKLE_US_MIN).length > 0) for (const { link } of slow(patienceUs(assign))) failing.add(link);

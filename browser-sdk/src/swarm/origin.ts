@@ -52,7 +52,7 @@ export class Origin {
   readonly #fetches = new ById<Fetch>();
   #nextFetch = 0;
   /** Bytes asked for and not delivered. */
-  #flightBytes = 0;
+  flightBytes = 0;
   readonly #rate = new Rate();
   #restUntil = 0;
   #failures = 0;
@@ -97,12 +97,12 @@ export class Origin {
 
   /** Time in which the origin would bring `bytes` more than what is in flight, as far as is known. */
   nextUs(bytes: number): number {
-    return this.#timeUs(this.#flightBytes + bytes);
+    return this.#timeUs(this.flightBytes + bytes);
   }
 
   /** Whether so little is in flight that another fetch should start. */
   hasRoom(choice: Choice): boolean {
-    return this.#flightBytes < this.flightWanted(choice);
+    return this.flightBytes < this.flightWanted(choice);
   }
 
   /** Whether another fetch may start now at all. */
@@ -110,10 +110,18 @@ export class Origin {
     return now >= this.#restUntil && this.#fetches.size < FETCHES_MAX;
   }
 
-  /** Starts a fetch as demanded; the bytes asked for, or none where nothing fits. */
-  start(now: number, demand: Demand, ledger: Ledger, assign: Assign, picker: Picker, say: Say): number | undefined {
+  /** Starts a fetch as demanded, of about `most` chunks where it is not for the whole; the bytes asked for, or none where nothing fits. */
+  start(
+    now: number,
+    demand: Demand,
+    most: number,
+    ledger: Ledger,
+    assign: Assign,
+    picker: Picker,
+    say: Say,
+  ): number | undefined {
     if (!this.hasRoom(demand.choice)) return undefined;
-    const run = this.#run(demand.choice, ledger, assign, picker);
+    const run = this.#run(demand.choice, most, ledger, assign, picker);
     if (run === undefined) return undefined;
     const fetch = this.#nextFetch;
     this.#nextFetch += 1;
@@ -121,7 +129,7 @@ export class Origin {
     for (const chunk of pending) ledger.ask(chunk);
     if (this.#fetches.size === 0) this.#rate.begin(now);
     const bytes = bytesOf(ledger, pending);
-    this.#flightBytes += bytes;
+    this.flightBytes += bytes;
     const { reason } = demand;
     this.#fetches.add(fetch, { reason, pending, partialBytes: 0, lastBytesUs: now });
     say({ output: "fetch-origin", fetch, first: run.start, count: run.end - run.start, reason });
@@ -149,7 +157,7 @@ export class Origin {
     const early = Math.min(fetch.partialBytes, bytes);
     fetch.partialBytes -= early;
     if (fetch.pending.length === 0) this.#fetches.take(id);
-    this.#flightBytes -= bytes;
+    this.flightBytes -= bytes;
     this.#rate.add(now, bytes - early);
     return fetch.reason;
   }
@@ -162,7 +170,7 @@ export class Origin {
     const fetch = this.#fetches.take(id);
     if (fetch === undefined) return false;
     ledger.waste(fetch.partialBytes);
-    this.#flightBytes -= bytesOf(ledger, fetch.pending);
+    this.flightBytes -= bytesOf(ledger, fetch.pending);
     for (const chunk of fetch.pending) assign.giveUp(ledger, chunk);
     return true;
   }
@@ -238,12 +246,13 @@ export class Origin {
     return quotient(bytes * 1_000_000, Math.max(this.bytesS ?? 0, 1));
   }
 
-  #run(choice: Choice, ledger: Ledger, assign: Assign, picker: Picker): Range | undefined {
-    if (choice === "leased") return this.#nextLeased(ledger, this.#runBytes(ledger));
-    if (choice === "own-order") return this.#nextOwn(ledger, assign, this.#runBytes(ledger));
+  #run(choice: Choice, most: number, ledger: Ledger, assign: Assign, picker: Picker): Range | undefined {
+    const runBytes = Math.min(this.#runBytes(ledger), most * ledger.meanBytes);
+    if (choice === "leased") return this.#nextLeased(ledger, runBytes);
+    if (choice === "own-order") return this.#nextOwn(ledger, assign, runBytes);
     const first = choice === "rarest" ? picker.pick(ledger) : ledger.free.next(0, Infinity);
     if (first === undefined) return undefined;
-    const bytesMax = choice === "rarest" ? this.#runBytes(ledger) : RANGE_BYTES;
+    const bytesMax = choice === "rarest" ? runBytes : RANGE_BYTES;
     return runWhile(ledger, { start: first, end: ledger.len }, bytesMax, (chunk) => ledger.isFree(chunk));
   }
 

@@ -13,6 +13,8 @@ export interface Policy {
   readonly upload_bytes_s_max: number | null;
   /** Most bytes handed to peers in the life of this core; `null`: no cap. */
   readonly upload_bytes_max: number | null;
+  /** Most bytes a second that are to be fetched: what the origin could give beyond it is not missed. */
+  readonly download_bytes_s_max?: number | null;
   /** The governor's line at `offload`, in thousandths of the reference rate; 1000 is as fast as HTTP. */
   readonly offload_slack_permille: number;
   /** Reference rate without a sample of the origin's, in bytes a second. */

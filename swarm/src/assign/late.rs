@@ -12,10 +12,12 @@ use crate::requests::PeerRequest;
 use crate::upload::Shelf;
 
 impl Assign {
-    /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick.
+    /// Gives up what stalls, and doubles what is late while links are idle. Called at each tick. Who reads no faster than
+    /// `bytes_s_max` waits longer for a large chunk.
     pub(crate) fn look_after(
         &mut self,
         now: u64,
+        bytes_s_max: Option<u64>,
         ledger: &mut Ledger,
         origin: &Origin,
         outputs: &mut VecDeque<Output>,
@@ -23,7 +25,9 @@ impl Assign {
         let mut failing: BTreeSet<LinkId> =
             self.links.iter().filter(|(_, link)| link.pace.is_stalled(now)).map(|(id, _)| id).collect();
         let is_slow = |request: &PeerRequest, patience_us: u64| {
-            now - request.asked_us >= patience_us && request.received < ledger.bytes(request.chunk) / 2
+            let bytes = ledger.bytes(request.chunk);
+            let own_us = bytes_s_max.map_or(0, |rate| u64::from(bytes) * 2_000_000 / rate.max(1));
+            now - request.asked_us >= patience_us.max(own_us) && request.received < bytes / 2
         };
         // What the links need is looked up only where somebody waited for the least that counts.
         if self.requests.values().any(|request| is_slow(request, TRICKLE_US_MIN)) {
