@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use crate::control::Pause;
 use crate::report::Sources;
 
 /// Something worth showing.
@@ -52,6 +53,13 @@ pub enum Event {
         /// Over how many seconds those who follow the channel spread.
         start_window_s: u32,
     },
+    /// Nothing is done until that has passed.
+    Paused {
+        /// Why.
+        pause: Pause,
+    },
+    /// The job goes on after a pause.
+    Resumed,
     /// Something that its owner should know.
     Note {
         /// In words.

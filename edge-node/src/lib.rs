@@ -2,9 +2,11 @@
 //! signature, installs it, and shares it where its owner agrees.
 
 mod backoff;
+mod control;
 mod event;
 mod identity;
 mod job;
+mod limiter;
 mod network;
 mod node;
 mod origin;
@@ -16,6 +18,7 @@ mod store;
 mod tracker_client;
 mod transport;
 
+pub use control::{Control, DOWNLOAD_BYTES_S_MIN, Hours, HoursError, Pause, WhilePlaying, Wishes};
 pub use event::Event;
 pub use freshet_protocol::PublicKey;
 pub use freshet_swarm::{Goal, Policy};

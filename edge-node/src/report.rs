@@ -1,6 +1,7 @@
 //! What a job did, for people and machines: the numbers that operators compare with their bills.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -57,6 +58,13 @@ pub struct Traffic {
     pub received: u64,
     /// What was handed to peers.
     pub sent: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Self) {
+        self.received += other.received;
+        self.sent += other.sent;
+    }
 }
 
 /// Verified bytes by source.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use freshet_edge_node::{GetError, GetOptions, Goal, Parts, Policy, PublicKey, SeedFor};
+use freshet_edge_node::{
+    DOWNLOAD_BYTES_S_MIN, GetError, GetOptions, Goal, Hours, Parts, Policy, PublicKey, SeedFor,
+};
 
 use crate::cli::quantity::{Bytes, Rate, Time};
 
@@ -23,7 +25,7 @@ Exit codes:
    13  the disk is full
    14  the folder cannot be written
    15  the port to listen on is taken
-  130  stopped by SIGINT before the release was installed
+  130  stopped by SIGINT, or by stdin, before the release was installed
   143  stopped by SIGTERM before the release was installed
 Whatever happens, what was fetched is kept, and the same command goes on from there.";
 
@@ -194,6 +196,17 @@ pub(crate) struct Job {
     /// Most bytes to hand out in all, like 10GB; no cap by default.
     #[arg(long, value_name = "BYTES", requires = "share")]
     share_total: Option<Bytes>,
+    /// Most bytes a second to fetch, from all together, like 5MB/s: at least 64kB/s; no cap by default.
+    #[arg(long, value_name = "RATE")]
+    limit_rate: Option<Rate>,
+    /// Fetch, share and install at these hours of the day alone, by the local clock, like 02:00-08:00.
+    #[arg(long, value_name = "HH:MM-HH:MM")]
+    hours: Option<Hours>,
+    /// Follow what is said on stdin, one JSON object a line: {"paused":true}, {"playing":true}, {"while_playing":"100kB/s"},
+    /// {"download_rate":"5MB/s"}, {"share":true}, {"share_rate":"1MB/s"}, {"hours":"02:00-08:00"}, {"stop":true}; null takes
+    /// a rate or hours away. The end of stdin stops the job.
+    #[arg(long)]
+    pub(super) stdin: bool,
     /// `speed`: never slower than HTTP alone. `offload`: as few bytes from the origin as --offload-slack allows.
     #[arg(long, value_enum, default_value_t = GoalArgument::Speed)]
     goal: GoalArgument,
@@ -305,9 +318,14 @@ impl Job {
             },
             upload_bytes_s_max: self.share_rate.map(|rate| rate.0),
             upload_bytes_max: self.share_total.map(|total| total.0),
+            download_bytes_s_max: self.limit_rate.map(|rate| rate.0),
             offload_slack_permille: (self.offload_slack * 1000.0).round() as u32,
             ..Policy::default()
         };
+        if self.limit_rate.is_some_and(|rate| rate.0 < DOWNLOAD_BYTES_S_MIN) {
+            return Err(GetError::Usage("--limit-rate must be 64kB/s or more".to_owned()));
+        }
+        options.control.change(|wishes| wishes.hours = self.hours);
         options.give_up_after = match self.give_up_after {
             Time::For(time) => time,
             Time::Forever => Duration::MAX,

@@ -6,6 +6,7 @@ mod output;
 mod quantity;
 mod run;
 mod signals;
+mod words;
 
 pub(crate) use arguments::Arguments;
 pub(crate) use run::{run, start_logging};

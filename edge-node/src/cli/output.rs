@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use freshet_edge_node::{Event, GetError, Report, Sources};
+use freshet_edge_node::{Event, GetError, Pause, Report, Sources};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
@@ -121,6 +121,12 @@ fn line(event: &Event) -> Option<String> {
         }
         Event::Installed => "installed".to_owned(),
         Event::NewVersion { version, .. } => format!("version {version} is out"),
+        Event::Paused { pause } => match pause {
+            Pause::Asked => "paused".to_owned(),
+            Pause::Playing => "paused while the game is played".to_owned(),
+            Pause::Hours => "paused until it is time".to_owned(),
+        },
+        Event::Resumed => "going on".to_owned(),
         Event::Note { message } => format!("note: {message}"),
     })
 }

@@ -13,6 +13,7 @@ use crate::cli::arguments::{Arguments, Command, Get, Job, Repair, Run};
 use crate::cli::care;
 use crate::cli::output::Output;
 use crate::cli::signals::Signals;
+use crate::cli::words;
 
 /// Events that may wait for a slow terminal.
 const EVENTS_MAX: usize = 64;
@@ -79,6 +80,9 @@ where
     let signals = Signals::watch(stop.clone());
     let (report, result) = match (options, &signals) {
         (Ok(options), Ok(_)) => {
+            if arguments.stdin {
+                words::follow(options.control.clone(), options.policy, stop.clone());
+            }
             let (sender, mut events) = mpsc::channel(EVENTS_MAX);
             let job = tokio::spawn(start(options, sender, stop));
             while let Some(event) = events.recv().await {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use freshet_swarm::{Core, CoreConfig, FetchId, LinkId, Policy};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -72,6 +72,8 @@ pub(crate) struct JobConfig {
     pub(crate) network: Option<Network>,
     pub(crate) documents: Documents,
     pub(crate) policy: Policy,
+    /// What the policy is changed to; what it says of peers and of sharing stays.
+    pub(crate) policies: watch::Receiver<Policy>,
     pub(crate) seed_for: SeedFor,
     /// What else the channel shows is asked of the origin so, if at all.
     pub(crate) watch: Option<Watch>,
@@ -113,6 +115,7 @@ struct Kept {
     installed: Option<Installed>,
     placing: Placing,
     policy: Policy,
+    policies: watch::Receiver<Policy>,
     seed_for: SeedFor,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
@@ -136,7 +139,7 @@ impl Job {
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
         let JobConfig { files, local, installed, old, origin, index, network, documents, policy, .. } =
             config;
-        let JobConfig { seed_for, watch, give_up_after, events, stop, .. } = config;
+        let JobConfig { policies, seed_for, watch, give_up_after, events, stop, .. } = config;
         let release = Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
             .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
@@ -182,7 +185,7 @@ impl Job {
             read_back,
             phase: Phase::Fetching,
             untold: None,
-            config: Kept { installed, placing: local.placing, policy, seed_for, events, stop },
+            config: Kept { installed, placing: local.placing, policy, policies, seed_for, events, stop },
             progress,
         })
     }

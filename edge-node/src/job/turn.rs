@@ -46,6 +46,7 @@ impl Job {
                 event = next(links), if has_room => self.network_event(event),
                 event = next(tracker) => self.tracker_event(event),
                 pointer = next(told) => self.told(&pointer),
+                Ok(()) = self.config.policies.changed() => self.policy_changed(),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,
                 () = sleep_until(core_due) => self.core.handle_timeout(self.now_us()),
@@ -92,6 +93,11 @@ impl Job {
         if let Err(error) = self.pointer(pointer) {
             tracing::warn!(%error, "the channel's new pointer is of no use");
         }
+    }
+
+    fn policy_changed(&mut self) {
+        self.config.policy = *self.config.policies.borrow_and_update();
+        self.tell(Input::Policy(self.config.policy));
     }
 
     /// The core's time.

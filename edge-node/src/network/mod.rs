@@ -14,6 +14,7 @@ use freshet_swarm::{Input, LinkId};
 use tokio::sync::mpsc;
 
 use crate::identity::{Identity, IdentityError};
+use crate::limiter::Limiter;
 use crate::node::GetError;
 use crate::store::Positions;
 use crate::tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, Welcome};
@@ -35,6 +36,8 @@ pub(crate) struct NetworkConfig<'a> {
     /// Whether to make data channels.
     pub(crate) web_rtc: bool,
     pub(crate) state_dir: Option<&'a Path>,
+    /// Bound of what peers send.
+    pub(crate) limiter: Limiter,
     /// Trackers to try, at least one.
     pub(crate) trackers: Vec<String>,
     /// Trackers' keys that the tenant has named; where it names none, the tracker that answers is taken at its word.
@@ -71,6 +74,7 @@ impl Network {
         let mut transport_config = TransportConfig::new(config.listen, Arc::clone(&identity));
         transport_config.quic.web_transport = config.web_transport;
         transport_config.web_rtc = config.web_rtc;
+        transport_config.limiter = config.limiter;
         let bound = Transport::bind(transport_config).await;
         let (transport, transport_events) = bound.map_err(transport_error)?;
         transport.set_swarm(SwarmId::of_content(config.content));

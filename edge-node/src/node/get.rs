@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use freshet_protocol::PublicKey;
-use tokio::sync::mpsc;
+use freshet_swarm::Policy;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -21,25 +22,20 @@ use crate::release::{
 use crate::report::Report;
 use crate::store::{Belief, ChunkFiles, Layout, Local, OldFiles, scan};
 
-/// Gets a release into a folder and shares it for as long as `options` says. `started` is when the caller's process
-/// began; `events` may lag behind, and `stop` ends the job within two seconds with all of its state kept.
-///
-/// Returns the report in any case, and why the release is not installed where it is not.
-pub async fn get(
-    options: GetOptions,
+/// Gets a release once, without a pause. What it finds out goes into `report`; `policies` tells changes that it follows.
+pub(super) async fn get_once(
+    options: &GetOptions,
+    policies: watch::Receiver<Policy>,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
     started: Instant,
-) -> (Report, Result<(), GetError>) {
-    let content = content_of(&options.url.target).to_string();
-    let mut report = Report { content, ..Report::default() };
-    let result = tokio::select! {
-        result = steps(options, events, stop.clone(), started, &mut report) => result,
+    report: &mut Report,
+) -> Result<(), GetError> {
+    tokio::select! {
+        result = steps(options, policies, events, stop.clone(), started, report) => result,
         // The steps before and after the job end here at once; the job itself winds down on its own.
         () = grace(&stop) => Err(GetError::Stopped),
-    };
-    report.time_ms = started.elapsed().as_millis() as u64;
-    (report, result)
+    }
 }
 
 /// Time that the job has to wind down before it is dropped.
@@ -51,20 +47,21 @@ async fn grace(stop: &CancellationToken) {
 }
 
 async fn steps(
-    options: GetOptions,
+    options: &GetOptions,
+    policies: watch::Receiver<Policy>,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
     started: Instant,
     report: &mut Report,
 ) -> Result<(), GetError> {
-    let Folder { layout, mut trust, lock: _lock } = Folder::take(&options, &stop).await?;
-    let origin = open_origin(&options)?;
+    let Folder { layout, mut trust, lock: _lock } = Folder::take(options, &stop).await?;
+    let origin = open_origin(options)?;
     let located = tokio::select! {
         located = locate(&origin, &mut trust, &layout, &options.url.target) => located,
         () = stop.cancelled() => return Err(GetError::Stopped),
     };
     let Found { fetched: Fetched { release, index }, network, documents } =
-        find(&options, &origin, trust, located, &events, &stop).await?;
+        find(options, &origin, trust, located, &events, &stop).await?;
     let before = Before::load(&layout, documents.trust())?;
     let release = before.choose_parts(options.parts.as_ref(), release)?;
     let (release, note) = match &before.release {
@@ -95,8 +92,9 @@ async fn steps(
         network,
         documents,
         policy: options.policy,
+        policies,
         seed_for: options.seed_for,
-        watch: watch(&options),
+        watch: watch(options),
         give_up_after: options.give_up_after,
         events,
         stop,
@@ -104,8 +102,8 @@ async fn steps(
     let job = Job::new(config, u32::from_be_bytes(random_bytes()))?;
     let (job_report, result) = job.run().await;
     job_report.add_to(report, started);
-    report.origin_wire_bytes = origin.body_bytes();
-    report.origin_requests = origin.requests();
+    report.origin_wire_bytes += origin.body_bytes();
+    report.origin_requests += origin.requests();
     result
 }
 
@@ -190,6 +188,7 @@ async fn join(
         web_transport: options.web_transport && options.policy.sharing,
         web_rtc: options.web_rtc && options.policy.sharing,
         state_dir: options.state_dir.as_deref(),
+        limiter: options.control.limiter().clone(),
         trackers,
         tracker_keys,
     };
@@ -201,7 +200,8 @@ async fn join(
 /// The way to the origin that `options` name.
 pub(super) fn open_origin(options: &GetOptions) -> Result<Origin, GetError> {
     let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
-    Ok(Origin::new(&OriginConfig { base: options.url.base.clone(), agent })?)
+    let (base, limiter) = (options.url.base.clone(), options.control.limiter().clone());
+    Ok(Origin::new(&OriginConfig { base, agent, limiter })?)
 }
 
 /// The release with the patch laid behind it that leads there from the older one, if there is one, and what speaks against

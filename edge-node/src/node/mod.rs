@@ -9,12 +9,13 @@ mod get;
 mod options;
 mod plan;
 mod repair;
+mod steer;
 
 pub use address::ReleaseUrl;
 pub use care::{Verified, uninstall, verify};
 pub use error::GetError;
 pub use follow::follow;
-pub use get::get;
 pub use options::GetOptions;
 pub use plan::{Plan, PlannedPart, plan};
 pub use repair::repair;
+pub use steer::get;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use freshet_protocol::PublicKey;
 use freshet_swarm::Policy;
 
+use crate::control::Control;
 use crate::job::SeedFor;
 use crate::node::GetError;
 use crate::node::address::ReleaseUrl;
@@ -28,6 +29,8 @@ pub struct GetOptions {
     pub trackers: Vec<String>,
     /// What may come from and go to peers, and how fast.
     pub policy: Policy,
+    /// What may change while the job runs.
+    pub control: Control,
     /// How long to share after the install.
     pub seed_for: SeedFor,
     /// Where to accept links, by UDP.
@@ -63,6 +66,7 @@ impl GetOptions {
             key,
             trackers: Vec::new(),
             policy: Policy::default(),
+            control: Control::default(),
             seed_for: SeedFor::Time(Duration::ZERO),
             listen: SocketAddr::from(([0, 0, 0, 0], 0)),
             advertise: Vec::new(),

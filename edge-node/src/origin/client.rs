@@ -11,6 +11,7 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode, redirect};
 
+use crate::limiter::Limiter;
 use crate::origin::error::{OriginError, OriginFault};
 
 /// Longest wait for a connection.
@@ -19,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most redirects that are followed.
 const REDIRECTS_MAX: usize = 4;
+/// Most that is handed on at a time where reading is bounded.
+const LIMITED_PIECE_BYTES: usize = 16 << 10;
 /// Longest wait that a `Retry-After` may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
@@ -29,6 +32,8 @@ pub(crate) struct OriginConfig {
     pub(crate) base: String,
     /// Program and version.
     pub(crate) agent: String,
+    /// Bound of what it sends.
+    pub(crate) limiter: Limiter,
 }
 
 /// An origin. Cheap to clone; clones share connections and counters.
@@ -38,6 +43,7 @@ pub(crate) struct Origin {
     client: reqwest::Client,
     body_bytes: Arc<AtomicU64>,
     requests: Arc<AtomicU64>,
+    limiter: Limiter,
 }
 
 /// What an origin calls a state of an object.
@@ -50,6 +56,9 @@ pub(super) struct Body {
     url: String,
     response: Response,
     counter: Arc<AtomicU64>,
+    limiter: Limiter,
+    /// What came and was not handed on.
+    waiting: Bytes,
     /// Bytes of a whole pack that come before the range that was asked for.
     skip: u64,
 }
@@ -70,6 +79,7 @@ impl Origin {
             client,
             body_bytes: Arc::default(),
             requests: Arc::default(),
+            limiter: config.limiter.clone(),
         })
     }
 
@@ -145,7 +155,10 @@ impl Origin {
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         match tokio::time::timeout(STALL_TIMEOUT, request.send()).await {
-            Ok(Ok(response)) => Ok(Body { url, response, counter: Arc::clone(&self.body_bytes), skip: 0 }),
+            Ok(Ok(response)) => {
+                let (counter, limiter) = (Arc::clone(&self.body_bytes), self.limiter.clone());
+                Ok(Body { url, response, counter, limiter, waiting: Bytes::new(), skip: 0 })
+            }
             Ok(Err(error)) => Err(fault(&url, OriginFault::Unreachable(cause(&error)))),
             Err(_) => Err(fault(&url, OriginFault::Stalled(STALL_TIMEOUT))),
         }
@@ -155,7 +168,7 @@ impl Origin {
 impl Body {
     /// The next bytes; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, OriginError> {
-        loop {
+        while self.waiting.is_empty() {
             let part = match tokio::time::timeout(STALL_TIMEOUT, self.response.chunk()).await {
                 Ok(Ok(Some(part))) => part,
                 Ok(Ok(None)) => return Ok(None),
@@ -165,10 +178,15 @@ impl Body {
             self.counter.fetch_add(part.len() as u64, Ordering::Relaxed);
             let skipped = self.skip.min(part.len() as u64);
             self.skip -= skipped;
-            if (skipped as usize) < part.len() {
-                return Ok(Some(part.slice(skipped as usize..)));
-            }
+            self.waiting = part.slice(skipped as usize..);
         }
+        if !self.limiter.is_set() {
+            return Ok(Some(std::mem::take(&mut self.waiting)));
+        }
+        // In small pieces, so that it does not look as if nothing came.
+        let piece = self.waiting.split_to(self.waiting.len().min(LIMITED_PIECE_BYTES));
+        self.limiter.take(piece.len()).await;
+        Ok(Some(piece))
     }
 
     pub(super) fn url(&self) -> &str {

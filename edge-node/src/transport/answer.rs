@@ -14,6 +14,7 @@ use super::event::{Answer, TransportEvent};
 use super::frames::FrameReadError;
 use super::limits::ANSWER_SKIPPED_BYTES_MAX;
 use super::link::Ask;
+use crate::limiter::Limiter;
 
 /// Least payload between two reports of progress, in bytes.
 const PROGRESS_BYTES: usize = 16 << 10;
@@ -58,10 +59,16 @@ impl<'a, R: AsyncRead + Unpin> Incoming<'a, R> {
         Self { ask, stream, head, body, total: None, skipped_bytes: 0, reported: 0, reported_at: None }
     }
 
-    /// Reads to the answer's end, and tells `events` of progress on `link`.
-    pub(super) async fn receive(mut self, link: LinkId, events: &mpsc::Sender<TransportEvent>) -> Received {
+    /// Reads to the answer's end as fast as it may, and tells of progress on `link`.
+    pub(super) async fn receive(
+        mut self,
+        link: LinkId,
+        events: &mpsc::Sender<TransportEvent>,
+        limiter: &Limiter,
+    ) -> Received {
         let mut left_of_frame = 0;
         loop {
+            let before = self.body.len();
             let step = if left_of_frame > 0 {
                 self.read_payload(&mut left_of_frame).await
             } else if self.total.is_some_and(|total| total as usize == self.body.len()) {
@@ -69,6 +76,7 @@ impl<'a, R: AsyncRead + Unpin> Incoming<'a, R> {
             } else {
                 self.read_head(&mut left_of_frame).await
             };
+            limiter.take(self.body.len() - before).await;
             match step {
                 Ok(Some(Step::Progress(bytes))) => {
                     let progress = TransportEvent::Progress { link, request: self.ask.request, bytes };
@@ -217,7 +225,7 @@ mod tests {
         });
         let ask = Ask { request: RequestId(5), kind, hash: Hash::of(blob), bytes };
         let (events, _) = mpsc::channel(1);
-        let received = Incoming::new(ask, &mut far).receive(LinkId(1), &events).await;
+        let received = Incoming::new(ask, &mut far).receive(LinkId(1), &events, &Limiter::default()).await;
         drop(far);
         writer.await.expect("writer ends");
         received
@@ -310,7 +318,7 @@ mod tests {
         let ask =
             Ask { request: RequestId(5), kind: BlobKind::Chunk, hash: Hash::of(&blob), bytes: 64 << 10 };
         let (events, mut reported) = mpsc::channel(100);
-        let received = Incoming::new(ask, &mut far).receive(LinkId(1), &events).await;
+        let received = Incoming::new(ask, &mut far).receive(LinkId(1), &events, &Limiter::default()).await;
         assert!(matches!(received, Received::Answer(Answer::Verified(_))));
         assert!(writer.await.expect("writer ends").is_ok());
         drop(events);

@@ -58,7 +58,8 @@ impl<W: Wire> AskTask<W> {
             self.answer(Answer::Failed { bytes: 0 }).await;
             return StreamEnd::AskEnded(request);
         }
-        match Incoming::new(self.ask, recv).receive(self.link, &self.board.events).await {
+        match Incoming::new(self.ask, recv).receive(self.link, &self.board.events, &self.board.limiter).await
+        {
             Received::Answer(answer) => {
                 let is_whole = matches!(answer, Answer::Verified(_) | Answer::Blob(_));
                 self.answer(answer).await;

@@ -40,6 +40,7 @@ pub use limits::LINKS_MAX;
 pub use link::LinkHandle;
 
 use crate::identity::Identity;
+use crate::limiter::Limiter;
 use dial::Dial;
 use limits::{CLOSE_TIME, EVENTS_MAX};
 use quic::Quic;
@@ -90,13 +91,16 @@ pub struct TransportConfig {
     pub links_max: usize,
     /// The knobs of QUIC.
     pub quic: QuicSettings,
+    /// Bound of what answers bring.
+    pub(crate) limiter: Limiter,
 }
 
 impl TransportConfig {
     /// Defaults for a node at `listen`.
     pub fn new(listen: SocketAddr, identity: Arc<Identity>) -> Self {
         let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
-        Self { listen, identity, agent, web_rtc: true, links_max: LINKS_MAX, quic: QuicSettings::default() }
+        let (quic, limiter) = (QuicSettings::default(), Limiter::default());
+        Self { listen, identity, agent, web_rtc: true, links_max: LINKS_MAX, quic, limiter }
     }
 }
 
@@ -142,7 +146,13 @@ impl Transport {
             return Err(TransportError::Agent(config.agent));
         }
         let (events_in, events) = mpsc::channel(EVENTS_MAX);
-        let board = Arc::new(Switchboard::new(config.identity, config.agent, config.links_max, events_in));
+        let board = Arc::new(Switchboard::new(
+            config.identity,
+            config.agent,
+            config.links_max,
+            config.limiter,
+            events_in,
+        ));
         let quic = Quic::bind(config.listen, config.quic, Arc::clone(&board))?;
         let local_address =
             quic.local_address().map_err(|source| TransportError::Bind { address: config.listen, source })?;

@@ -16,6 +16,7 @@ use super::limits::FIRST_TICKET_TIME;
 use super::link::{LinkHandle, Mailbox};
 use super::seats::{NoSeat, Pairing, Seat, Seats};
 use crate::identity::Identity;
+use crate::limiter::Limiter;
 
 /// State of a transport. Its locks are held for a few steps, never across a wait.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Switchboard {
     pub(super) identity: Arc<Identity>,
     pub(super) agent: String,
     pub(super) events: mpsc::Sender<TransportEvent>,
+    /// Bound of what answers bring.
+    pub(super) limiter: Limiter,
     /// Tasks of links, dials and handshakes.
     pub(super) tasks: TaskTracker,
     admission: Mutex<Admission>,
@@ -44,12 +47,13 @@ impl Switchboard {
         identity: Arc<Identity>,
         agent: String,
         links_max: usize,
+        limiter: Limiter,
         events: mpsc::Sender<TransportEvent>,
     ) -> Self {
         let seats = Mutex::new(Seats::new(identity.key_id(), links_max));
         let (tasks, admission, next_link) = (TaskTracker::new(), Mutex::default(), AtomicU64::new(0));
         let has_ticket = watch::Sender::new(false);
-        Self { identity, agent, events, tasks, admission, has_ticket, seats, next_link }
+        Self { identity, agent, events, limiter, tasks, admission, has_ticket, seats, next_link }
     }
 
     pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {

@@ -25,5 +25,6 @@ mod program;
 mod proxied;
 mod resume;
 mod site;
+mod steering;
 mod tree;
 mod update;

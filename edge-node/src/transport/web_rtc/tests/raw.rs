@@ -38,7 +38,13 @@ impl Raw {
     pub(super) async fn link(seed: u8, node: &mut Node) -> (Self, LinkHandle) {
         let identity = identity(seed);
         let (events_in, mut events) = mpsc::channel(100);
-        let board = Arc::new(Switchboard::new(Arc::clone(&identity), "raw".to_owned(), 4, events_in));
+        let board = Arc::new(Switchboard::new(
+            Arc::clone(&identity),
+            "raw".to_owned(),
+            4,
+            Default::default(),
+            events_in,
+        ));
         let pairing = Pairing { pair: PAIR, locality: Locality::Any };
         let partner = Partner::new(pairing, &candidates(), node.key);
         let config = ConnectionConfig {
