@@ -26,6 +26,9 @@ if [ "${1:-all}" = all ]; then
     need ping iputils-ping
     need chrt util-linux
     need strace strace
+    need c++ g++
+    need mcs mono-mcs
+    need mono mono-runtime
     [ -x /usr/sbin/mkfs.xfs ] || need mkfs.xfs xfsprogs
     [ -x /usr/sbin/mkfs.exfat ] || need mkfs.exfat exfatprogs
     [ -x /usr/sbin/mount.exfat-fuse ] || need mount.exfat-fuse exfat-fuse

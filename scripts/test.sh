@@ -54,7 +54,7 @@ stage "browser SDK" sdk
 stage "programs (release)" cargo build --release --locked --workspace
 stage "browsers" browsers
 stage "end-to-end tests" \
-    cargo test --release --locked --quiet -p freshet-origin -p freshet-edge-node -p freshet-loadtest
+    cargo test --release --locked --quiet -p freshet-origin -p freshet-edge-node -p freshet-c-api -p freshet-loadtest
 
 printf '\n'
 printf '%s\n' "${stages[@]}"
