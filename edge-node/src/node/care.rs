@@ -82,11 +82,11 @@ pub async fn verify(folder: &Path, is_fast: bool, stop: CancellationToken) -> Re
 /// # Errors
 /// [`GetError`] when no node has worked there, or something cannot be removed; called again, it goes on.
 pub async fn uninstall(folder: &Path, changed: ChangedFiles) -> Result<Vec<PathBuf>, GetError> {
-    let (layout, _lock) = lock_known(folder).await?;
+    let (layout, lock) = lock_known(folder).await?;
     // What an install that was cut off has put there already is not in the record of what is installed.
     if let Some(trust) = Trust::remembered(&layout)? {
         finish_begun_install(&layout, &trust, &CancellationToken::new()).await?;
     }
     let installed = load_installed(&layout)?;
-    Ok(blocking(move || remove(&layout, installed.as_ref(), changed)).await?)
+    Ok(blocking(move || remove(&layout, lock, installed.as_ref(), changed)).await?)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use freshet_protocol::RelPath;
 
 use crate::store::install::InstallError;
-use crate::store::{Installed, Layout};
+use crate::store::{FolderLock, Installed, Layout};
 
 /// What is done with files of the installation that were changed since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub enum ChangedFiles {
 /// [`InstallError`] names what could not be removed.
 pub(crate) fn uninstall(
     layout: &Layout,
+    lock: FolderLock,
     installed: Option<&Installed>,
     changed: ChangedFiles,
 ) -> Result<Vec<PathBuf>, InstallError> {
@@ -31,6 +32,8 @@ pub(crate) fn uninstall(
         None => Vec::new(),
     };
     let own = layout.own("");
+    // Windows keeps the name of a file that is open: the lock is given back before its file goes.
+    drop(lock);
     std::fs::remove_dir_all(&own).map_err(|error| InstallError { path: own, error })?;
     let _ = std::fs::remove_dir(layout.folder());
     Ok(kept)
