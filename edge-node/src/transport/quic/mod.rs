@@ -1,6 +1,7 @@
 //! The QUIC transport: one endpoint on one UDP socket, through which peers are dialed and accepted.
 
 mod connection_ids;
+mod datagrams;
 mod dial;
 mod gather;
 mod settings;

@@ -14,11 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
+use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::datagrams::Datagrams;
 use super::gather::{By, GATHER_TIME, Gather};
 
 /// When to try again to send where the system had no room. The smallest send buffers hold more than leaves meanwhile.
@@ -28,7 +29,7 @@ const ROOM_TIME: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct GatheringSocket {
     socket: UdpSocket,
-    system: UdpSocketState,
+    datagrams: Datagrams,
     /// The last datagram to send found no room.
     is_full: AtomicBool,
     /// Sends since the socket was last read.
@@ -59,10 +60,10 @@ impl GatheringSocket {
     /// # Errors
     /// When the system does not let the socket be set up or watched.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
-        let system = UdpSocketState::new((&socket).into())?;
+        let datagrams = Datagrams::of(&socket)?;
         let reading =
             Mutex::new(Reading { gather: Gather::new(Instant::now()), watch: Watch::queue(&socket)? });
-        Ok(Self { socket, system, is_full: AtomicBool::new(false), sends: AtomicU32::new(0), reading })
+        Ok(Self { socket, datagrams, is_full: AtomicBool::new(false), sends: AtomicU32::new(0), reading })
     }
 
     fn take_sends(&self) -> u32 {
@@ -76,7 +77,7 @@ impl AsyncUdpSocket for GatheringSocket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let sent = self.system.send((&self.socket).into(), transmit);
+        let sent = self.datagrams.send(&self.socket, transmit);
         self.sends.fetch_add(1, Ordering::Relaxed);
         if sent.as_ref().is_err_and(is_would_block) {
             self.is_full.store(true, Ordering::Relaxed);
@@ -91,7 +92,7 @@ impl AsyncUdpSocket for GatheringSocket {
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut receive = || self.system.recv((&self.socket).into(), buffers, metas);
+        let mut receive = || self.datagrams.receive(&self.socket, buffers, metas);
         let count = loop {
             let received = match &mut reading.watch {
                 Watch::Queue(socket) => {
@@ -120,15 +121,15 @@ impl AsyncUdpSocket for GatheringSocket {
     }
 
     fn max_transmit_segments(&self) -> usize {
-        self.system.max_gso_segments()
+        self.datagrams.max_send_segments()
     }
 
     fn max_receive_segments(&self) -> usize {
-        self.system.gro_segments()
+        self.datagrams.max_receive_segments()
     }
 
     fn may_fragment(&self) -> bool {
-        self.system.may_fragment()
+        self.datagrams.may_fragment()
     }
 }
 

@@ -42,7 +42,7 @@ impl Runtime for ChannelRuntime {
         let _ = buffers.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
         let _ = buffers.set_send_buffer_size(SOCKET_BUFFER_BYTES);
         socket.set_nonblocking(true)?;
-        let sending = batch_sending(socket.local_addr()?)?;
+        let sending = batch_sending(socket.local_addr()?).ok();
         let socket = tokio::net::UdpSocket::from_std(socket)?;
         Ok(Arc::new(ChannelSocket { socket, sending, is_paced: self.is_paced, burst: AtomicU32::new(0) }))
     }
@@ -90,7 +90,8 @@ fn batch_sending(address: SocketAddr) -> io::Result<UdpSocketState> {
 /// A socket that sends in batches and takes one datagram a call.
 struct ChannelSocket {
     socket: tokio::net::UdpSocket,
-    sending: UdpSocketState,
+    /// None where the system sends no batches.
+    sending: Option<UdpSocketState>,
     is_paced: bool,
     /// Datagrams received since the library last had its turn.
     burst: AtomicU32,
@@ -110,9 +111,12 @@ impl AsyncUdpSocket for ChannelSocket {
     fn poll_send(&self, context: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
         loop {
             ready!(self.socket.poll_send_ready(context))?;
-            let sent = self.socket.try_io(Interest::WRITABLE, || {
-                self.sending.try_send(UdpSockRef::from(&self.socket), transmit)
-            });
+            let sent = match &self.sending {
+                Some(sending) => self.socket.try_io(Interest::WRITABLE, || {
+                    sending.try_send(UdpSockRef::from(&self.socket), transmit)
+                }),
+                None => self.socket.try_send_to(transmit.contents, transmit.destination).map(drop),
+            };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 sent => return Poll::Ready(sent.map(|()| transmit.contents.len())),
@@ -121,7 +125,7 @@ impl AsyncUdpSocket for ChannelSocket {
     }
 
     fn max_gso_segments(&self) -> usize {
-        self.sending.max_gso_segments()
+        self.sending.as_ref().map_or(1, UdpSocketState::max_gso_segments)
     }
 
     fn poll_recv(
