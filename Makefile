@@ -40,6 +40,10 @@ soak: ## Long forms: large builds, long fuzzing, many kills
 	@scripts/setup.sh all
 	@scripts/soak.sh
 
+.PHONY: windows
+windows: ## Build for Windows and try it under wine (Debian 12, root; sets itself up in target/windows)
+	@scripts/windows.sh
+
 .PHONY: fuzz
 fuzz: ## Fuzz each parser of remote input for SECONDS (default 60); needs cargo-fuzz
 	@scripts/fuzz.sh $(or $(SECONDS_EACH),60)
