@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::{offset_of, size_of};
 use std::time::Duration;
 
-use freshet_edge_node::{DOWNLOAD_BYTES_S_MIN, GetOptions, Goal, Policy, SeedFor};
+use freshet_edge_node::{GetOptions, Goal, Policy, SeedFor, check_download_rate};
 
 use crate::error::{FRESHET_OK, Failure, guard};
 use crate::event::FreshetEventCallback;
@@ -189,13 +189,6 @@ impl FreshetOptions {
         let url = text("url", self.url)?.ok_or_else(|| Failure::usage("url is NULL"))?;
         let folder = text("folder", self.folder)?.ok_or_else(|| Failure::usage("folder is NULL"))?;
         let mut options = GetOptions::new(url, folder)?;
-        fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
-            name: &str,
-            text: Option<&str>,
-        ) -> Result<Option<T>, Failure> {
-            let wrong = |error: T::Err| Failure::usage(format!("{name}: {error}"));
-            text.map(|text| text.parse().map_err(wrong)).transpose()
-        }
         if let Some(key) = parsed("key", text("key", self.key)?)? {
             options.key = Some(key);
         }
@@ -246,16 +239,21 @@ impl FreshetOptions {
     }
 }
 
+/// What a text stands for, if there is one.
+pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
+    name: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, Failure> {
+    let wrong = |error: T::Err| Failure::usage(format!("{name}: {error}"));
+    text.map(|text| text.parse().map_err(wrong)).transpose()
+}
+
 /// 0 stands for no bound.
 pub(crate) fn bound(value: u64) -> Option<u64> {
     (value > 0).then_some(value)
 }
 
 pub(crate) fn download_rate(rate: u64) -> Result<Option<u64>, Failure> {
-    match bound(rate) {
-        Some(rate) if rate < DOWNLOAD_BYTES_S_MIN => Err(Failure::usage(format!(
-            "a download rate is at least {DOWNLOAD_BYTES_S_MIN} bytes a second, or 0"
-        ))),
-        rate => Ok(rate),
-    }
+    let checked = bound(rate).map(check_download_rate).transpose();
+    checked.map_err(|error| Failure::usage(format!("{error}; 0 is no bound")))
 }

@@ -125,7 +125,25 @@ impl Following {
     }
 }
 
+/// Why a rate is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what is fetched can be bounded to {DOWNLOAD_BYTES_S_MIN} bytes a second and more")]
+pub struct DownloadRateError;
+
+/// Whether what is fetched can be bounded so, in bytes a second.
+///
+/// # Errors
+/// [`DownloadRateError`] below [`DOWNLOAD_BYTES_S_MIN`].
+pub fn check_download_rate(bytes_s: u64) -> Result<u64, DownloadRateError> {
+    if bytes_s < DOWNLOAD_BYTES_S_MIN { Err(DownloadRateError) } else { Ok(bytes_s) }
+}
+
 impl Wishes {
+    /// The policy from now on, to be changed; `base` is that of the job's options.
+    pub fn policy_mut(&mut self, base: Policy) -> &mut Policy {
+        self.policy.get_or_insert(base)
+    }
+
     fn standing(&self, base: Policy, minute: u16) -> Result<Policy, Pause> {
         let policy = self.policy.unwrap_or(base);
         if self.paused {
@@ -224,6 +242,21 @@ mod tests {
         ] {
             assert!(text.parse::<Hours>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn rates_have_a_least_one() {
+        assert_eq!(check_download_rate(DOWNLOAD_BYTES_S_MIN), Ok(64_000));
+        assert_eq!(check_download_rate(DOWNLOAD_BYTES_S_MIN - 1), Err(DownloadRateError));
+    }
+
+    #[test]
+    fn a_changed_policy_keeps_what_was_changed_before() {
+        let mut wishes = Wishes::default();
+        wishes.policy_mut(Policy::default()).sharing = true;
+        wishes.policy_mut(Policy::default()).upload_bytes_s_max = Some(7);
+        let both = Policy { sharing: true, upload_bytes_s_max: Some(7), ..Policy::default() };
+        assert_eq!(wishes.policy, Some(both));
     }
 
     #[test]

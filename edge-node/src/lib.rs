@@ -18,7 +18,10 @@ mod store;
 mod tracker_client;
 mod transport;
 
-pub use control::{Control, DOWNLOAD_BYTES_S_MIN, Hours, HoursError, Pause, WhilePlaying, Wishes};
+pub use control::{
+    Control, DOWNLOAD_BYTES_S_MIN, DownloadRateError, Hours, HoursError, Pause, WhilePlaying, Wishes,
+    check_download_rate,
+};
 pub use event::Event;
 pub use freshet_protocol::PublicKey;
 pub use freshet_swarm::{Goal, Policy};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use freshet_edge_node::{
-    DOWNLOAD_BYTES_S_MIN, GetError, GetOptions, Goal, Hours, Parts, Policy, PublicKey, SeedFor,
+    GetError, GetOptions, Goal, Hours, Parts, Policy, PublicKey, SeedFor, check_download_rate,
 };
 
 use crate::cli::quantity::{Bytes, Rate, Time};
@@ -309,6 +309,7 @@ impl Job {
         }
         options.key = self.key.or(options.key);
         options.trackers = self.tracker.clone();
+        let download_rate = self.limit_rate.map(|rate| check_download_rate(rate.0)).transpose();
         options.policy = Policy {
             p2p: !self.no_p2p,
             sharing: self.share,
@@ -318,13 +319,11 @@ impl Job {
             },
             upload_bytes_s_max: self.share_rate.map(|rate| rate.0),
             upload_bytes_max: self.share_total.map(|total| total.0),
-            download_bytes_s_max: self.limit_rate.map(|rate| rate.0),
+            download_bytes_s_max: download_rate
+                .map_err(|error| GetError::Usage(format!("--limit-rate: {error}")))?,
             offload_slack_permille: (self.offload_slack * 1000.0).round() as u32,
             ..Policy::default()
         };
-        if self.limit_rate.is_some_and(|rate| rate.0 < DOWNLOAD_BYTES_S_MIN) {
-            return Err(GetError::Usage("--limit-rate must be 64kB/s or more".to_owned()));
-        }
         options.control.change(|wishes| wishes.hours = self.hours);
         options.give_up_after = match self.give_up_after {
             Time::For(time) => time,

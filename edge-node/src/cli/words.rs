@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use freshet_edge_node::{Control, DOWNLOAD_BYTES_S_MIN, Policy, WhilePlaying, Wishes};
+use freshet_edge_node::{Control, DOWNLOAD_BYTES_S_MIN, Policy, WhilePlaying, Wishes, check_download_rate};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +60,6 @@ fn understand(line: &str, base: Policy, mut wishes: Wishes) -> Result<Said, Stri
     }
     let said: Map<String, Value> = serde_json::from_str(line)
         .map_err(|_| format!("{line:?} is no JSON object like {{\"paused\":true}}"))?;
-    let mut policy = wishes.policy.unwrap_or(base);
     for (name, value) in &said {
         let wrong = |expected: &str| format!("{name:?} is {expected}, not {value}");
         let flag = || value.as_bool().ok_or_else(|| wrong("true or false"));
@@ -81,17 +80,18 @@ fn understand(line: &str, base: Policy, mut wishes: Wishes) -> Result<Said, Stri
                 };
             }
             "download_rate" => {
-                policy.download_bytes_s_max = download_rate(value).map_err(|expected| wrong(&expected))?;
+                let rate = download_rate(value).map_err(|expected| wrong(&expected))?;
+                wishes.policy_mut(base).download_bytes_s_max = rate;
             }
-            "share" => policy.sharing = flag()?,
-            "share_rate" => policy.upload_bytes_s_max = rate(value).map_err(|expected| wrong(&expected))?,
+            "share" => wishes.policy_mut(base).sharing = flag()?,
+            "share_rate" => {
+                let rate = rate(value).map_err(|expected| wrong(&expected))?;
+                wishes.policy_mut(base).upload_bytes_s_max = rate;
+            }
             "stop" if flag()? => return Ok(Said::Stop),
             "stop" => {}
             _ => return Err(format!("{name:?} is not known here")),
         }
-    }
-    if wishes.policy.is_some() || policy != base {
-        wishes.policy = Some(policy);
     }
     Ok(Said::Wishes(wishes))
 }
@@ -108,12 +108,8 @@ fn rate(value: &Value) -> Result<Option<u64>, String> {
 }
 
 fn download_rate(value: &Value) -> Result<Option<u64>, String> {
-    match rate(value)? {
-        Some(rate) if rate < DOWNLOAD_BYTES_S_MIN => {
-            Err(format!("at least {DOWNLOAD_BYTES_S_MIN} bytes a second, or null"))
-        }
-        rate => Ok(rate),
-    }
+    let checked = rate(value)?.map(check_download_rate).transpose();
+    checked.map_err(|_| format!("at least {DOWNLOAD_BYTES_S_MIN} bytes a second, or null"))
 }
 
 #[cfg(test)]
