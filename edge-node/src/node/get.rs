@@ -73,7 +73,12 @@ async fn steps(
     }
     let release = Arc::new(release);
     report.version = Some(release.root.version.to_string());
-    report.root = Some(release.id.to_string());
+    let root = Some(release.id.to_string());
+    if report.root.as_ref().is_some_and(|before| root.as_ref() != Some(before)) {
+        // The channel has gone on during a pause.
+        (report.installed, report.installed_ms) = (false, None);
+    }
+    report.root = root;
     report.release_bytes = release.chosen_bytes();
     report.parts = release.chosen_parts().map(ToString::to_string).collect();
 

@@ -29,7 +29,11 @@ pub async fn get(
 ) -> (Report, Result<(), GetError>) {
     let content = content_of(&options.url.target).to_string();
     let mut report = Report { content, ..Report::default() };
-    let result = steer(options, events, stop, started, &mut report).await;
+    let result = match steer(options, events, stop, started, &mut report).await {
+        // It was there before a pause.
+        Err(GetError::Stopped) if report.installed => Ok(()),
+        result => result,
+    };
     report.time_ms = started.elapsed().as_millis() as u64;
     (report, result)
 }

@@ -73,6 +73,40 @@ async fn a_paused_job_can_be_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_paused_job_says_at_its_end_is_true() {
+    let site = published().await;
+    let origin = site.serve().await;
+    let mut options = site.options(&origin.url(), "a");
+    options.seed_for = SeedFor::Forever;
+    let control = options.control.clone();
+    let start = || Running::start(options.clone());
+    let pause = async |job: &mut Running| {
+        job.installed().await;
+        control.change(|wishes| wishes.paused = true);
+        job.wait_for(is_paused).await;
+    };
+    let mut job = start();
+    pause(&mut job).await;
+    let (report, result) = job.stop().await;
+    result.expect("it is installed");
+    assert!(report.installed);
+
+    // Another version is out when it goes on, and does not come.
+    control.change(|wishes| wishes.paused = false);
+    let mut job = start();
+    pause(&mut job).await;
+    let second = site.source("2");
+    write(&second, "data.pak", &noise(2, BYTES as usize));
+    site.publish(&second, "2.0").await;
+    site.content_files("packs").iter().for_each(|pack| std::fs::remove_file(pack).expect("removed"));
+    control.change(|wishes| wishes.paused = false);
+    job.wait_for(|event| matches!(event, Event::Release { version, .. } if version == "2.0")).await;
+    let (report, result) = job.stop().await;
+    result.expect_err("it is not installed");
+    assert_eq!((report.version.as_deref(), report.installed), (Some("2.0"), false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn at_every_hour_one_half_of_the_day_is_over() {
     let site = published().await;
     let origin = site.serve().await;
