@@ -44,6 +44,9 @@ impl Limiter {
 
     /// Takes note of `bytes` that were read, and waits until more may be.
     pub(crate) async fn take(&self, bytes: usize) {
+        if !self.is_set() {
+            return;
+        }
         let mut rates = self.0.rate.subscribe();
         let Some(rate) = *rates.borrow_and_update() else { return };
         let now = Instant::now();

@@ -40,11 +40,13 @@ impl FileSystem {
 /// Tries whether symbolic links can be made.
 ///
 /// # Errors
-/// Why not.
+/// `PermissionDenied`, with the reason, where they cannot.
 pub(crate) fn try_link(layout: &Layout) -> io::Result<()> {
     let probe = layout.own("link-probe");
     // One that a killed node left.
     let _ = std::fs::remove_file(&probe);
-    platform::make_link("lock", &probe)?;
-    std::fs::remove_file(&probe)
+    platform::make_link("lock", &probe).and_then(|()| std::fs::remove_file(&probe)).map_err(|error| {
+        let message = format!("no symbolic link can be made ({error})");
+        io::Error::new(io::ErrorKind::PermissionDenied, message)
+    })
 }

@@ -1,6 +1,7 @@
 //! Puts a complete release into its folder. Every step can be done twice, so a killed install is simply done again.
 //!
-//! Order: staged files are synced; the intent is written; what only the old release had is removed; folders are made and
+//! Order: staged files are synced; the intent is written; files that only get another
+//! letter case are taken back to staging, and what only the old release had is removed; folders are made and
 //! synced; staged files and links move to their places, and staged changes are written into theirs; folders are synced; the
 //! record of what is installed is written; the intent and the staging go.
 

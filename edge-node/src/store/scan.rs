@@ -106,10 +106,6 @@ pub(crate) fn look(
     Ok(scan.local)
 }
 
-fn no_links(error: &io::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, format!("no symbolic link can be made ({error})"))
-}
-
 struct Scan<'a> {
     files: &'a ChunkFiles,
     old: Option<OldRelease<'a>>,
@@ -150,10 +146,8 @@ impl<'a> Scan<'a> {
         let layout = &self.files.layout;
         match self.files.release.chosen_links().next() {
             None => Ok(()),
-            Some(link) => try_link(layout).map_err(|error| {
-                let path = layout.installed_at(&link.path);
-                ScanError::Io { path, error: no_links(&error) }
-            }),
+            Some(link) => try_link(layout)
+                .map_err(|error| ScanError::Io { path: layout.installed_at(&link.path), error }),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Datagrams in and out of a socket: many with one call and with their marks, where the system can do that, or one by one.
-//! Wine cannot, and neither can every Windows below a game.
+//! Wine cannot.
 
 use std::io::{self, IoSliceMut};
 use std::net::UdpSocket;
