@@ -28,6 +28,29 @@ typedef struct Seen {
     atomic_bool has_thread;
 } Seen;
 
+/* All that wait for an event wait here. */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t happened = PTHREAD_COND_INITIALIZER;
+
+static void count(Seen *seen, int kind)
+{
+    pthread_mutex_lock(&mutex);
+    atomic_fetch_add(&seen->count[kind], 1);
+    pthread_cond_broadcast(&happened);
+    pthread_mutex_unlock(&mutex);
+}
+
+static void wait_for(Seen *seen, int kind)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    pthread_mutex_lock(&mutex);
+    while (atomic_load(&seen->count[kind]) == 0)
+        CHECK(pthread_cond_timedwait(&happened, &mutex, &until) == 0);
+    pthread_mutex_unlock(&mutex);
+}
+
 static void on_event(void *user, const FreshetEvent *event)
 {
     Seen *seen = user;
@@ -52,20 +75,8 @@ static void on_event(void *user, const FreshetEvent *event)
         atomic_store(&seen->wait_result, freshet_wait(atomic_load(&seen->job), 0));
         CHECK(freshet_release(atomic_load(&seen->job)) == FRESHET_USAGE);
     }
-    atomic_fetch_add(&seen->count[event->kind], 1);
     atomic_fetch_sub(&seen->inside, 1);
-}
-
-static void wait_for(Seen *seen, int kind)
-{
-    struct timespec moment = {0, 10 * 1000 * 1000};
-    for (int n = 0; n < 3000; n++) {
-        if (atomic_load(&seen->count[kind]) > 0)
-            return;
-        nanosleep(&moment, NULL);
-    }
-    fprintf(stderr, "event %d does not come\n", kind);
-    exit(1);
+    count(seen, event->kind);
 }
 
 static int says(const char *text)
@@ -100,7 +111,7 @@ static void bad_options(FreshetOptions good)
     BAD(trackers, "http://x", "must start with ws://");
     BAD(listen, "x", "listen:");
     BAD(hours, "2-3", "hours:");
-    BAD(download_rate, 1000, "at least 64000");
+    BAD(download_rate, 1000, "64000 bytes a second and more");
     BAD(look_every_ms, 10, "look_every_ms");
     CHECK(freshet_wait(NULL, 0) == FRESHET_USAGE && freshet_stop(NULL) == FRESHET_USAGE);
     CHECK(freshet_report(NULL, NULL) == FRESHET_USAGE && freshet_set_paused(NULL, true) == FRESHET_USAGE);
@@ -134,7 +145,7 @@ static void other_sizes(FreshetOptions good)
     freshet_free_string(json);
 }
 
-int main(int count, char **arguments)
+int main(int number, char **arguments)
 {
     static Seen again, paused, stopped;
     FreshetOptions options;
@@ -142,7 +153,7 @@ int main(int count, char **arguments)
     char *json = NULL;
     char other[4096];
 
-    CHECK(count == 4 && strchr(freshet_version(), '.') != NULL);
+    CHECK(number == 4 && strchr(freshet_version(), '.') != NULL);
     CHECK(freshet_options_init(&options, sizeof options) == FRESHET_OK);
     options.url = arguments[1];
     options.key = arguments[2];

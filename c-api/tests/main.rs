@@ -130,7 +130,8 @@ async fn the_example_in_c_sharp() {
     compiler.arg("-warnaserror").arg(format!("-out:{}", program.display()));
     compiler.args(["examples/Get.cs", "unity/Freshet.cs"].map(|source| crate_dir().join(source)));
     let Ok(compiled) = compiler.output() else {
-        return eprintln!("not run: mcs is not installed");
+        assert!(std::env::var_os("CI").is_none(), "NOT RUN: needs mcs");
+        return eprintln!("NOT RUN: needs mcs");
     };
     assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
     let mut command = Command::new("mono");

@@ -98,16 +98,18 @@ namespace Freshet
         /// <summary>How long to share after the install, in milliseconds; ulong.MaxValue: until stopped.</summary>
         public ulong SeedMs;
 
-        public ulong LookEveryMs = 5 * 60 * 1000;
-        public ulong GiveUpAfterMs = 30 * 1000;
-        public bool P2P = true;
+        /// <summary>What is null is as the library has it.</summary>
+        public ulong? LookEveryMs;
+        
+        public ulong? GiveUpAfterMs;
+        public bool? P2P;
 
         /// <summary>Whether something is handed to peers: ask the player first.</summary>
         public bool Sharing;
 
         public bool Verify;
-        public bool WebTransport = true;
-        public bool WebRtc = true;
+        public bool? WebTransport;
+        public bool? WebRtc;
     }
 
     /// <summary>What happened, and how far the job is.</summary>
@@ -345,19 +347,21 @@ namespace Freshet
             Values.upload_rate = options.UploadRate;
             Values.upload_bytes = options.UploadBytes;
             Values.seed_ms = options.SeedMs;
-            Values.look_every_ms = options.LookEveryMs;
-            Values.give_up_after_ms = options.GiveUpAfterMs;
-            Values.p2p = Convert.ToByte(options.P2P);
+            Values.look_every_ms = options.LookEveryMs ?? Values.look_every_ms;
+            Values.give_up_after_ms = options.GiveUpAfterMs ?? Values.give_up_after_ms;
+            Values.p2p = Flag(options.P2P, Values.p2p);
             Values.sharing = Convert.ToByte(options.Sharing);
             Values.verify = Convert.ToByte(options.Verify);
-            Values.web_transport = Convert.ToByte(options.WebTransport);
-            Values.web_rtc = Convert.ToByte(options.WebRtc);
+            Values.web_transport = Flag(options.WebTransport, Values.web_transport);
+            Values.web_rtc = Flag(options.WebRtc, Values.web_rtc);
             if (user != IntPtr.Zero)
             {
                 Values.on_event = Marshal.GetFunctionPointerForDelegate(Called);
                 Values.user = user;
             }
         }
+
+        private static byte Flag(bool? wanted, byte usual) => wanted.HasValue ? Convert.ToByte(wanted.Value) : usual;
 
         public void Dispose()
         {

@@ -70,6 +70,7 @@ impl Crooked {
     }
 
     /// Lets it go on sending.
+    #[cfg(target_os = "linux")]
     pub(crate) fn release(&self) {
         self.state.released.send_replace(true);
     }

@@ -6,7 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::crooked::{Crooked, Manner};
 use crate::site::{CONTENT, Site};
-use crate::tree::{assert_same, make_sample, noise, write};
+use crate::tree::{assert_same, make_sample};
+#[cfg(target_os = "linux")]
+use crate::tree::{noise, write};
 
 /// `freshet-node get` with the arguments that every call here needs.
 pub(crate) fn node(site: &Site, base: &str, target: &Path) -> Command {
@@ -129,6 +131,7 @@ async fn a_signal_ends_it_soon_with_its_state_kept() {
 }
 
 /// What needs a right that is missing says so loudly, and fails where everything must run.
+#[cfg(unix)]
 pub(crate) fn not_run(what: &str) {
     eprintln!("NOT RUN: needs {what}");
     assert!(std::env::var_os("CI").is_none(), "NOT RUN: needs {what}");
