@@ -180,6 +180,8 @@ async fn while_the_game_is_played_nothing_is_handed_out() {
     let alone = installed(swarm.options(&origin.url(), "a", false)).await;
     assert_eq!((alone.bytes.peer, alone.bytes.origin), (0, 2_000_000));
     control.change(|wishes| wishes.playing = false);
+    // Each time that it takes part it finds the release installed; the last time counts.
+    seeder.wait_for(|event| matches!(event, Event::Listening { .. })).await;
     seeder.installed().await;
     let mut options = swarm.options(&origin.url(), "b", false);
     options.policy.goal = freshet_edge_node::Goal::Offload;
