@@ -1,7 +1,8 @@
-//! What Freshet's servers, the origin and the tracker, share towards the outside.
+//! What Freshet's servers, the origin, the tracker and the node's gateway, share towards the outside.
 
 mod arguments;
 mod forwarded;
+pub mod http;
 mod proxies;
 mod stop_signal;
 mod tls;

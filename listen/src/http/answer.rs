@@ -1,7 +1,6 @@
-//! Turns content into an HTTP answer: conditions, ranges, and a counted, bounded stream (RFC 9110, 13 to 15).
+//! Turns content into an HTTP answer: conditions and ranges (RFC 9110, 13 to 15).
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -9,58 +8,65 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use freshet_protocol::Hash;
-use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures_util::stream::{self, BoxStream, StreamExt};
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep_until};
 
-use super::content::Content;
-use super::counters::Tally;
-use super::pace::{Pace, Pacer};
-use super::range;
-use super::refusal::Refusal;
-use crate::release::ReadError;
+use super::range::{RangeError, parse_ranges};
 
-/// What a body needs while it is sent.
-pub(super) struct Sending {
-    pub(super) tally: Arc<Tally>,
-    /// A place among the requests answered at once, held until the body has ended.
-    pub(super) place: OwnedSemaphorePermit,
-    /// Tells when each piece may leave, where the line's rate is known.
-    pub(super) pacer: Option<Arc<Pacer>>,
+/// Bytes on their way to a client.
+pub type ByteStream<E> = BoxStream<'static, Result<Bytes, E>>;
+
+/// Something whose ranges can be read.
+pub trait Source {
+    /// Why bytes end before their time.
+    type Error;
+
+    /// Streams a range, piece by piece.
+    fn stream(&self, range: Range<u64>) -> ByteStream<Self::Error>;
 }
 
-pub(super) fn respond(
-    content: Content,
+/// Content, and what is said about it.
+#[derive(Debug, Clone)]
+pub struct Content<S> {
+    /// Strong entity tag, quoted.
+    pub etag: String,
+    /// Who may keep it, and for how long.
+    pub cache_control: &'static str,
+    /// What it is.
+    pub media_type: &'static str,
+    /// SHA-256 of the whole, where it is known.
+    pub digest: Option<[u8; 32]>,
+    /// Its length.
+    pub bytes: u64,
+    /// Where it comes from.
+    pub source: S,
+}
+
+/// The answer to a request for `content`. `body` makes a body of a stream and its length.
+///
+/// # Errors
+/// [`RangeError`] when none of the ranges asked for can be sent.
+pub fn respond<S: Source<Error: Send + 'static>>(
+    content: &Content<S>,
     method: &Method,
     asked: &HeaderMap,
-    sending: Sending,
-) -> Result<Response, Refusal> {
+    body: impl FnOnce(ByteStream<S::Error>, u64) -> Body,
+) -> Result<Response, RangeError> {
     if is_unchanged(asked, &content.etag) {
-        return Ok(finish(content, StatusCode::NOT_MODIFIED, Shape::None, method, sending));
+        return Ok(finish(content, StatusCode::NOT_MODIFIED, Shape::None, method, body));
     }
     let ranges = match asked.get(header::RANGE) {
         Some(ranges) if method == Method::GET && may_be_part(asked, &content.etag) => {
-            let text =
-                ranges.to_str().map_err(|_| Refusal::Range(range::RangeError::Malformed, content.bytes))?;
-            range::parse(text, content.bytes).map_err(|error| Refusal::Range(error, content.bytes))?
+            parse_ranges(ranges.to_str().map_err(|_| RangeError::Malformed)?, content.bytes)?
         }
         _ => None,
     };
-    Ok(match ranges {
-        None => {
-            let whole = 0..content.bytes;
-            finish(content, StatusCode::OK, Shape::One(whole), method, sending)
-        }
-        Some(ranges) => {
-            let shape = match <[Range<u64>; 1]>::try_from(ranges) {
-                Ok([range]) => Shape::One(range),
-                Err(ranges) => Shape::Many(ranges),
-            };
-            finish(content, StatusCode::PARTIAL_CONTENT, shape, method, sending)
-        }
-    })
+    let (status, shape) = match ranges.map(<[Range<u64>; 1]>::try_from) {
+        None => (StatusCode::OK, Shape::One(0..content.bytes)),
+        Some(Ok([range])) => (StatusCode::PARTIAL_CONTENT, Shape::One(range)),
+        Some(Err(ranges)) => (StatusCode::PARTIAL_CONTENT, Shape::Many(ranges)),
+    };
+    Ok(finish(content, status, shape, method, body))
 }
 
 /// What of the content is sent.
@@ -70,7 +76,13 @@ enum Shape {
     Many(Vec<Range<u64>>),
 }
 
-fn finish(content: Content, status: StatusCode, shape: Shape, method: &Method, sending: Sending) -> Response {
+fn finish<S: Source<Error: Send + 'static>>(
+    content: &Content<S>,
+    status: StatusCode,
+    shape: Shape,
+    method: &Method,
+    body: impl FnOnce(ByteStream<S::Error>, u64) -> Body,
+) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -78,29 +90,29 @@ fn finish(content: Content, status: StatusCode, shape: Shape, method: &Method, s
     put(headers, header::CACHE_CONTROL, content.cache_control.to_owned());
     put(headers, header::ACCEPT_RANGES, "bytes".to_owned());
     put(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned());
-    if let Some(Hash(digest)) = content.digest {
+    if let Some(digest) = content.digest {
         let name = header::HeaderName::from_static("repr-digest");
         put(headers, name, format!("sha-256=:{}:", STANDARD.encode(digest)));
     }
-    let (bytes, body) = match shape {
+    let (bytes, stream) = match shape {
         Shape::None => return response,
         Shape::One(range) => {
             put(headers, header::CONTENT_TYPE, content.media_type.to_owned());
             if status == StatusCode::PARTIAL_CONTENT {
                 put(headers, header::CONTENT_RANGE, content_range(&range, content.bytes));
             }
-            (range.end - range.start, content.stream(range))
+            (range.end - range.start, content.source.stream(range))
         }
         Shape::Many(ranges) => {
             let boundary = boundary();
             let media_type = format!("multipart/byteranges; boundary={boundary}");
             put(headers, header::CONTENT_TYPE, media_type);
-            multipart(&content, ranges, &boundary)
+            multipart(content, ranges, &boundary)
         }
     };
     put(headers, header::CONTENT_LENGTH, bytes.to_string());
     if method != Method::HEAD {
-        *response.body_mut() = counted(body, content.kind, bytes, sending);
+        *response.body_mut() = body(stream, bytes);
     }
     response
 }
@@ -109,40 +121,12 @@ fn put(headers: &mut HeaderMap, name: header::HeaderName, value: String) {
     headers.insert(name, HeaderValue::try_from(value).expect("own header values are plain ASCII"));
 }
 
-/// The body, counted as it leaves. An error cuts the connection: the client must not take it for whole.
-fn counted(
-    body: BoxStream<'static, Result<Bytes, ReadError>>,
-    kind: super::counters::Kind,
-    length: u64,
-    sending: Sending,
-) -> Body {
-    let Sending { tally, place, pacer } = sending;
-    let mut pace = pacer.map(|pacer| Pace::new(pacer, length));
-    let paced = body.and_then(move |bytes| {
-        let turn = pace.as_mut().and_then(|pace| pace.turn(Instant::now(), bytes.len()));
-        async move {
-            if let Some(turn) = turn {
-                sleep_until(turn).await;
-            }
-            Ok(bytes)
-        }
-    });
-    Body::from_stream(
-        paced
-            .inspect_ok(move |bytes| {
-                let _held = &place;
-                tally.body(kind, bytes.len());
-            })
-            .inspect_err(|error| tracing::error!(%error, "answer cut short")),
-    )
-}
-
 /// The parts of a multipart answer (RFC 9110, 14.6), and their length together.
-fn multipart(
-    content: &Content,
+fn multipart<S: Source<Error: Send + 'static>>(
+    content: &Content<S>,
     ranges: Vec<Range<u64>>,
     boundary: &str,
-) -> (u64, BoxStream<'static, Result<Bytes, ReadError>>) {
+) -> (u64, ByteStream<S::Error>) {
     let mut bytes = 0;
     let mut parts = Vec::with_capacity(2 * ranges.len() + 1);
     let text = |text: String| stream::once(std::future::ready(Ok(Bytes::from(text)))).boxed();
@@ -154,7 +138,7 @@ fn multipart(
         );
         bytes += head.len() as u64 + (range.end - range.start);
         parts.push(text(head));
-        parts.push(content.stream(range));
+        parts.push(content.source.stream(range));
     }
     let end = format!("\r\n--{boundary}--\r\n");
     bytes += end.len() as u64;

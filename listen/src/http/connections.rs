@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
-use freshet_listen::{Secured, Tls};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -14,9 +13,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Peer;
-use super::counters::Tally;
-use super::watch::Watched;
+use super::Meter;
+use super::watched::Watched;
+use crate::{Secured, Tls};
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -31,24 +30,35 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long open answers may go on after a stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// What all connections share.
-pub(super) struct Listening {
-    pub(super) listener: TcpListener,
-    pub(super) router: Router,
-    pub(super) tally: Arc<Tally>,
-    pub(super) tls: Option<Tls>,
-    pub(super) stop: CancellationToken,
-    pub(super) connections_max: usize,
-    pub(super) idle_timeout: Duration,
+/// The other end of a connection; an extension of each request.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// Connections over HTTP/1.1 and HTTP/2, and what they share.
+pub struct Connections {
+    /// Where they come from.
+    pub listener: TcpListener,
+    /// What answers them.
+    pub router: Router,
+    /// What counts them.
+    pub meter: Arc<dyn Meter>,
+    /// Over TLS, with this certificate.
+    pub tls: Option<Tls>,
+    /// Ends them.
+    pub stop: CancellationToken,
+    /// Most at once; more wait.
+    pub connections_max: usize,
+    /// One without progress for this long is closed, at the latest after twice as long.
+    pub idle_timeout: Duration,
 }
 
-impl Listening {
+impl Connections {
     /// Accepts until stopped, then lets open answers end.
-    pub(super) async fn run(self) {
+    pub async fn run(self) {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let tasks = TaskTracker::new();
         while let Some((stream, peer, place)) = self.accept(&places).await {
-            self.tally.connection();
+            self.meter.connection();
             tasks.spawn(self.serve(stream, peer, place));
         }
         tasks.close();
@@ -82,7 +92,7 @@ impl Listening {
         place: OwnedSemaphorePermit,
     ) -> impl Future<Output = ()> + Send + 'static {
         let service = TowerToHyperService::new(self.router.clone().layer(Extension(Peer(peer))));
-        let (tally, tls, stop) = (self.tally.clone(), self.tls.clone(), self.stop.clone());
+        let (meter, tls, stop) = (self.meter.clone(), self.tls.clone(), self.stop.clone());
         let idle_timeout = self.idle_timeout;
         async move {
             let _place = place;
@@ -92,7 +102,7 @@ impl Listening {
             }
             let builder = builder(idle_timeout);
             // The watch is the inner one, so that it counts what goes over the wire.
-            let stream = Secured::new(Watched::new(stream, tally, idle_timeout), tls.as_ref());
+            let stream = Secured::new(Watched::new(stream, meter, idle_timeout), tls.as_ref());
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             futures_util::pin_mut!(connection);
             let ended = tokio::select! {

@@ -1,28 +1,16 @@
-//! Media types of what the origin serves. Browsers are told not to guess, so the usual ones are named.
+//! Media types by the ending of a file's name. Browsers are told not to guess, so the usual ones are named.
 
-pub(super) const POINTER: &str = "application/vnd.freshet.pointer+json";
-pub(super) const KEYS: &str = "application/vnd.freshet.keys+json";
-pub(super) const ROOT: &str = "application/vnd.freshet.root+json";
-pub(super) const PATCH: &str = "application/vnd.freshet.patch+json";
-/// A page is a zstd blob that the client decompresses itself, not a content coding that a proxy may undo.
-pub(super) const PAGE: &str = "application/vnd.freshet.page+zstd";
-/// The same for browsers, as gzip.
-pub(super) const PAGE_GZIP: &str = "application/vnd.freshet.page+gzip";
-pub(super) const VERSION: &str = "text/plain; charset=utf-8";
-pub(super) const INDEX: &str = "application/vnd.freshet.index";
-pub(super) const PACK: &str = "application/vnd.freshet.pack";
-pub(super) const ENTRIES: &str = "application/vnd.freshet.entries";
 const HLS_PLAYLIST: &str = "application/vnd.apple.mpegurl";
 const DASH_PLAYLIST: &str = "application/dash+xml";
 const OTHER: &str = "application/octet-stream";
 
 /// Whether a file of a stream is a list of what there is to play, which changes as the stream goes on.
-pub(super) fn is_playlist(path: &str) -> bool {
-    matches!(of_path(path), HLS_PLAYLIST | DASH_PLAYLIST)
+pub fn is_playlist(path: &str) -> bool {
+    matches!(media_type_of(path), HLS_PLAYLIST | DASH_PLAYLIST)
 }
 
-/// By the ending of a file's name.
-pub(super) fn of_path(path: &str) -> &'static str {
+/// The media type of the file at `path`, by the ending of its name.
+pub fn media_type_of(path: &str) -> &'static str {
     let name = path.rsplit('/').next().unwrap_or_default();
     let Some((_, ending)) = name.rsplit_once('.') else { return OTHER };
     match ending.to_ascii_lowercase().as_str() {
@@ -62,7 +50,7 @@ mod tests {
 
     #[test]
     fn endings() {
-        let check = |path, expected| assert_eq!(of_path(path), expected, "{path}");
+        let check = |path, expected| assert_eq!(media_type_of(path), expected, "{path}");
         check("video/seg_1.M4S", "video/iso.segment");
         check("a.b/c", OTHER);
         check("game.pak", OTHER);

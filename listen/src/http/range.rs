@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 /// Most ranges in one request.
-pub(super) const RANGES_MAX: usize = 128;
+pub const RANGES_MAX: usize = 128;
 
 /// Why ranges are not served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RangeError {
+pub enum RangeError {
     /// The header is not of the form `bytes=0-99`. Sending the whole would cost what the client wanted to spare.
     Malformed,
     /// No range lies within what there is.
@@ -17,7 +17,10 @@ pub(crate) enum RangeError {
 }
 
 /// The ranges asked for, out of `total` bytes; none where the unit is not bytes, so the whole is meant.
-pub(crate) fn parse(header: &str, total: u64) -> Result<Option<Vec<Range<u64>>>, RangeError> {
+///
+/// # Errors
+/// [`RangeError`].
+pub fn parse_ranges(header: &str, total: u64) -> Result<Option<Vec<Range<u64>>>, RangeError> {
     let (unit, specs) = header.split_once('=').ok_or(RangeError::Malformed)?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return Ok(None);
@@ -80,7 +83,7 @@ mod tests {
     #[test]
     fn ranges() {
         let check = |header: &str, expected: Result<&[Range<u64>], RangeError>| {
-            let found = parse(header, 100).map(|ranges| ranges.unwrap_or_default());
+            let found = parse_ranges(header, 100).map(|ranges| ranges.unwrap_or_default());
             assert_eq!(found.as_deref().map_err(|error| *error), expected, "{header}");
         };
         let whole: &[Range<u64>] = &[];
@@ -115,12 +118,12 @@ mod tests {
             let all: Vec<_> = (0..count).map(|n| format!("{n}-{n}")).collect();
             format!("bytes={}", all.join(","))
         };
-        assert_eq!(parse(&specs(RANGES_MAX), 1000).map(|r| r.map(|r| r.len())), Ok(Some(RANGES_MAX)));
-        assert_eq!(parse(&specs(RANGES_MAX + 1), 1000), Err(RangeError::TooMany));
+        assert_eq!(parse_ranges(&specs(RANGES_MAX), 1000).map(|r| r.map(|r| r.len())), Ok(Some(RANGES_MAX)));
+        assert_eq!(parse_ranges(&specs(RANGES_MAX + 1), 1000), Err(RangeError::TooMany));
     }
 
     #[test]
     fn nothing_has_no_ranges() {
-        assert_eq!(parse("bytes=0-", 0), Err(RangeError::Unsatisfiable));
+        assert_eq!(parse_ranges("bytes=0-", 0), Err(RangeError::Unsatisfiable));
     }
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::counters::Tally;
+use super::Meter;
 
 /// Least bytes that a peer must take within the window while there is something to send.
-pub(super) const WRITE_BYTES_MIN: u64 = 16 << 10;
+const WRITE_BYTES_MIN: u64 = 16 << 10;
 
 /// The connection. A window that ends without progress ends the connection.
 pub(super) struct Watched<S> {
     stream: S,
-    tally: Arc<Tally>,
+    meter: Arc<dyn Meter>,
     window: Duration,
     timer: Pin<Box<Sleep>>,
     /// Bytes moved in this window, either way.
@@ -27,9 +27,9 @@ pub(super) struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(stream: S, tally: Arc<Tally>, window: Duration) -> Self {
+    pub(super) fn new(stream: S, meter: Arc<dyn Meter>, window: Duration) -> Self {
         let timer = Box::pin(tokio::time::sleep(window));
-        Self { stream, tally, window, timer, moved: 0, is_write_waiting: false }
+        Self { stream, meter, window, timer, moved: 0, is_write_waiting: false }
     }
 
     /// Pending, or an error once the window ends without progress.
@@ -56,7 +56,7 @@ impl<S> Watched<S> {
             Poll::Ready(result) => {
                 let bytes = result?;
                 self.moved += bytes as u64;
-                self.tally.wire(bytes);
+                self.meter.wire(bytes);
                 Poll::Ready(Ok(bytes))
             }
         }
@@ -113,12 +113,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Meter for Counted {
+        fn wire(&self, bytes: usize) {
+            self.0.fetch_add(bytes, Relaxed);
+        }
+    }
 
     #[tokio::test]
     async fn an_idle_peer_is_left() {
         let (_peer, stream) = duplex(1024);
-        let mut watched = Watched::new(stream, Arc::default(), Duration::from_millis(20));
+        let mut watched = Watched::new(stream, Arc::new(()), Duration::from_millis(20));
         let error = watched.read_u8().await.expect_err("idle");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -127,7 +137,7 @@ mod tests {
     async fn a_peer_that_takes_too_little_is_left() {
         // It takes less than WRITE_BYTES_MIN, which would do for one that has nothing to take.
         let (_peer, stream) = duplex(WRITE_BYTES_MIN as usize - 1);
-        let mut watched = Watched::new(stream, Arc::default(), Duration::from_millis(20));
+        let mut watched = Watched::new(stream, Arc::new(()), Duration::from_millis(20));
         let error = watched.write_all(&vec![0; 1 << 20]).await.expect_err("slow");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -135,8 +145,8 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_takes_all_is_served_and_counted() {
         let (mut peer, stream) = duplex(16 << 10);
-        let tally = Arc::new(Tally::default());
-        let mut watched = Watched::new(stream, tally.clone(), Duration::from_secs(60));
+        let counted = Arc::new(Counted::default());
+        let mut watched = Watched::new(stream, counted.clone(), Duration::from_secs(60));
         let reading = tokio::spawn(async move {
             let mut taken = Vec::new();
             peer.read_to_end(&mut taken).await.map(|_| taken.len())
@@ -144,6 +154,6 @@ mod tests {
         watched.write_all(&vec![0; 1 << 20]).await.expect("served");
         drop(watched);
         assert_eq!(reading.await.expect("no panic").expect("read"), 1 << 20);
-        assert_eq!(tally.read().wire_bytes, 1 << 20);
+        assert_eq!(counted.0.load(Relaxed), 1 << 20);
     }
 }

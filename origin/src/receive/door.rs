@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use bytes::Bytes;
+use freshet_listen::http::parse_ranges;
 use freshet_protocol::ContentName;
 use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -23,7 +24,6 @@ use super::refusal::Refusal;
 use super::uploads::Uploads;
 use crate::layout::{self, Kind};
 use crate::private::{Token, timely};
-use crate::serve::range;
 use crate::store::{PART_BYTES, Store, UploadName};
 
 /// Most parts of one object, as many as S3 takes.
@@ -238,7 +238,7 @@ fn named(path: &str) -> Result<(ContentName, Kind), Refusal> {
 }
 
 fn one_range(header: &HeaderValue, total: u64) -> Result<Range<u64>, Refusal> {
-    let ranges = header.to_str().ok().and_then(|text| range::parse(text, total).ok().flatten());
+    let ranges = header.to_str().ok().and_then(|text| parse_ranges(text, total).ok().flatten());
     match <[Range<u64>; 1]>::try_from(ranges.ok_or(Refusal::Range(total))?) {
         Ok([range]) => Ok(range),
         Err(_) => Err(Refusal::Bad("one range at a time".to_owned())),

@@ -4,12 +4,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use freshet_listen::http::{ByteStream, Content, Source, is_playlist, media_type_of};
 use freshet_protocol::limits::{ENTRY_PAGE_BYTES_MAX, PACK_INDEX_BYTES_MAX};
 use freshet_protocol::{
     ContentName, Hash, KEY_DOCUMENT_KIND, Name, PATCH_KIND, POINTER_KIND, PageId, ROOT_KIND, RelPath,
     envelope_bytes_max, origin_path,
 };
-use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, once};
+use futures_util::stream::{StreamExt, TryStreamExt, once};
 
 use super::counters::Kind;
 use super::files::{FileView, Files};
@@ -32,38 +33,33 @@ const MINUTE: &str = "public, max-age=60";
 /// For files and versions: a version may be removed and published anew.
 const HOUR: &str = "public, max-age=3600";
 
-/// Content and what is said about it.
-pub(super) struct Content {
+/// What a request asks for.
+pub(super) struct Found {
     pub(super) kind: Kind,
-    /// Strong entity tag, quoted.
-    pub(super) etag: String,
-    pub(super) cache_control: &'static str,
-    pub(super) media_type: &'static str,
-    /// SHA-256 of the whole, where it is known.
-    pub(super) digest: Option<Hash>,
-    pub(super) bytes: u64,
-    source: Source,
+    pub(super) content: Content<Place>,
 }
 
-enum Source {
+/// Where content is.
+pub(super) enum Place {
     Memory(Bytes),
     /// An object, and the tag of the state that it must be in.
     Object(Store, String, Option<String>),
     File(FileView),
 }
 
-impl Content {
-    /// Streams a range, piece by piece.
-    pub(super) fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes, ReadError>> {
-        match &self.source {
-            Source::Memory(bytes) => {
+impl Source for Place {
+    type Error = ReadError;
+
+    fn stream(&self, range: Range<u64>) -> ByteStream<ReadError> {
+        match self {
+            Place::Memory(bytes) => {
                 let part = bytes.slice(range.start as usize..range.end as usize);
                 once(std::future::ready(Ok(part))).boxed()
             }
-            Source::Object(store, object, tag) => {
+            Place::Object(store, object, tag) => {
                 store.stream(object, range, tag.clone()).map_err(ReadError::from).boxed()
             }
-            Source::File(file) => file.clone().stream(range),
+            Place::File(file) => file.clone().stream(range),
         }
     }
 }
@@ -81,7 +77,7 @@ pub(super) fn kind(target: &Target) -> Kind {
             layout::Kind::Index(_) => Kind::Index,
             layout::Kind::Pack(_) => Kind::Pack,
             layout::Kind::Version(_) => Kind::Version,
-            layout::Kind::Media(path) if media_type::is_playlist(path.as_str()) => Kind::Playlist,
+            layout::Kind::Media(path) if is_playlist(path.as_str()) => Kind::Playlist,
             layout::Kind::Media(_) => Kind::Media,
             layout::Kind::Entries(..) => Kind::Entries,
             layout::Kind::Sidecar(_) | layout::Kind::History(_) => Kind::Other,
@@ -89,7 +85,7 @@ pub(super) fn kind(target: &Target) -> Kind {
     }
 }
 
-pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, Refusal> {
+pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Found, Refusal> {
     let store = files.store();
     let (content, object) = match target {
         Target::File(content, version, path) => return find_file(files, &content, &version, path).await,
@@ -124,15 +120,17 @@ pub(super) async fn find(files: &Arc<Files>, target: Target) -> Result<Content, 
         layout::Kind::Pack(id) => {
             let object = origin_path::pack(&content, id);
             let bytes = store.size(&object).await?;
-            Ok(Content {
+            Ok(Found {
                 kind: Kind::Pack,
-                // A pack's id is random and never used again, so it tells its bytes apart.
-                etag: format!("\"{id}\""),
-                cache_control: FOREVER,
-                media_type: media_type::PACK,
-                digest: None,
-                bytes,
-                source: Source::Object(store.clone(), object, None),
+                content: Content {
+                    // A pack's id is random and never used again, so it tells its bytes apart.
+                    etag: format!("\"{id}\""),
+                    cache_control: FOREVER,
+                    media_type: media_type::PACK,
+                    digest: None,
+                    bytes,
+                    source: Place::Object(store.clone(), object, None),
+                },
             })
         }
         layout::Kind::Media(path) => find_media(store, &content, &path).await,
@@ -150,25 +148,27 @@ async fn small(
     limit: usize,
     cache_control: &'static str,
     media_type: &'static str,
-) -> Result<Content, Refusal> {
+) -> Result<Found, Refusal> {
     let bytes = store.read(&object, limit as u64).await?;
     Ok(in_memory(kind, bytes, cache_control, media_type))
 }
 
-fn in_memory(kind: Kind, bytes: Bytes, cache_control: &'static str, media_type: &'static str) -> Content {
+fn in_memory(kind: Kind, bytes: Bytes, cache_control: &'static str, media_type: &'static str) -> Found {
     let digest = Hash::of(&bytes);
-    Content {
+    Found {
         kind,
-        etag: format!("\"{}\"", &digest.to_string()[..32]),
-        cache_control,
-        media_type,
-        digest: Some(digest),
-        bytes: bytes.len() as u64,
-        source: Source::Memory(bytes),
+        content: Content {
+            etag: format!("\"{}\"", &digest.to_string()[..32]),
+            cache_control,
+            media_type,
+            digest: Some(digest.0),
+            bytes: bytes.len() as u64,
+            source: Place::Memory(bytes),
+        },
     }
 }
 
-async fn find_gzip_page(files: &Files, content: &ContentName, page: PageId) -> Result<Content, Refusal> {
+async fn find_gzip_page(files: &Files, content: &ContentName, page: PageId) -> Result<Found, Refusal> {
     let store = files.store();
     let bytes = match store.read(&origin_path::page_gzip(content, page), PACKED_PAGE_BYTES_MAX).await {
         // Published before browsers were thought of.
@@ -178,23 +178,25 @@ async fn find_gzip_page(files: &Files, content: &ContentName, page: PageId) -> R
     Ok(in_memory(Kind::Page, bytes, FOREVER, media_type::PAGE_GZIP))
 }
 
-async fn find_media(store: &Store, content: &ContentName, path: &RelPath) -> Result<Content, Refusal> {
+async fn find_media(store: &Store, content: &ContentName, path: &RelPath) -> Result<Found, Refusal> {
     let object = origin_path::media(content, path);
-    let media_type = media_type::of_path(path.as_str());
-    if media_type::is_playlist(path.as_str()) {
+    let media_type = media_type_of(path.as_str());
+    if is_playlist(path.as_str()) {
         return small(store, Kind::Playlist, object, PLAYLIST_BYTES_MAX, SECOND, media_type).await;
     }
     let State { bytes, tag } = store.state(&object).await?;
     // A packager that begins anew may use a name again, so the tag is that of the file and not of its name.
     let etag = Hash::of(tag.as_ref().unwrap_or(&object).as_bytes());
-    Ok(Content {
+    Ok(Found {
         kind: Kind::Media,
-        etag: format!("\"{}\"", &etag.to_string()[..32]),
-        cache_control: HOUR,
-        media_type,
-        digest: None,
-        bytes,
-        source: Source::Object(store.clone(), object, tag),
+        content: Content {
+            etag: format!("\"{}\"", &etag.to_string()[..32]),
+            cache_control: HOUR,
+            media_type,
+            digest: None,
+            bytes,
+            source: Place::Object(store.clone(), object, tag),
+        },
     })
 }
 
@@ -203,7 +205,7 @@ async fn find_entries(
     content: &ContentName,
     rendition: Hash,
     number: u64,
-) -> Result<Content, Refusal> {
+) -> Result<Found, Refusal> {
     let object = layout::entry_page(content, rendition, number);
     let bytes = match store.read(&object, ENTRY_PAGE_BYTES_MAX as u64).await {
         // The segment may well be on its way.
@@ -214,7 +216,7 @@ async fn find_entries(
     Ok(in_memory(Kind::Entries, bytes, life, media_type::ENTRIES))
 }
 
-async fn find_version(store: &Store, content: &ContentName, version: &Name) -> Result<Content, Refusal> {
+async fn find_version(store: &Store, content: &ContentName, version: &Name) -> Result<Found, Refusal> {
     let root = release::version(store, content, version).await?.root;
     Ok(in_memory(Kind::Version, root.to_string().into(), HOUR, media_type::VERSION))
 }
@@ -224,16 +226,18 @@ async fn find_file(
     content: &ContentName,
     version: &Name,
     path: RelPath,
-) -> Result<Content, Refusal> {
-    let media_type = media_type::of_path(path.as_str());
+) -> Result<Found, Refusal> {
+    let media_type = media_type_of(path.as_str());
     let file = files.open(content, version, &path).await?.ok_or(Refusal::NotFound)?;
-    Ok(Content {
+    Ok(Found {
         kind: Kind::File,
-        etag: file.etag(),
-        cache_control: HOUR,
-        media_type,
-        digest: file.digest(),
-        bytes: file.bytes(),
-        source: Source::File(file),
+        content: Content {
+            etag: file.etag(),
+            cache_control: HOUR,
+            media_type,
+            digest: file.digest().map(|digest| digest.0),
+            bytes: file.bytes(),
+            source: Place::File(file),
+        },
     })
 }

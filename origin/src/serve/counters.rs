@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use freshet_listen::http::Meter;
 use serde::{Deserialize, Serialize};
 
 /// What a request asked for.
@@ -86,15 +87,17 @@ pub(super) struct Tally {
     body_bytes: [AtomicU64; KINDS],
 }
 
-impl Tally {
-    pub(super) fn connection(&self) {
+impl Meter for Tally {
+    fn connection(&self) {
         self.connections.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn wire(&self, bytes: usize) {
+    fn wire(&self, bytes: usize) {
         self.wire_bytes.fetch_add(bytes as u64, Relaxed);
     }
+}
 
+impl Tally {
     pub(super) fn request(&self, kind: Kind) {
         self.requests[kind as usize].fetch_add(1, Relaxed);
     }

@@ -5,14 +5,11 @@ mod counters;
 mod cross_origin;
 mod files;
 mod gzip_pages;
-mod listen;
 mod media_type;
 mod pace;
-pub(crate) mod range;
 mod refusal;
-mod respond;
 mod route;
-mod watch;
+mod sending;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +20,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use freshet_listen::http::{Connections, Peer, respond};
 use freshet_listen::{Proxies, Tls, TlsError, TlsOptions};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -33,12 +31,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use counters::{Counters, KindCount};
 
 use crate::store::Store;
+use content::Found;
 use counters::{Kind, Tally};
 use files::Files;
-use listen::Listening;
 use pace::Pacer;
 use refusal::Refusal;
-use respond::Sending;
+use sending::Sending;
 
 /// Most requests answered at once, over all connections: each holds about half a MiB while its client reads.
 const REQUESTS_MAX: usize = 2048;
@@ -156,10 +154,10 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
         proxies,
     };
     let router = cross_origin::open(Router::new().fallback(answer).with_state(Arc::new(service)));
-    let listening = Listening {
+    let connections = Connections {
         listener,
         router,
-        tally: tally.clone(),
+        meter: tally.clone(),
         tls: tls.clone(),
         stop: stop.clone(),
         connections_max,
@@ -168,7 +166,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stop.clone()));
     }
-    let task = tokio::spawn(listening.run());
+    let task = tokio::spawn(connections.run());
     Ok(Serving { address, tally, tls, stop: stop.drop_guard(), task })
 }
 
@@ -181,8 +179,7 @@ pub(crate) fn run_private(
     connections_max: usize,
     idle_timeout: Duration,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let tally = Arc::default();
-    Listening { listener, router, tally, tls, stop, connections_max, idle_timeout }.run()
+    Connections { listener, router, meter: Arc::new(()), tls, stop, connections_max, idle_timeout }.run()
 }
 
 struct Service {
@@ -192,10 +189,6 @@ struct Service {
     pacer: Option<Arc<Pacer>>,
     proxies: Proxies,
 }
-
-/// The other end of a connection.
-#[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
 
 async fn answer(
     State(service): State<Arc<Service>>,
@@ -225,11 +218,12 @@ impl Service {
         let target = self.target(request);
         self.tally.request(target.as_ref().map_or(Kind::Other, content::kind));
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
-        let content = content::find(&self.files, target?).await?;
-        let pacer =
-            self.pacer.clone().filter(|_| matches!(content.kind, Kind::Pack | Kind::File | Kind::Media));
-        let sending = Sending { tally: self.tally.clone(), place, pacer };
-        respond::respond(content, &request.method, &request.headers, sending)
+        let Found { kind, content } = content::find(&self.files, target?).await?;
+        let pacer = self.pacer.clone().filter(|_| matches!(kind, Kind::Pack | Kind::File | Kind::Media));
+        let sending = Sending { tally: self.tally.clone(), kind, place, pacer };
+        let answer =
+            respond(&content, &request.method, &request.headers, |body, bytes| sending.body(body, bytes));
+        answer.map_err(|error| Refusal::Range(error, content.bytes))
     }
 
     fn target(&self, request: &Parts) -> Result<route::Target, Refusal> {

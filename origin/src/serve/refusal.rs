@@ -2,8 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use freshet_listen::http::{RANGES_MAX, RangeError};
 
-use super::range::{RANGES_MAX, RangeError};
 use super::route::URL_BYTES_MAX;
 use crate::release::ReadError;
 use crate::store::StoreError;
