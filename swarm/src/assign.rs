@@ -264,9 +264,20 @@ impl Assign {
         Some(link)
     }
 
-    /// A chunk may be free again: links that hold it are looked at.
+    /// A chunk is wanted, too.
+    pub(crate) fn want(&mut self, ledger: &mut Ledger, chunk: ChunkIndex) {
+        ledger.want(chunk);
+        self.offer(ledger, chunk);
+    }
+
+    /// A source that was asked for a chunk is out of it.
     pub(crate) fn give_up(&mut self, ledger: &mut Ledger, chunk: ChunkIndex) {
         ledger.give_up(chunk);
+        self.offer(ledger, chunk);
+    }
+
+    /// A chunk may be free: links that hold it are looked at.
+    fn offer(&mut self, ledger: &Ledger, chunk: ChunkIndex) {
         if ledger.state(chunk) == State::Free {
             let dirty = &mut self.dirty;
             let holders = self.links.iter().filter(|(_, link)| link.has.contains(chunk));

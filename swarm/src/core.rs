@@ -308,12 +308,13 @@ impl Core {
     }
 
     fn want(&mut self, now: u64, ranges: Vec<Range<ChunkIndex>>) {
-        let len = self.ledger.len();
+        let (len, got_bytes) = (self.ledger.len(), self.ledger.got_bytes());
         for chunk in ranges.into_iter().flatten().filter(|&chunk| chunk < len) {
-            self.ledger.want(chunk);
+            self.assign.want(&mut self.ledger, chunk);
         }
         if self.ledger.missing_chunks > 0 && std::mem::take(&mut self.is_complete) {
             self.tick_us = now + TICK_US;
+            self.governor.begin_again(now, got_bytes);
         }
     }
 
@@ -376,7 +377,7 @@ impl Core {
                 has_requests: self.assign.has_requests(),
                 has_lease: self.origin.has_lease(),
                 ahead_permille: self.ahead_permille(),
-                got_bytes: self.ledger.job_bytes - self.ledger.missing_bytes,
+                got_bytes: self.ledger.got_bytes(),
                 asks_left: self.asks_left(),
             };
             let Some(demand) = self.governor.demand(&self.policy, &view) else { return };

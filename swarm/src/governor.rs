@@ -56,7 +56,7 @@ pub(crate) struct View {
     pub(crate) has_lease: bool,
     /// How far this peer is ahead of its neighbours' mean, in thousandths of the release; none without neighbours.
     pub(crate) ahead_permille: Option<i64>,
-    /// Bytes fetched and verified since the start.
+    /// Bytes of the job that are here.
     pub(crate) got_bytes: u64,
     /// How many chunks may be asked for.
     pub(crate) asks_left: u64,
@@ -65,6 +65,8 @@ pub(crate) struct View {
 #[derive(Debug)]
 pub(crate) struct Governor {
     started_us: u64,
+    /// Bytes that were got before the start.
+    before_bytes: u64,
     progress_us: u64,
     /// Last time that a peer could be asked.
     company_us: u64,
@@ -82,6 +84,7 @@ impl Governor {
     pub(crate) fn new(now: u64) -> Self {
         Self {
             started_us: now,
+            before_bytes: 0,
             progress_us: now,
             company_us: now,
             active_jobs: 1,
@@ -90,6 +93,13 @@ impl Governor {
             share_tokens: 0,
             share_us: now,
         }
+    }
+
+    /// All was there, and more is wanted now: the line begins anew.
+    pub(crate) fn begin_again(&mut self, now: u64, got_bytes: u64) {
+        self.started_us = now;
+        self.progress_us = now;
+        self.before_bytes = got_bytes;
     }
 
     /// The tracker's word about the swarm.
@@ -175,7 +185,7 @@ impl Governor {
         };
         let line =
             u128::from(reference) * u128::from(elapsed_us) * u128::from(slack_permille) / 1_000_000_000;
-        u128::from(view.got_bytes) < line
+        u128::from(view.got_bytes - self.before_bytes) < line
     }
 
     fn share_bytes_s(&self) -> Option<u64> {

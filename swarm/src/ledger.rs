@@ -110,6 +110,11 @@ impl Ledger {
         }
     }
 
+    /// Bytes of all that was ever wanted and is not missing.
+    pub(crate) fn got_bytes(&self) -> u64 {
+        self.job_bytes - self.missing_bytes
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.bytes.len() as u32
     }

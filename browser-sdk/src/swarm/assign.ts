@@ -191,9 +191,20 @@ export class Assign {
     this.#dirty.add(link);
   }
 
-  /** A chunk may be free again: links that hold it are looked at. */
+  /** A chunk is wanted, too. */
+  want(ledger: Ledger, chunk: number): void {
+    ledger.want(chunk);
+    this.#offer(ledger, chunk);
+  }
+
+  /** A source that was asked for a chunk is out of it. */
   giveUp(ledger: Ledger, chunk: number): void {
     ledger.giveUp(chunk);
+    this.#offer(ledger, chunk);
+  }
+
+  /** A chunk may be free: links that hold it are looked at. */
+  #offer(ledger: Ledger, chunk: number): void {
     if (!ledger.isFree(chunk)) return;
     for (const link of this.links.idsWhere(({ has }) => has.has(chunk))) this.#dirty.add(link);
   }

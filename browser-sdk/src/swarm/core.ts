@@ -170,12 +170,7 @@ export class Core {
         for (const chunk of within(ledger.len, input.ranges)) this.#hold(chunk, "local");
         return;
       case "want":
-        for (const chunk of within(ledger.len, input.ranges)) ledger.want(chunk);
-        if (ledger.missingChunks > 0 && this.#isComplete) {
-          this.#isComplete = false;
-          this.#tickUs = now + TICK_US;
-        }
-        return;
+        return this.#want(now, input.ranges);
       case "lost":
         if (ledger.lose(input.chunk)) {
           this.#announce.lost(input.chunk);
@@ -206,6 +201,17 @@ export class Core {
         return this.#upload.sent(now, input.link, input.request, input.bytes);
       case "policy":
         return this.#setPolicy(input);
+    }
+  }
+
+  #want(now: number, ranges: readonly Range[]): void {
+    const ledger = this.#ledger;
+    const gotBytes = ledger.gotBytes;
+    for (const chunk of within(ledger.len, ranges)) this.#assign.want(ledger, chunk);
+    if (ledger.missingChunks > 0 && this.#isComplete) {
+      this.#isComplete = false;
+      this.#tickUs = now + TICK_US;
+      this.#governor.beginAgain(now, gotBytes);
     }
   }
 
@@ -321,7 +327,7 @@ export class Core {
         hasRequests: this.#assign.requests.size > 0,
         hasLease: hadLease,
         aheadPermille: this.#aheadPermille(),
-        gotBytes: this.#ledger.jobBytes - this.#ledger.missingBytes,
+        gotBytes: this.#ledger.gotBytes,
       });
       if (demand === undefined) return;
       if (this.#ledger.free.count === 0 && !this.#freeForOrigin(now, demand)) return;

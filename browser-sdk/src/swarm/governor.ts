@@ -37,12 +37,14 @@ export interface View {
   readonly hasLease: boolean;
   /** How far this peer is ahead of its neighbours' mean, in thousandths of the release; none without neighbours. */
   readonly aheadPermille: number | undefined;
-  /** Bytes fetched and verified since the start. */
+  /** Bytes of the job that are here. */
   readonly gotBytes: number;
 }
 
 export class Governor {
-  readonly #startedUs: number;
+  #startedUs: number;
+  /** Bytes that were got before the start. */
+  #beforeBytes = 0;
   #progressUs: number;
   /** Last time that a peer could be asked. */
   #companyUs: number;
@@ -62,6 +64,13 @@ export class Governor {
     this.#progressUs = now;
     this.#companyUs = now;
     this.#shareUs = now;
+  }
+
+  /** All was there, and more is wanted now: the line begins anew. */
+  beginAgain(now: number, gotBytes: number): void {
+    this.#startedUs = now;
+    this.#progressUs = now;
+    this.#beforeBytes = gotBytes;
   }
 
   /** The tracker's word about the swarm. */
@@ -117,7 +126,7 @@ export class Governor {
     const slackPermille = policy.goal === "speed" ? 1000 : policy.offload_slack_permille;
     // The product passes 2^53 within minutes.
     const line = (BigInt(reference) * BigInt(elapsedUs) * BigInt(slackPermille)) / 1_000_000_000n;
-    return BigInt(gotBytes) < line;
+    return BigInt(gotBytes - this.#beforeBytes) < line;
   }
 
   #shareBytesS(): number | undefined {

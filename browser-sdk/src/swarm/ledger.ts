@@ -67,6 +67,11 @@ export class Ledger {
     this.#shardsDone = [];
   }
 
+  /** Bytes of all that was ever wanted and is not missing. */
+  get gotBytes(): number {
+    return this.jobBytes - this.missingBytes;
+  }
+
   /** Positions of a shard. */
   shardPositions(shard: number): Range {
     const { start, end } = this.#shards.positions(shard);
