@@ -41,6 +41,7 @@ pub use manifest::cut::PageCutter;
 pub use manifest::in_place::{is_changed_in_place, staying_chunks};
 pub use manifest::page::{ChunkRef, Entry, FileExtent, Page, PageError};
 pub use manifest::root::{Chunker, PARTS_FEATURE, PageRef, Part, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
+pub use manifest::walk::Walk;
 pub use pack_index::{PackId, PackIndex, Place};
 pub use patch::document::{PATCH_ALGORITHM, PATCH_KIND, PATCH_SCHEMA, Patch, PatchError, PatchPageRef};
 pub use patch::page::{Delta, PatchChunk, PatchPage};

@@ -66,6 +66,20 @@ pub fn file(content: &ContentName, version: &Name, path: &RelPath) -> String {
     format!("{content}/files/{version}/{path}")
 }
 
+/// Splits the path of a file in the plain file view, already percent-decoded, into the content and what follows: version and
+/// path. Files of a stream may have any name, so it is one only where the name of a content precedes it.
+pub fn split_file(path: &str) -> Option<(ContentName, &str)> {
+    let (content, rest) = path.split_once("/files/")?;
+    Some((content.parse().ok()?, rest))
+}
+
+/// Strong entity tag of a file of a release in the plain file view, quoted: the release and the path within it fix the bytes.
+/// Whoever serves the file calls it so, and a download that one began another one can end.
+pub fn file_tag(root: RootId, path: &RelPath) -> String {
+    let name = Hash::of(format!("{root}\n{path}").as_bytes());
+    format!("\"{}\"", &name.to_string()[..32])
+}
+
 /// What the path of a URL given by a user asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -105,6 +119,7 @@ mod tests {
         check(&format!("/CDN/{}/", pointer(&content, &live)), Some(("/CDN/", channel)));
         let id = RootId::of(b"root");
         check(&format!("/{}", root(&content, id)), Some(("/", Target::Root(content, id))));
+        check("/game/demo/files/1/channels/live", None);
         check("/game/demo/channels/", None);
         check("/game/channels/live", None);
         check("/game/demo/roots/12", None);

@@ -1,7 +1,6 @@
 //! The plain file view: files of a release, put together from chunks for clients that know nothing of Freshet. Each
 //! chunk is checked before it is sent; links are followed inside the release.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use freshet_protocol::{
     ChunkRef, ContentName, Entry, FileExtent, Hash, Name, PackIndex, Page, PageId, Place, RelPath, Root,
-    RootId,
+    RootId, Walk, origin_path,
 };
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use moka::sync::Cache;
@@ -18,8 +17,6 @@ use super::gzip_pages::GzipPages;
 use crate::release::{self, ReadError};
 use crate::store::Store;
 
-/// Most links followed for one path; more is a circle.
-const LINK_HOPS_MAX: usize = 16;
 /// Releases remembered; their roots are at most 64 KiB.
 const RELEASES_MAX: u64 = 64;
 /// Memory for pages and for indexes, in bytes each.
@@ -112,32 +109,17 @@ impl Files {
         Ok(Some(FileView { files: self.clone(), release, path, page, bytes: size, digest }))
     }
 
-    /// Follows links, folder by folder, as a file system would.
+    /// Follows links.
     async fn resolve(
         &self,
         release: &Release,
         path: &RelPath,
     ) -> Result<Option<(usize, FileExtent)>, ReadError> {
-        let mut to_come: VecDeque<String> = path.parts().map(str::to_owned).collect();
-        let mut here: Vec<String> = Vec::new();
-        let mut hops = 0;
-        while let Some(part) = to_come.pop_front() {
-            match part.as_str() {
-                "" | "." => continue,
-                ".." => match here.pop() {
-                    Some(_) => continue,
-                    None => return Ok(None),
-                },
-                _ => here.push(part),
-            }
-            let Ok(at) = here.join("/").parse::<RelPath>() else { return Ok(None) };
+        let mut walk = Walk::to(path);
+        while let Some((at, is_end)) = walk.step() {
             match self.entry(release, &at).await? {
-                Some((page, Entry::File(file))) if to_come.is_empty() => return Ok(Some((page, file))),
-                Some((_, Entry::Link { target, .. })) if hops < LINK_HOPS_MAX => {
-                    hops += 1;
-                    here.pop();
-                    target.split('/').rev().for_each(|part| to_come.push_front(part.to_owned()));
-                }
+                Some((page, Entry::File(file))) if is_end => return Ok(Some((page, file))),
+                Some((_, Entry::Link { target, .. })) if walk.follow(&target) => {}
                 // No entry of its own: a folder that holds others, or nothing.
                 None => {}
                 Some(_) => return Ok(None),
@@ -209,10 +191,8 @@ impl FileView {
         self.digest
     }
 
-    /// Strong tag: the release and the path within it fix the bytes.
     pub(super) fn etag(&self) -> String {
-        let name = Hash::of(format!("{}\n{}", self.release.id, self.path).as_bytes());
-        format!("\"{}\"", &name.to_string()[..32])
+        origin_path::file_tag(self.release.id, &self.path)
     }
 
     /// Streams a range, chunk by chunk.

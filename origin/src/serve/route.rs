@@ -1,6 +1,6 @@
 //! What a request path asks for.
 
-use freshet_protocol::{ContentName, Name, RelPath};
+use freshet_protocol::{ContentName, Name, RelPath, origin_path};
 use percent_encoding::percent_decode_str;
 
 use super::refusal::Refusal;
@@ -22,10 +22,7 @@ pub(super) enum Target {
 pub(super) fn parse(path: &str) -> Result<Target, Refusal> {
     let decoded = percent_decode_str(path.trim_start_matches('/')).decode_utf8();
     let path = decoded.map_err(|_| Refusal::BadRequest("the path is not UTF-8 when decoded".to_owned()))?;
-    // Files of a stream may have any name, so this is a file of a release only where the name of a content precedes it.
-    if let Some((content, rest)) = path.split_once("/files/")
-        && let Ok(content) = content.parse()
-    {
+    if let Some((content, rest)) = origin_path::split_file(&path) {
         return parse_file(content, rest);
     }
     match layout::parse(&path) {

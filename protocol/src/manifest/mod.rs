@@ -4,3 +4,4 @@ pub(crate) mod cut;
 pub(crate) mod in_place;
 pub(crate) mod page;
 pub(crate) mod root;
+pub(crate) mod walk;
