@@ -138,7 +138,10 @@ impl Teller {
         use FreshetEventKind as Kind;
         let own = &mut self.event;
         match event {
-            Event::Listening { address } => (Kind::FRESHET_LISTENING, address.to_string()),
+            // Only the program runs a gateway.
+            Event::Listening { address } | Event::Gateway { address } => {
+                (Kind::FRESHET_LISTENING, address.to_string())
+            }
             Event::Release { version, bytes, missing_bytes, fetch_bytes, .. } => {
                 (own.total_bytes, own.fetch_bytes) = (*bytes, *fetch_bytes);
                 own.done_bytes = bytes.saturating_sub(*missing_bytes);

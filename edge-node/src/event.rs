@@ -14,6 +14,11 @@ pub enum Event {
         /// The address.
         address: SocketAddr,
     },
+    /// The gateway answers here.
+    Gateway {
+        /// The address.
+        address: SocketAddr,
+    },
     /// The release is known.
     Release {
         /// Its version.

@@ -4,6 +4,7 @@
 mod backoff;
 mod control;
 mod event;
+mod gateway;
 mod identity;
 mod job;
 mod limiter;
@@ -25,6 +26,7 @@ pub use control::{
 pub use event::Event;
 pub use freshet_protocol::PublicKey;
 pub use freshet_swarm::{Goal, Policy};
+pub use gateway::{GatewayOptions, gateway};
 pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
 pub use node::{

@@ -1,12 +1,12 @@
 //! What can be said on the command line, and what it means for a job.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use freshet_edge_node::{
-    GetError, GetOptions, Goal, Hours, Parts, Policy, PublicKey, SeedFor, check_download_rate,
+    GatewayOptions, GetError, GetOptions, Goal, Hours, Parts, Policy, PublicKey, SeedFor, check_download_rate,
 };
 
 use crate::cli::quantity::{Bytes, Rate, Time};
@@ -46,7 +46,8 @@ pub(crate) enum Command {
     /// Gets or updates a release in a folder.
     #[command(after_help = EXIT_CODES)]
     Get(Box<Get>),
-    /// Keeps a folder at what a channel shows, until SIGINT or SIGTERM.
+    /// Keeps a folder at what a channel shows (--follow), or stands in front of an origin as a local HTTP gateway (--gateway),
+    /// until SIGINT or SIGTERM.
     #[command(after_help = EXIT_CODES)]
     Run(Box<Run>),
     /// Says what `get` would fetch, write and need, and fetches none of it.
@@ -129,6 +130,8 @@ pub(crate) struct Get {
     #[command(flatten)]
     parts: ChosenParts,
     #[command(flatten)]
+    into: Into,
+    #[command(flatten)]
     pub(super) job: Job,
     /// How long to go on sharing after the install: 30s, 2h, or forever.
     #[arg(long, value_name = "TIME", default_value = "0s", requires = "share")]
@@ -141,17 +144,48 @@ pub(crate) struct Get {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["follow", "gateway"]))]
 pub(crate) struct Run {
     /// The channel to follow (http://host/game/demo/channels/live); the tenant's key may follow as #key=ed25519:...
-    #[arg(long, value_name = "URL")]
-    follow: String,
+    #[arg(long, value_name = "URL", requires = "into")]
+    follow: Option<String>,
+    /// Folder to install into; made if missing.
+    #[arg(long, value_name = "DIR", requires = "follow")]
+    into: Option<PathBuf>,
     #[command(flatten)]
     parts: ChosenParts,
-    #[command(flatten)]
-    pub(super) job: Job,
     /// How often, about, to ask the origin whether the channel shows another version: from 1s. Peers tell at once.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     look_every: Time,
+    #[command(flatten)]
+    pub(super) gateway: Gateway,
+    #[command(flatten)]
+    pub(super) job: Job,
+}
+
+/// A local HTTP gateway.
+#[derive(Debug, Args)]
+pub(crate) struct Gateway {
+    /// Answer HTTP here, such as 127.0.0.1:8188, with the origin's own paths: files of releases come from peers and the
+    /// origin, all else from the origin. Port 0 picks one.
+    #[arg(long, value_name = "ADDR:PORT", requires = "origin", requires = "cache")]
+    gateway: Option<SocketAddr>,
+    /// Any channel of the origin to stand in front of (http://host/game/demo/channels/live); the tenant's key may follow as
+    /// #key=ed25519:... Trackers are those that channels of this name point to.
+    #[arg(long, value_name = "URL", requires = "gateway")]
+    origin: Option<String>,
+    /// Folder to keep what was read in; made if missing.
+    #[arg(long, value_name = "DIR", requires = "gateway")]
+    cache: Option<PathBuf>,
+    /// Most that is kept there, about. Releases go that were read longest ago; what is read now stays.
+    #[arg(long, value_name = "BYTES", default_value = "20GB", requires = "gateway")]
+    cache_size: Bytes,
+    /// A name by which clients call the gateway, where it is none of localhost, 127.0.0.1 and [::1]; may be repeated.
+    #[arg(long, value_name = "HOST", requires = "gateway")]
+    allow_host: Vec<String>,
+    /// A site whose pages may ask the gateway, like https://play.example; may be repeated. By default no page may.
+    #[arg(long, value_name = "ORIGIN", requires = "gateway")]
+    allow_origin: Vec<String>,
 }
 
 /// Arguments of `repair`.
@@ -159,6 +193,8 @@ pub(crate) struct Run {
 pub(crate) struct Repair {
     /// The channel or root that it was got from, as for `get`.
     url: String,
+    #[command(flatten)]
+    into: Into,
     #[command(flatten)]
     pub(super) job: Job,
 }
@@ -172,12 +208,17 @@ struct ChosenParts {
     parts: Option<Parts>,
 }
 
-/// How a job is done.
+/// Where to install.
 #[derive(Debug, Args)]
-pub(crate) struct Job {
+struct Into {
     /// Folder to install into; made if missing.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
+}
+
+/// How a job is done.
+#[derive(Debug, Args)]
+pub(crate) struct Job {
     /// The tenant's public key, as the publisher printed it. Needed the first time, remembered in DIR after that.
     #[arg(long, value_name = "ed25519:KEY")]
     key: Option<PublicKey>,
@@ -262,7 +303,7 @@ fn share(text: &str) -> Result<f64, String> {
 impl Get {
     /// The job that these arguments ask for.
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
-        let mut options = self.job.options(&self.url)?;
+        let mut options = self.job.options(&self.url, &self.into.into)?;
         options.parts = self.parts.parts.clone();
         options.verify = self.verify;
         options.seed_for = match self.seed_for {
@@ -274,9 +315,23 @@ impl Get {
 }
 
 impl Run {
+    /// The gateway that is to be run, if it is one.
+    pub(super) fn gateway(&self) -> Option<Result<GatewayOptions, GetError>> {
+        let Gateway { gateway, origin, cache, cache_size, allow_host, allow_origin } = &self.gateway;
+        let (listen, url, cache) = (gateway.as_ref()?, origin.as_ref()?, cache.as_ref()?);
+        let options = |get| {
+            let options = GatewayOptions::new(url, cache, *listen)?;
+            let (hosts, origins) = (allow_host.clone(), allow_origin.clone());
+            Ok(GatewayOptions { get, cache_bytes_max: cache_size.0, hosts, origins, ..options })
+        };
+        Some(self.job.options(url, cache).and_then(options))
+    }
+
     /// The job that each version is got by.
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
-        let mut options = self.job.options(&self.follow)?;
+        let missing = || GetError::Usage("--follow URL --into DIR, or --gateway ADDR:PORT".to_owned());
+        let (follow, into) = self.follow.as_ref().zip(self.into.as_ref()).ok_or_else(missing)?;
+        let mut options = self.job.options(follow, into)?;
         options.parts = self.parts.parts.clone();
         options.look_every = match self.look_every {
             Time::For(time) if time < LOOK_EVERY_MIN => {
@@ -292,13 +347,13 @@ impl Run {
 impl Repair {
     /// The job that mends.
     pub(super) fn options(&self) -> Result<GetOptions, GetError> {
-        self.job.options(&self.url)
+        self.job.options(&self.url, &self.into.into)
     }
 }
 
 impl Job {
-    fn options(&self, url: &str) -> Result<GetOptions, GetError> {
-        let mut options = GetOptions::new(url, &self.into)?;
+    fn options(&self, url: &str, folder: &Path) -> Result<GetOptions, GetError> {
+        let mut options = GetOptions::new(url, folder)?;
         if let (Some(in_url), Some(given)) = (options.key, self.key)
             && in_url != given
         {

@@ -110,6 +110,7 @@ fn show(event: &Event, bar: &ProgressBar) {
 fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Listening { address } => format!("listening at {address}"),
+        Event::Gateway { address } => format!("gateway at http://{address}/"),
         Event::Release { version, bytes, files, missing_bytes, fetch_bytes, .. } => format!(
             "version {version}: {files} files, {}, of which {} are missing here; {} to fetch",
             HumanBytes(*bytes),
@@ -137,10 +138,12 @@ fn sources(bytes: &Sources, links: u32) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let version = report.version.as_deref().unwrap_or("?");
     let [peer, origin, local] = [report.bytes.peer, report.bytes.origin, report.bytes.local].map(HumanBytes);
-    let seconds = report.installed_ms.unwrap_or(report.time_ms) as f64 / 1000.0;
     let sent = HumanBytes(report.sent_bytes);
+    let Some(version) = &report.version else {
+        return format!("{peer} came from peers, {origin} from the origin; {sent} handed to peers");
+    };
+    let seconds = report.installed_ms.unwrap_or(report.time_ms) as f64 / 1000.0;
     format!(
         "{} {version} is installed: {peer} from peers, {origin} from the origin, {local} were here; {seconds:.1} s; {sent} handed to peers",
         report.content

@@ -4,12 +4,14 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use freshet_edge_node::{Event, GetError, GetOptions, Report, follow, get, repair};
+use freshet_edge_node::{
+    Control, Event, GatewayOptions, GetError, GetOptions, Policy, Report, follow, gateway, get, repair,
+};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::arguments::{Arguments, Command, Get, Job, Repair, Run};
+use crate::cli::arguments::{Arguments, Command, Get, Job, Repair};
 use crate::cli::care;
 use crate::cli::output::Output;
 use crate::cli::signals::Signals;
@@ -42,7 +44,10 @@ fn quiet_peers(filter: &str) -> String {
 pub(crate) async fn run(arguments: Arguments, started: Instant) -> ExitCode {
     match arguments.command {
         Command::Get(arguments) => run_get(*arguments, started).await,
-        Command::Run(arguments) => run_follow(*arguments).await,
+        Command::Run(arguments) => match arguments.gateway() {
+            Some(options) => run_job(&arguments.job, options, gateway).await,
+            None => run_job(&arguments.job, arguments.options(), follow).await,
+        },
         Command::Repair(arguments) => run_repair(*arguments, started).await,
         Command::Plan(arguments) => care::run_plan(&arguments).await,
         Command::Verify(arguments) => care::run_verify(&arguments).await,
@@ -62,15 +67,28 @@ async fn run_repair(arguments: Repair, started: Instant) -> ExitCode {
     .await
 }
 
-async fn run_follow(arguments: Run) -> ExitCode {
-    run_job(&arguments.job, arguments.options(), follow).await
+/// What a job can be steered by.
+trait Steered {
+    fn control(&self) -> (Control, Policy);
+}
+
+impl Steered for GetOptions {
+    fn control(&self) -> (Control, Policy) {
+        (self.control.clone(), self.policy)
+    }
+}
+
+impl Steered for GatewayOptions {
+    fn control(&self) -> (Control, Policy) {
+        self.get.control()
+    }
 }
 
 /// Does a job, shows how it goes, and says how it ended.
-async fn run_job<F>(
+async fn run_job<O: Steered, F>(
     arguments: &Job,
-    options: Result<GetOptions, GetError>,
-    start: impl FnOnce(GetOptions, mpsc::Sender<Event>, CancellationToken) -> F,
+    options: Result<O, GetError>,
+    start: impl FnOnce(O, mpsc::Sender<Event>, CancellationToken) -> F,
 ) -> ExitCode
 where
     F: Future<Output = (Report, Result<(), GetError>)> + Send + 'static,
@@ -81,13 +99,20 @@ where
     let (report, result) = match (options, &signals) {
         (Ok(options), Ok(_)) => {
             if arguments.stdin {
-                words::follow(options.control.clone(), options.policy, stop.clone());
+                let (control, policy) = options.control();
+                words::follow(control, policy, stop.clone());
             }
             let (sender, mut events) = mpsc::channel(EVENTS_MAX);
             let job = tokio::spawn(start(options, sender, stop));
             while let Some(event) = events.recv().await {
-                if let Event::Listening { address } = &event {
-                    tell_ready(arguments.ready_file.as_deref(), *address);
+                match &event {
+                    Event::Listening { address } => {
+                        tell_ready(arguments.ready_file.as_deref(), "listen", *address)
+                    }
+                    Event::Gateway { address } => {
+                        tell_ready(arguments.ready_file.as_deref(), "gateway", *address)
+                    }
+                    _ => {}
                 }
                 output.event(&event);
             }
@@ -118,9 +143,9 @@ fn exit_code(result: &Result<(), GetError>, signal: Option<u8>) -> u8 {
     }
 }
 
-fn tell_ready(path: Option<&Path>, address: std::net::SocketAddr) {
+fn tell_ready(path: Option<&Path>, what: &str, address: std::net::SocketAddr) {
     let Some(path) = path else { return };
-    let text = serde_json::json!({ "listen": address }).to_string();
+    let text = serde_json::json!({ what: address }).to_string();
     if let Err(error) = write_whole(path, &text) {
         eprintln!("freshet-node: cannot write {}: {error}", path.display());
     }

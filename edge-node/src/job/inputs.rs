@@ -78,6 +78,7 @@ impl Job {
     pub(super) fn keep(&mut self, chunk: VerifiedChunk) {
         self.origin_watch.progressed();
         self.progress.first_chunk();
+        self.readers.came(&chunk);
         self.content.keep(chunk);
     }
 

@@ -10,6 +10,7 @@ mod origin_watch;
 mod outputs;
 mod peers;
 mod progress;
+mod reading;
 mod serving;
 mod tracker;
 mod turn;
@@ -30,6 +31,7 @@ use crate::job::content::Content;
 use crate::job::deriving::Deriving;
 use crate::job::origin_watch::OriginWatch;
 use crate::job::peers::Peers;
+use crate::job::reading::Readers;
 use crate::job::serving::ReadBack;
 use crate::network::{Documents, Network};
 use crate::node::GetError;
@@ -39,6 +41,7 @@ use crate::store::{ChunkFiles, Installed, Local, OldFiles, Placing, StoreEvent, 
 
 pub(crate) use channel_watch::Watch;
 pub(crate) use progress::JobReport;
+pub(crate) use reading::{ASKS_MAX, Ask, Found};
 
 /// Chunks from the origin that wait for the job.
 const RUN_EVENTS_MAX: usize = 32;
@@ -58,11 +61,19 @@ pub enum SeedFor {
     Forever,
 }
 
+/// What a job is for.
+pub(crate) enum Purpose {
+    /// To install the release over what is installed, and to share it for a while.
+    Install { installed: Option<Installed>, seed_for: SeedFor },
+    /// To hand it to readers, and to fetch what they ask for, until it is stopped.
+    Read(mpsc::Receiver<Ask>),
+}
+
 /// What a job needs to know.
 pub(crate) struct JobConfig {
     pub(crate) files: ChunkFiles,
     pub(crate) local: Local,
-    pub(crate) installed: Option<Installed>,
+    pub(crate) purpose: Purpose,
     /// The installed release, where its manifest is known.
     pub(crate) old: Option<OldFiles>,
     pub(crate) origin: Origin,
@@ -74,7 +85,6 @@ pub(crate) struct JobConfig {
     pub(crate) policy: Policy,
     /// What the policy is changed to; what it says of peers and of sharing stays.
     pub(crate) policies: watch::Receiver<Policy>,
-    pub(crate) seed_for: SeedFor,
     /// What else the channel shows is asked of the origin so, if at all.
     pub(crate) watch: Option<Watch>,
     /// A job whose origin fails and that gets nothing from anyone for this long ends.
@@ -100,7 +110,8 @@ pub(crate) struct Job {
     fetches: BTreeMap<FetchId, AbortHandle>,
     origin_watch: OriginWatch,
     channel_watch: Option<ChannelWatch>,
-    readers: Arc<Semaphore>,
+    readers: Readers,
+    read_permits: Arc<Semaphore>,
     read_backs: mpsc::Receiver<ReadBack>,
     read_back: mpsc::Sender<ReadBack>,
     phase: Phase,
@@ -123,6 +134,8 @@ struct Kept {
 
 /// How far the job is.
 enum Phase {
+    /// Readers say what is missing.
+    Reading,
     /// Chunks are missing, or not yet on disk.
     Fetching,
     /// Files move to their places.
@@ -137,9 +150,13 @@ impl Job {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
-        let JobConfig { files, local, installed, old, origin, index, network, documents, policy, .. } =
-            config;
-        let JobConfig { policies, seed_for, watch, give_up_after, events, stop, .. } = config;
+        let JobConfig { files, local, purpose, old, origin, index, network, documents, policy, .. } = config;
+        let JobConfig { policies, watch, give_up_after, events, stop, .. } = config;
+        let (phase, installed, seed_for, asks) = match purpose {
+            Purpose::Install { installed, seed_for } => (Phase::Fetching, installed, seed_for, None),
+            Purpose::Read(asks) => (Phase::Reading, None, SeedFor::Forever, Some(asks)),
+        };
+        let reads = asks.is_some();
         let release = Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
             .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
@@ -149,11 +166,12 @@ impl Job {
             0,
             CoreConfig {
                 chunk_bytes: release.chunks().iter().map(|chunk| chunk.bytes).collect(),
-                wanted: wanted(&release, &local),
+                wanted: if reads { Vec::new() } else { wanted(&release, &local) },
                 held: local.held.ranges(),
                 leased: Some(release.fetched_span().positions),
                 policy,
-                has_tracker: network.is_some(),
+                // It spreads first copies of all that is wanted at the start.
+                has_tracker: network.is_some() && !reads,
                 seed,
             },
         );
@@ -164,7 +182,7 @@ impl Job {
             // Who hands nothing out has no use for them.
             content: Content::new(
                 files,
-                if policy.sharing { HOT_BYTES_MAX } else { 0 },
+                if policy.sharing || reads { HOT_BYTES_MAX } else { 0 },
                 writers,
                 local.held,
                 local.placing.staying.clone(),
@@ -180,10 +198,11 @@ impl Job {
             run_events,
             fetches: BTreeMap::new(),
             origin_watch: OriginWatch::new(give_up_after),
-            readers: Arc::new(Semaphore::new(READERS_MAX)),
+            readers: Readers::new(asks),
+            read_permits: Arc::new(Semaphore::new(READERS_MAX)),
             read_backs,
             read_back,
-            phase: Phase::Fetching,
+            phase,
             untold: None,
             config: Kept { installed, placing: local.placing, policy, policies, seed_for, events, stop },
             progress,

@@ -38,6 +38,11 @@ impl OriginWatch {
         }
     }
 
+    /// Something is wanted after a time in which nothing was.
+    pub(super) fn begin(&mut self) {
+        self.progressed();
+    }
+
     /// A verified chunk came, from wherever.
     pub(super) fn progressed(&mut self) {
         self.last_progress = Instant::now();

@@ -40,7 +40,7 @@ impl Job {
             return self.hand_over(link, request, bytes);
         }
         let files = self.content.files.clone();
-        let (readers, done) = (Arc::clone(&self.readers), self.read_back.clone());
+        let (readers, done) = (Arc::clone(&self.read_permits), self.read_back.clone());
         tokio::spawn(async move {
             let reader = readers.acquire_owned().await.expect("it is never closed");
             tokio::task::spawn_blocking(move || {

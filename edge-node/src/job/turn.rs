@@ -36,6 +36,7 @@ impl Job {
                 Some(network) => (Some(&mut network.transport_events), Some(&mut network.tracker_events)),
                 None => (None, None),
             };
+            let asks = self.readers.asks();
             let told = self.channel_watch.as_mut().map(|watch| &mut watch.pointers);
             tokio::select! {
                 () = self.config.stop.cancelled() => return self.stopped(),
@@ -46,6 +47,7 @@ impl Job {
                 event = next(links), if has_room => self.network_event(event),
                 event = next(tracker) => self.tracker_event(event),
                 pointer = next(told) => self.told(&pointer),
+                ask = next(asks) => self.read(ask),
                 Ok(()) = self.config.policies.changed() => self.policy_changed(),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,
@@ -63,7 +65,7 @@ impl Job {
         if is_tracker_up {
             // The tracker must know of this peer before it is asked for shards.
             self.announce();
-            self.tell(Input::TrackerUp);
+            self.tell_of_tracker(Input::TrackerUp);
         }
         early.into_iter().for_each(|event| self.link_event(event));
     }
@@ -85,7 +87,14 @@ impl Job {
         if input == Input::TrackerUp {
             self.announce();
         }
-        self.tell(input);
+        self.tell_of_tracker(input);
+    }
+
+    /// For readers, who want a little at a time, the core takes no part in spreading first copies.
+    fn tell_of_tracker(&mut self, input: Input) {
+        if !matches!(self.phase, Phase::Reading) {
+            self.tell(input);
+        }
     }
 
     /// Takes a pointer from the origin or the tracker.
@@ -118,7 +127,7 @@ impl Job {
                 self.start_install();
                 Ok(false)
             }
-            Phase::Fetching | Phase::Installing(_) => Ok(false),
+            Phase::Reading | Phase::Fetching | Phase::Installing(_) => Ok(false),
             Phase::Sharing(until) => Ok(until.is_some_and(|until| until <= Instant::now())),
         }
     }
@@ -151,7 +160,7 @@ impl Job {
     fn stopped(&self) -> Result<(), GetError> {
         match self.phase {
             Phase::Sharing(_) => Ok(()),
-            Phase::Fetching | Phase::Installing(_) => Err(GetError::Stopped),
+            Phase::Reading | Phase::Fetching | Phase::Installing(_) => Err(GetError::Stopped),
         }
     }
 
@@ -237,6 +246,6 @@ async fn next<T>(channel: Option<&mut mpsc::Receiver<T>>) -> T {
 async fn finished(phase: &mut Phase) -> Result<Vec<std::path::PathBuf>, crate::store::InstallError> {
     match phase {
         Phase::Installing(task) => task.await.expect("the install does not panic"),
-        Phase::Fetching | Phase::Sharing(_) => std::future::pending().await,
+        Phase::Reading | Phase::Fetching | Phase::Sharing(_) => std::future::pending().await,
     }
 }

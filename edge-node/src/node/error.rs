@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::origin::{OriginError, OriginFault};
-use crate::release::{ReleaseError, TrustError};
+use crate::release::{DocumentError, ReleaseError, TrustError};
 use crate::store::{InstallError, ScanError};
 
 /// Why `get` ended without the release installed. What was fetched is kept, and the same call resumes.
@@ -105,6 +105,17 @@ impl From<TrustError> for GetError {
             | TrustError::OlderKeys { .. } => Self::Outdated(error.to_string()),
             TrustError::Io { path, error } => Self::io(path, error),
             _ => Self::Forged(error.to_string()),
+        }
+    }
+}
+
+impl From<DocumentError> for GetError {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Origin(error) => error.into(),
+            DocumentError::Trust(error) => error.into(),
+            DocumentError::Release(error) => error.into(),
+            DocumentError::Io { path, error } => Self::io(&path, &error),
         }
     }
 }

@@ -21,15 +21,15 @@ const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// A folder that a release is got into.
-pub(super) struct Folder {
-    pub(super) layout: Layout,
-    pub(super) trust: Trust,
-    pub(super) lock: FolderLock,
+pub(crate) struct Folder {
+    pub(crate) layout: Layout,
+    pub(crate) trust: Trust,
+    pub(crate) lock: FolderLock,
 }
 
 impl Folder {
     /// Takes the folder that `options` name; it is made if there is none.
-    pub(super) async fn take(options: &GetOptions, stop: &CancellationToken) -> Result<Self, GetError> {
+    pub(crate) async fn take(options: &GetOptions, stop: &CancellationToken) -> Result<Self, GetError> {
         let layout = Layout::new(&options.folder);
         layout.create().map_err(|error| GetError::io(&options.folder, &error))?;
         let lock = lock(&layout).await?;
@@ -54,7 +54,7 @@ pub(super) fn no_installation(folder: &Path) -> GetError {
     GetError::Usage(format!("{} holds no installation", folder.display()))
 }
 
-async fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
+pub(crate) async fn lock(layout: &Layout) -> Result<FolderLock, GetError> {
     let until = Instant::now() + LOCK_PATIENCE;
     loop {
         match FolderLock::take(layout) {
@@ -146,6 +146,6 @@ pub(super) async fn look_around(
 }
 
 /// Runs what waits for disks beside the async tasks.
-pub(super) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(run).await.expect("disk work does not panic")
 }

@@ -1,6 +1,5 @@
 //! The steps of `get`, from a URL to an installed folder.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use freshet_protocol::PublicKey;
@@ -10,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
-use crate::job::{Job, JobConfig, Watch, wanted};
+use crate::job::{Job, JobConfig, Purpose, Watch, wanted};
 use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
 use crate::node::folder::{Before, Folder, look_around};
 use crate::node::{GetError, GetOptions};
@@ -91,14 +90,13 @@ async fn steps(
         old: before.release.map(|release| OldFiles { layout: layout.clone(), release }),
         files: ChunkFiles { layout, release },
         local,
-        installed: before.installed,
+        purpose: Purpose::Install { installed: before.installed, seed_for: options.seed_for },
         origin: origin.clone(),
         index,
         network,
         documents,
         policy: options.policy,
         policies,
-        seed_for: options.seed_for,
         watch: watch(options),
         give_up_after: options.give_up_after,
         events,
@@ -119,15 +117,15 @@ fn watch(options: &GetOptions) -> Option<Watch> {
 }
 
 /// A release, and the way to those who share it.
-struct Found {
-    fetched: Fetched,
-    network: Option<Network>,
-    documents: Documents,
+pub(crate) struct Found {
+    pub(crate) fetched: Fetched,
+    pub(crate) network: Option<Network>,
+    pub(crate) documents: Documents,
 }
 
 /// Joins the swarm where there is one, gets the release's documents meanwhile, and asks the swarm for what the origin
 /// could not tell.
-async fn find(
+pub(crate) async fn find(
     options: &GetOptions,
     origin: &Origin,
     trust: Trust,
@@ -170,7 +168,7 @@ async fn find(
             let release = learn(network, &mut documents, learning, error.into()).await?;
             Fetched { release, index: None }
         }
-        (Err(error), _) => return Err(document_error(error)),
+        (Err(error), _) => return Err(error.into()),
     };
     Ok(Found { fetched, network, documents })
 }
@@ -203,7 +201,7 @@ async fn join(
 }
 
 /// The way to the origin that `options` name.
-pub(super) fn open_origin(options: &GetOptions) -> Result<Origin, GetError> {
+pub(crate) fn open_origin(options: &GetOptions) -> Result<Origin, GetError> {
     let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
     let (base, limiter) = (options.url.base.clone(), options.control.limiter().clone());
     Ok(Origin::new(&OriginConfig { base, agent, limiter })?)
@@ -221,15 +219,6 @@ pub(super) async fn with_patch(
     match fetch_patched(origin, documents.trust(), documents.layout(), patch, old, &release).await {
         Ok(patched) => (patched, None),
         Err(error) => (release, Some(format!("{error}; fetching changed chunks whole"))),
-    }
-}
-
-pub(super) fn document_error(error: DocumentError) -> GetError {
-    match error {
-        DocumentError::Origin(error) => error.into(),
-        DocumentError::Trust(error) => error.into(),
-        DocumentError::Release(error) => error.into(),
-        DocumentError::Io { path, error } => GetError::io(Path::new(&path), &error),
     }
 }
 

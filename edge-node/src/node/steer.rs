@@ -130,7 +130,7 @@ fn within(policy: Policy, sent_before: u64) -> Policy {
 }
 
 /// Whether a running job can change over: links are made and listened for as the first policy says.
-fn can_follow(before: Policy, after: Policy) -> bool {
+pub(crate) fn can_follow(before: Policy, after: Policy) -> bool {
     (before.p2p, before.sharing) == (after.p2p, after.sharing)
 }
 

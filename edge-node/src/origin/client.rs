@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE, RETRY_AFTER,
 };
-use reqwest::{Response, StatusCode, redirect};
+use reqwest::{Method, Response, StatusCode, redirect};
 
 use crate::limiter::Limiter;
 use crate::origin::error::{OriginError, OriginFault};
@@ -52,7 +52,7 @@ pub(crate) struct Tag(HeaderValue);
 
 /// A running body.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(crate) struct Body {
     url: String,
     response: Response,
     counter: Arc<AtomicU64>,
@@ -147,12 +147,25 @@ impl Origin {
         }
     }
 
+    /// Asks as somebody else would: the answer's status, its head, and its body.
+    pub(crate) async fn pass(
+        &self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+    ) -> Result<(StatusCode, HeaderMap, Body), OriginError> {
+        let mut body = self.send_as(method, path, headers).await?;
+        let headers = std::mem::take(body.response.headers_mut());
+        Ok((body.response.status(), headers, body))
+    }
+
     async fn send(&self, path: &str, header: Option<(HeaderName, HeaderValue)>) -> Result<Body, OriginError> {
+        self.send_as(Method::GET, path, header.into_iter().collect()).await
+    }
+
+    async fn send_as(&self, method: Method, path: &str, headers: HeaderMap) -> Result<Body, OriginError> {
         let url = format!("{}{path}", self.base);
-        let mut request = self.client.get(&url);
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
-        }
+        let request = self.client.request(method, &url).headers(headers);
         self.requests.fetch_add(1, Ordering::Relaxed);
         match tokio::time::timeout(STALL_TIMEOUT, request.send()).await {
             Ok(Ok(response)) => {
@@ -167,7 +180,7 @@ impl Origin {
 
 impl Body {
     /// The next bytes; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, OriginError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, OriginError> {
         while self.waiting.is_empty() {
             let part = match tokio::time::timeout(STALL_TIMEOUT, self.response.chunk()).await {
                 Ok(Ok(Some(part))) => part,

@@ -9,6 +9,9 @@ use freshet_protocol::{
 use crate::origin::client::{Origin, Tag};
 use crate::origin::error::{OriginError, OriginFault};
 
+/// Longest document that names a root, in bytes.
+const VERSION_BYTES_MAX: u64 = 256;
+
 impl Origin {
     /// The tenant's key document, unchecked.
     pub(crate) async fn keys(&self, content: &ContentName) -> Result<Bytes, OriginError> {
@@ -34,6 +37,18 @@ impl Origin {
         };
         *tag = now;
         Ok(Some(pointer))
+    }
+
+    /// The root of a version, unsigned: what it names must be checked.
+    pub(crate) async fn version(&self, content: &ContentName, version: &Name) -> Result<RootId, OriginError> {
+        let path = origin_path::version(content, version);
+        let text = self.whole(&path, VERSION_BYTES_MAX).await?;
+        let root = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
+        root.ok_or_else(|| OriginError {
+            url: path,
+            fault: OriginFault::Wrong("something that names no root".to_owned()),
+            retry_after: None,
+        })
     }
 
     /// A root's envelope, unchecked.

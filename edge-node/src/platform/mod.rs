@@ -46,6 +46,11 @@ pub(crate) fn has_one_name(metadata: &Metadata) -> bool {
     system::has_one_name(metadata)
 }
 
+/// What a file takes of the disk, in bytes: of one with holes less than its length, where the system tells.
+pub(crate) fn allocated_bytes(metadata: &Metadata) -> u64 {
+    system::allocated_bytes(metadata)
+}
+
 /// Makes `to`, an empty file, a copy of `from` that shares its blocks until one of them is written to.
 ///
 /// # Errors

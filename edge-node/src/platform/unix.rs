@@ -32,6 +32,11 @@ pub(super) fn has_one_name(metadata: &Metadata) -> bool {
     metadata.nlink() == 1
 }
 
+pub(super) fn allocated_bytes(metadata: &Metadata) -> u64 {
+    // POSIX counts in blocks of 512 bytes, whatever those of the file system are.
+    metadata.blocks() * 512
+}
+
 #[cfg(target_os = "linux")]
 pub(super) fn clone_file(from: &File, to: &File) -> io::Result<()> {
     Ok(rustix::fs::ioctl_ficlone(to, from)?)

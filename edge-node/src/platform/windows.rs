@@ -49,6 +49,10 @@ pub(super) fn has_one_name(_metadata: &Metadata) -> bool {
     true
 }
 
+pub(super) fn allocated_bytes(metadata: &Metadata) -> u64 {
+    metadata.len()
+}
+
 /// Only ReFS shares blocks, and the standard library has no way to ask for it.
 pub(super) fn clone_file(_from: &File, _to: &File) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())

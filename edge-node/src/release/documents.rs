@@ -62,14 +62,14 @@ pub(crate) async fn locate(
     layout: &Layout,
     target: &Target,
 ) -> Result<Located, DocumentError> {
-    let keys = retry(|| origin.keys(content_of(target)));
     match target {
-        Target::Root(_, id) => {
-            let note = take_keys(trust, keys.await)?;
+        Target::Root(content, id) => {
+            let note = fetch_keys(origin, trust, content).await?;
             Ok(Located { id: *id, trackers: Vec::new(), note })
         }
         Target::Channel(content, channel) => {
             // Together, since a round trip to a busy origin takes a tenth of a second.
+            let keys = retry(|| origin.keys(content));
             let (keys, pointer) = tokio::join!(keys, retry(|| origin.pointer(content, channel)));
             let note = take_keys(trust, keys)?;
             let pointer = match pointer {
@@ -83,6 +83,18 @@ pub(crate) async fn locate(
             Ok(Located { id, trackers: pointer.trackers, note })
         }
     }
+}
+
+/// Gets the key document; what to say where it cannot be had and an older one is known.
+///
+/// # Errors
+/// [`DocumentError`] where none is known, or it is not the tenant's.
+pub(crate) async fn fetch_keys(
+    origin: &Origin,
+    trust: &mut Trust,
+    content: &ContentName,
+) -> Result<Option<String>, DocumentError> {
+    take_keys(trust, retry(|| origin.keys(content)).await)
 }
 
 /// Follows the key document; what to say where it could not be had and an older one is known.

@@ -357,7 +357,11 @@ pub(super) mod tests {
     }
 
     fn link(path: &str) -> Entry {
-        Entry::Link { path: path.parse().expect("path"), part: None, target: "t".to_owned() }
+        link_to(path, "t")
+    }
+
+    pub(in crate::release) fn link_to(path: &str, target: &str) -> Entry {
+        Entry::Link { path: path.parse().expect("path"), part: None, target: target.to_owned() }
     }
 
     /// What the root says of the parts that these pages speak of.

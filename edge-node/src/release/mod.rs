@@ -5,9 +5,11 @@ mod map;
 mod parts;
 mod patch;
 mod trust;
+mod view;
 
 pub(crate) use documents::{
-    DocumentError, Fetched, Located, cached_release, channel_of, content_of, fetch, fetch_patched, locate,
+    DocumentError, Fetched, Located, cached_release, channel_of, content_of, fetch, fetch_keys,
+    fetch_patched, locate,
 };
 pub(crate) use map::{FileEntry, Release, ReleaseError};
 pub(crate) use parts::{PartChoice, decide};

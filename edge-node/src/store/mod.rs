@@ -26,7 +26,7 @@ pub(crate) use lock::{FolderLock, LockError};
 pub(crate) use placing::{Placing, pending};
 pub(crate) use positions::Positions;
 pub(crate) use record::{read_record, write_atomic};
-pub(crate) use scan::{Belief, Local, OldRelease, ScanError, look, scan};
+pub(crate) use scan::{Belief, Local, OldRelease, ScanError, look, scan, take_up};
 pub use uninstall::ChangedFiles;
 pub(crate) use uninstall::uninstall;
 pub(crate) use verify::{Differences, verify};

@@ -106,6 +106,16 @@ pub(crate) fn look(
     Ok(scan.local)
 }
 
+/// Takes up what an unfinished download has staged, and nothing else.
+///
+/// # Errors
+/// [`ScanError`].
+pub(crate) fn take_up(files: &ChunkFiles, stop: &CancellationToken) -> Result<Local, ScanError> {
+    let mut scan = Scan::new(files, None, Belief::Untouched, stop);
+    scan.staged_files()?;
+    Ok(scan.local)
+}
+
 struct Scan<'a> {
     files: &'a ChunkFiles,
     old: Option<OldRelease<'a>>,

@@ -8,6 +8,7 @@ mod failures;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod follow;
+mod gateway;
 #[cfg(unix)]
 mod in_place;
 mod install;

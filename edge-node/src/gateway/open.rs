@@ -1,0 +1,160 @@
+//! Opens a release: finds its root, gets its documents, takes up what is kept of it, and starts its job.
+
+use std::sync::Arc;
+
+use freshet_protocol::origin_path::Target;
+use freshet_protocol::{Hash, RootId};
+use freshet_swarm::Policy;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::release::{OpenRelease, Traffic};
+use super::route::ReleaseName;
+use crate::event::Event;
+use crate::job::{ASKS_MAX, Job, JobConfig, JobReport, Purpose};
+use crate::node::{Folder, Found, GetError, GetOptions, ReleaseUrl, blocking, find};
+use crate::origin::Origin;
+use crate::random::random_bytes;
+use crate::release::{Located, fetch_keys};
+use crate::store::{ChunkFiles, FolderLock, Layout, take_up, write_atomic};
+
+/// Events of a job that wait to be heard.
+const EVENTS_MAX: usize = 16;
+
+/// Why a release is not open.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error("the origin has no such release")]
+    NotFound,
+    #[error(transparent)]
+    Failed(#[from] GetError),
+}
+
+/// What every release is opened with.
+#[derive(Clone)]
+pub(super) struct Opener {
+    /// Those of a job on one release, but for its URL and folder.
+    pub(super) options: GetOptions,
+    /// Whose pointer names trackers.
+    pub(super) channel: freshet_protocol::Name,
+    pub(super) origin: Origin,
+    pub(super) policies: watch::Receiver<Policy>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) stop: CancellationToken,
+}
+
+/// An open release and its job, which is to be run.
+pub(super) struct Opened {
+    pub(super) release: Arc<OpenRelease>,
+    job: Job,
+    events: mpsc::Receiver<Event>,
+    owner: mpsc::Sender<Event>,
+    _lock: FolderLock,
+}
+
+impl Opener {
+    /// The folder in which a release is kept: names may be too long for a file system, or forbidden.
+    pub(super) fn folder(&self, name: &ReleaseName) -> std::path::PathBuf {
+        let hash = Hash::of(format!("{}\n{}", name.content, name.version).as_bytes());
+        self.options.folder.join(&hash.to_string()[..32])
+    }
+
+    pub(super) async fn open(&self, name: &ReleaseName) -> Result<Opened, OpenError> {
+        let stop = self.stop.child_token();
+        let layout = Layout::new(&self.folder(name));
+        let id = self.root(name, &layout).await?;
+        let mut options = self.options.clone();
+        options.folder = self.folder(name);
+        options.url = ReleaseUrl { base: options.url.base, target: Target::Root(name.content.clone(), id) };
+        options.policy = *self.policies.borrow();
+        let (events, job_events) = mpsc::channel(EVENTS_MAX);
+        let Folder { layout, mut trust, lock } = Folder::take(&options, &stop).await?;
+        let note = fetch_keys(&self.origin, &mut trust, &name.content).await.map_err(GetError::from)?;
+        let trackers = match self.origin.pointer(&name.content, &self.channel).await {
+            Ok(pointer) => trust.open_pointer(&self.channel, &pointer).map(|pointer| pointer.trackers),
+            // Without it there may be trackers that the options name.
+            Err(_) => Ok(Vec::new()),
+        };
+        let trackers = trackers.map_err(GetError::from)?;
+        let located = Ok(Located { id, trackers, note });
+        let Found { fetched, network, documents } =
+            find(&options, &self.origin, trust, located, &events, &stop).await?;
+        let release = Arc::new(fetched.release);
+        if release.root.version != name.version {
+            let found = &release.root.version;
+            let message = format!("the origin names version {found} where {} was asked for", name.version);
+            return Err(GetError::Forged(message).into());
+        }
+        self.remember(&layout, id)?;
+        let files = ChunkFiles { layout, release };
+        let (looked_at, stopped) = (files.clone(), stop.clone());
+        let local = blocking(move || take_up(&looked_at, &stopped)).await.map_err(GetError::from)?;
+        let (asks, asked) = mpsc::channel(ASKS_MAX);
+        let config = JobConfig {
+            files: files.clone(),
+            local,
+            purpose: Purpose::Read(asked),
+            old: None,
+            origin: self.origin.clone(),
+            index: fetched.index,
+            network,
+            documents,
+            policy: options.policy,
+            policies: self.policies.clone(),
+            watch: None,
+            give_up_after: options.give_up_after,
+            events,
+            stop: stop.clone(),
+        };
+        let job = Job::new(config, u32::from_be_bytes(random_bytes()))?;
+        let release = Arc::new(OpenRelease::new(files, asks, stop));
+        Ok(Opened { release, job, events: job_events, owner: self.events.clone(), _lock: lock })
+    }
+
+    /// The root of a version: the origin's word, or the one that it gave before where it cannot be asked.
+    async fn root(&self, name: &ReleaseName, layout: &Layout) -> Result<RootId, OpenError> {
+        match self.origin.version(&name.content, &name.version).await {
+            Ok(id) => Ok(id),
+            Err(error) if error.is_missing() => Err(OpenError::NotFound),
+            Err(error) => {
+                let known = std::fs::read_to_string(layout.own(ROOT_FILE)).ok();
+                let known = known.filter(|_| error.may_pass()).and_then(|text| text.parse().ok());
+                known.ok_or_else(|| OpenError::Failed(error.into()))
+            }
+        }
+    }
+
+    fn remember(&self, layout: &Layout, id: RootId) -> Result<(), GetError> {
+        let path = layout.own(ROOT_FILE);
+        write_atomic(&path, id.to_string().as_bytes()).map_err(|error| GetError::io(&path, &error))
+    }
+}
+
+/// Which root the folder is for.
+const ROOT_FILE: &str = "root";
+
+impl Opened {
+    /// Runs the job until it is stopped or fails.
+    pub(super) async fn run(self, began: Instant) -> (JobReport, Result<(), GetError>) {
+        let Self { release, job, mut events, owner, _lock } = self;
+        let listening = async move {
+            while let Some(event) = events.recv().await {
+                match event {
+                    Event::Progress { bytes, sent_bytes, links, .. } => {
+                        release.set_traffic(Traffic { bytes, sent_bytes, links });
+                    }
+                    Event::Note { .. } => drop(owner.send(event).await),
+                    _ => {}
+                }
+            }
+        };
+        let ((report, result), ()) = tokio::join!(job.run(), listening);
+        tracing::debug!(open_for = ?began.elapsed(), "a release is closed");
+        let result = match result {
+            Err(GetError::Stopped) => Ok(()),
+            result => result,
+        };
+        (report, result)
+    }
+}
