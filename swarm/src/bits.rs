@@ -8,11 +8,13 @@ pub(crate) struct Bits {
     words: Vec<u64>,
     len: u32,
     count: u32,
+    /// From the first word that is not empty to the last.
+    span: Range<usize>,
 }
 
 impl Bits {
     pub(crate) fn new(len: u32) -> Self {
-        Self { words: vec![0; len.div_ceil(64) as usize], len, count: 0 }
+        Self { words: vec![0; len.div_ceil(64) as usize], len, count: 0, span: 0..0 }
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -37,6 +39,11 @@ impl Bits {
         &self.words
     }
 
+    /// Which words hold all that is in the set: few of them, where it lies close together.
+    pub(crate) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
     pub(crate) fn contains(&self, at: u32) -> bool {
         at < self.len && self.words[at as usize / 64] >> (at % 64) & 1 == 1
     }
@@ -45,8 +52,13 @@ impl Bits {
     pub(crate) fn insert(&mut self, at: u32) -> bool {
         let fresh = at < self.len && !self.contains(at);
         if fresh {
-            self.words[at as usize / 64] |= 1 << (at % 64);
+            let word = at as usize / 64;
+            self.words[word] |= 1 << (at % 64);
             self.count += 1;
+            self.span = match self.count {
+                1 => word..word + 1,
+                _ => self.span.start.min(word)..self.span.end.max(word + 1),
+            };
         }
         fresh
     }
@@ -57,6 +69,12 @@ impl Bits {
         if present {
             self.words[at as usize / 64] &= !(1 << (at % 64));
             self.count -= 1;
+            while !self.span.is_empty() && self.words[self.span.start] == 0 {
+                self.span.start += 1;
+            }
+            while !self.span.is_empty() && self.words[self.span.end - 1] == 0 {
+                self.span.end -= 1;
+            }
         }
         present
     }
@@ -115,5 +133,25 @@ mod tests {
         check(900, 9, None);
         assert!(bits.remove(63) && !bits.remove(63));
         assert_eq!(bits.count(), 3);
+    }
+
+    #[test]
+    fn its_span_is_as_narrow_as_can_be() {
+        let mut bits = Bits::new(1000);
+        assert_eq!(bits.span(), 0..0);
+        let mut check = |change: fn(&mut Bits) -> bool, expected| {
+            assert!(change(&mut bits));
+            assert_eq!(bits.span(), expected);
+        };
+        check(|bits| bits.insert(640), 10..11);
+        check(|bits| bits.insert(130), 2..11);
+        check(|bits| bits.insert(999), 2..16);
+        check(|bits| bits.remove(640), 2..16);
+        check(|bits| bits.remove(130), 15..16);
+        check(|bits| bits.insert(0), 0..16);
+        check(|bits| bits.remove(999), 0..1);
+        assert!(bits.remove(0) && bits.span().is_empty());
+        assert!(bits.insert(70));
+        assert_eq!(bits.span(), 1..2);
     }
 }

@@ -21,31 +21,23 @@ impl Picker {
 
     /// The rarest free chunk of what a peer `has`. Looks at a bounded part of large releases, a different one each time.
     pub(crate) fn pick(&mut self, ledger: &Ledger, has: &Bits) -> Option<ChunkIndex> {
-        let free = ledger.free().words();
         let has = has.words();
-        let salt = self.salt;
-        let order = |chunk: ChunkIndex| (ledger.holders(chunk), mix32(chunk ^ salt));
-        self.rarest(free.len(), |at| free[at] & has[at], order)
+        self.rarest(ledger, |at, free| free & has[at])
     }
 
     /// The rarest free chunk at all, for the origin.
     pub(crate) fn pick_for_origin(&mut self, ledger: &Ledger) -> Option<ChunkIndex> {
-        let free = ledger.free().words();
-        let salt = self.salt;
-        self.rarest(free.len(), |at| free[at], |chunk| (ledger.holders(chunk), mix32(chunk ^ salt)))
+        self.rarest(ledger, |_, free| free)
     }
 
-    fn rarest(
-        &mut self,
-        words: usize,
-        word: impl Fn(usize) -> u64,
-        order: impl Fn(ChunkIndex) -> (u8, u32),
-    ) -> Option<ChunkIndex> {
+    fn rarest(&mut self, ledger: &Ledger, word: impl Fn(usize, u64) -> u64) -> Option<ChunkIndex> {
         self.picks = self.picks.wrapping_add(1);
-        let start = mix32(self.salt ^ self.picks) as usize % words.max(1);
-        let places = (start..words).chain(0..start).take(PICK_WORDS_MAX as usize);
-        let candidates = places.flat_map(|at| ones(word(at)).map(move |bit| at as u32 * 64 + bit));
-        candidates.take(PICK_CANDIDATES_MAX as usize).min_by_key(|&chunk| order(chunk))
+        let (free, span) = (ledger.free().words(), ledger.free().span());
+        let start = span.start + mix32(self.salt ^ self.picks) as usize % span.len().max(1);
+        let places = (start..span.end).chain(span.start..start).take(PICK_WORDS_MAX as usize);
+        let candidates = places.flat_map(|at| ones(word(at, free[at])).map(move |bit| at as u32 * 64 + bit));
+        let order = |&chunk: &ChunkIndex| (ledger.holders(chunk), mix32(chunk ^ self.salt));
+        candidates.take(PICK_CANDIDATES_MAX as usize).min_by_key(order)
     }
 }
 
@@ -73,6 +65,21 @@ mod tests {
         assert_eq!(u64::from(next) + u64::from(last), 304);
         ledger.ask(last);
         assert_eq!(picker.pick(&ledger, &has), None);
+    }
+
+    #[test]
+    fn the_little_that_is_wanted_of_much_is_found_at_once() {
+        let len = PICK_WORDS_MAX * 64 * 4;
+        let mut has = Bits::new(len);
+        for chunk in 0..len {
+            has.insert(chunk);
+        }
+        for wanted in [0, len / 2, len - 1] {
+            let ledger = Ledger::new(vec![1; len as usize].into(), 0..len, &[wanted..wanted + 1], &[]);
+            let mut picker = Picker::new(wanted);
+            assert_eq!(picker.pick(&ledger, &has), Some(wanted));
+            assert_eq!(picker.pick_for_origin(&ledger), Some(wanted));
+        }
     }
 
     #[test]

@@ -8,6 +8,9 @@ export class Bits {
   readonly #halves: Uint32Array;
   readonly len: number;
   #count = 0;
+  /** From the first word that is not empty to behind the last. */
+  #first = 0;
+  #end = 0;
 
   constructor(len: number) {
     this.#halves = new Uint32Array(2 * Math.ceil(len / 64));
@@ -21,6 +24,11 @@ export class Bits {
   /** Number of words. */
   get words(): number {
     return this.#halves.length / 2;
+  }
+
+  /** Which words hold all that is in the set: few of them, where it lies close together. */
+  get span(): Range {
+    return { start: this.#first, end: this.#end };
   }
 
   /** How much of its length the set holds, in thousandths. */
@@ -42,6 +50,9 @@ export class Bits {
     if (at >= this.len || this.has(at)) return false;
     this.#flip(at);
     this.#count += 1;
+    const word = at >>> 6;
+    this.#first = this.#count === 1 ? word : Math.min(this.#first, word);
+    this.#end = this.#count === 1 ? word + 1 : Math.max(this.#end, word + 1);
     return true;
   }
 
@@ -50,6 +61,8 @@ export class Bits {
     if (!this.has(at)) return false;
     this.#flip(at);
     this.#count -= 1;
+    while (this.#first < this.#end && this.#isEmpty(this.#first)) this.#first += 1;
+    while (this.#first < this.#end && this.#isEmpty(this.#end - 1)) this.#end -= 1;
     return true;
   }
 
@@ -81,6 +94,10 @@ export class Bits {
       for (const position of this.inWord(word)) if (position >= from) return position;
     }
     return undefined;
+  }
+
+  #isEmpty(word: number): boolean {
+    return this.#halves[2 * word] === 0 && this.#halves[2 * word + 1] === 0;
   }
 
   #flip(at: number): void {

@@ -20,12 +20,13 @@ export class Picker {
    */
   pick(ledger: Ledger, has?: Bits): number | undefined {
     this.#picks = (this.#picks + 1) >>> 0;
-    const words = ledger.free.words;
+    const span = ledger.free.span;
+    const words = span.end - span.start;
     const start = mix32((this.#salt ^ this.#picks) >>> 0) % Math.max(words, 1);
     let best: { readonly chunk: number; readonly holders: number; readonly order: number } | undefined;
     let candidates = 0;
     for (let step = 0; step < Math.min(words, PICK_WORDS_MAX); step += 1) {
-      for (const chunk of ledger.free.inWord((start + step) % words, has)) {
+      for (const chunk of ledger.free.inWord(span.start + ((start + step) % words), has)) {
         if (candidates === PICK_CANDIDATES_MAX) return best?.chunk;
         candidates += 1;
         const holders = ledger.holders(chunk);
