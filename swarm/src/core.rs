@@ -37,6 +37,9 @@ pub struct CoreConfig {
     pub policy: Policy,
     /// Whether a tracker is configured: the first decisions then wait a little for its word.
     pub has_tracker: bool,
+    /// Whether there is no way to any peer: the origin is then asked for long ranges, from the first to the last.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_alone: bool,
     /// Spreads choices between peers; random, from the shell.
     pub seed: u32,
 }
@@ -75,6 +78,7 @@ pub struct Core {
     announce: Announce,
     shards: ShardAsk,
     tracker: Tracker,
+    is_alone: bool,
     /// Positions that peers got wrong: the origin's next copy of them is for that reason.
     corrupt: BTreeSet<ChunkIndex>,
     tick_us: u64,
@@ -99,6 +103,7 @@ impl Core {
             announce: Announce::in_batches(),
             shards: ShardAsk::default(),
             tracker: if config.has_tracker { Tracker::Unheard } else { Tracker::None },
+            is_alone: config.is_alone,
             corrupt: BTreeSet::new(),
             tick_us: now + TICK_US,
             is_complete: false,
@@ -373,6 +378,7 @@ impl Core {
             let view = View {
                 now,
                 tracker: self.tracker,
+                is_alone: self.is_alone,
                 has_useful_link: self.assign.has_useful_link(now),
                 has_requests: self.assign.has_requests(),
                 has_lease: self.origin.has_lease(),

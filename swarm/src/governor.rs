@@ -48,6 +48,8 @@ pub(crate) struct Demand {
 pub(crate) struct View {
     pub(crate) now: u64,
     pub(crate) tracker: Tracker,
+    /// Whether there is no way to any peer.
+    pub(crate) is_alone: bool,
     /// Whether any link could be asked.
     pub(crate) has_useful_link: bool,
     /// Whether requests to peers are out.
@@ -135,6 +137,9 @@ impl Governor {
         let demand = |choice, reason| Some(Demand { choice, reason, most: view.asks_left });
         if !policy.p2p {
             return demand(Choice::Sequential, OriginReason::Policy);
+        }
+        if view.is_alone {
+            return demand(Choice::Sequential, OriginReason::NoPeers);
         }
         if view.has_lease {
             return demand(Choice::Leased, OriginReason::FirstCopy);

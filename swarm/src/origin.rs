@@ -47,6 +47,8 @@ pub(crate) struct Origin {
     leased: VecDeque<Range<ChunkIndex>>,
     /// Where the own order goes on.
     cursor: ChunkIndex,
+    /// Where the order from the first to the last goes on: what is wanted in several places comes in turn.
+    front: ChunkIndex,
     salt: u32,
 }
 
@@ -62,6 +64,7 @@ impl Origin {
             failures: 0,
             leased: VecDeque::new(),
             cursor: salt.checked_rem(len).unwrap_or(0),
+            front: 0,
             salt,
         }
     }
@@ -154,9 +157,7 @@ impl Origin {
         let run = match demand.choice {
             Choice::Leased => self.next_leased(ledger, bytes_max),
             Choice::OwnOrder => self.next_own(ledger, assign, bytes_max),
-            Choice::Sequential => {
-                ledger.free().next(0, u32::MAX).map(|first| free_run(ledger, first, bytes_max))
-            }
+            Choice::Sequential => self.next_front(ledger, bytes_max),
             Choice::Rarest => picker.pick_for_origin(ledger).map(|first| free_run(ledger, first, bytes_max)),
         }?;
         let fetch = FetchId(self.next_fetch);
@@ -315,6 +316,15 @@ impl Origin {
         let cover = self.rate.bytes_s().unwrap_or(0).saturating_mul(RUN_COVER_US) / 1_000_000;
         let end = (ledger.missing_bytes / 16).max(RUN_BYTES_END);
         cover.clamp(RUN_BYTES_MIN, RANGE_BYTES).min(end)
+    }
+
+    /// The next run from the first to the last, and from the first again.
+    fn next_front(&mut self, ledger: &Ledger, bytes_max: u64) -> Option<Range<ChunkIndex>> {
+        let free = ledger.free();
+        let first = free.next(self.front, u32::MAX).or_else(|| free.next(0, u32::MAX))?;
+        let run = free_run(ledger, first, bytes_max);
+        self.front = run.end;
+        Some(run)
     }
 
     /// The next granted run that is still free and that no neighbour holds.

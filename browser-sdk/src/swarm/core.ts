@@ -28,6 +28,8 @@ export interface CoreConfig {
   readonly policy: Policy;
   /** Whether a tracker is configured: the first decisions then wait a little for its word. */
   readonly has_tracker: boolean;
+  /** Whether there is no way to any peer: the origin is then asked for long ranges, from the first to the last. */
+  readonly is_alone?: boolean;
   /** Spreads choices between peers; random 32 bits, from the shell. */
   readonly seed: number;
 }
@@ -61,6 +63,7 @@ export class Core {
   readonly #upload: Upload;
   readonly #announce = new Announce(ANNOUNCE_US);
   readonly #shards = new ShardAsk();
+  readonly #isAlone: boolean;
   #tracker: Tracker;
   /** Positions that peers got wrong: the origin's next copy of them is for that reason. */
   readonly #corrupt = new Set<number>();
@@ -77,6 +80,7 @@ export class Core {
     this.#origin = new Origin(len, config.seed);
     this.#governor = new Governor(now);
     this.#upload = new Upload(len, now);
+    this.#isAlone = config.is_alone === true;
     this.#tracker = config.has_tracker ? "unheard" : "none";
     this.#tickUs = now + TICK_US;
     this.#decide(now);
@@ -323,6 +327,7 @@ export class Core {
       const demand = this.#governor.demand(this.#policy, {
         now,
         tracker: this.#tracker,
+        isAlone: this.#isAlone,
         hasUsefulLink: this.#assign.hasUsefulLink(now),
         hasRequests: this.#assign.requests.size > 0,
         hasLease: hadLease,

@@ -29,6 +29,8 @@ export interface Demand {
 export interface View {
   readonly now: number;
   readonly tracker: Tracker;
+  /** Whether there is no way to any peer. */
+  readonly isAlone: boolean;
   /** Whether any link could be asked. */
   readonly hasUsefulLink: boolean;
   /** Whether requests to peers are out. */
@@ -100,6 +102,7 @@ export class Governor {
     const { now, tracker, hasUsefulLink } = view;
     if (hasUsefulLink) this.#companyUs = now;
     if (!policy.p2p) return { choice: "sequential", reason: "policy" };
+    if (view.isAlone) return { choice: "sequential", reason: "no-peers" };
     if (view.hasLease) return { choice: "leased", reason: "first-copy" };
     if (tracker === "unheard" && now < this.#startedUs + TRACKER_WAIT_US) return undefined;
     if (now >= this.#progressUs + STALL_US || this.#isBelowLine(policy, view)) {

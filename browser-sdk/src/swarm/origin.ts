@@ -60,6 +60,8 @@ export class Origin {
   readonly #leased: Range[] = [];
   /** Where the own order goes on. */
   #cursor: number;
+  /** Where the order from the first to the last goes on: what is wanted in several places comes in turn. */
+  #front = 0;
   readonly #salt: number;
 
   constructor(len: number, seed: number) {
@@ -250,16 +252,24 @@ export class Origin {
     const runBytes = Math.min(this.#runBytes(ledger), most * ledger.meanBytes);
     if (choice === "leased") return this.#nextLeased(ledger, runBytes);
     if (choice === "own-order") return this.#nextOwn(ledger, assign, runBytes);
-    const first = choice === "rarest" ? picker.pick(ledger) : ledger.free.next(0, Infinity);
-    if (first === undefined) return undefined;
-    const bytesMax = choice === "rarest" ? runBytes : RANGE_BYTES;
-    return runWhile(ledger, { start: first, end: ledger.len }, bytesMax, (chunk) => ledger.isFree(chunk));
+    if (choice === "sequential") return this.#nextFront(ledger, RANGE_BYTES);
+    const first = picker.pick(ledger);
+    return first === undefined ? undefined : freeRun(ledger, first, runBytes);
   }
 
   /** Size of a run while peers are about: a part of a second of the origin's rate, less towards the end. */
   #runBytes(ledger: Ledger): number {
     const end = Math.max(quotient(ledger.missingBytes, 16), RUN_BYTES_END);
     return Math.min(clamp(this.#cover(RUN_COVER_US), RUN_BYTES_MIN, RANGE_BYTES), end);
+  }
+
+  /** The next run from the first to the last, and from the first again. */
+  #nextFront(ledger: Ledger, bytesMax: number): Range | undefined {
+    const first = ledger.free.next(this.#front, Infinity) ?? ledger.free.next(0, Infinity);
+    if (first === undefined) return undefined;
+    const run = freeRun(ledger, first, bytesMax);
+    this.#front = run.end;
+    return run;
   }
 
   /** The next granted run that is still free and that no neighbour holds. */
@@ -302,6 +312,11 @@ export class Origin {
 
 const bytesOf = (ledger: Ledger, chunks: readonly number[]): number =>
   chunks.reduce((sum, chunk) => sum + ledger.bytes(chunk), 0);
+
+/** Free positions from `first` on, until `bytesMax` is reached. */
+function freeRun(ledger: Ledger, first: number, bytesMax: number): Range {
+  return runWhile(ledger, { start: first, end: ledger.len }, bytesMax, (chunk) => ledger.isFree(chunk));
+}
 
 /** The longest run at the front of `range` of wanted positions; ends where `bytesMax` is reached. */
 function runWhile(ledger: Ledger, range: Range, bytesMax: number, wanted: (chunk: number) => boolean): Range {

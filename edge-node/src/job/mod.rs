@@ -172,6 +172,7 @@ impl Job {
                 policy,
                 // It spreads first copies of all that is wanted at the start.
                 has_tracker: network.is_some() && !reads,
+                is_alone: network.is_none(),
                 seed,
             },
         );

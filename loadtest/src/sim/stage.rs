@@ -51,6 +51,7 @@ impl World<'_> {
             leased: None,
             policy: self.plan.policy(&self.plan.groups[place.group as usize]),
             has_tracker: self.plan.p2p,
+            is_alone: false,
             seed: place.core_seed,
         };
         place.core = Some(Core::new(now_us, config));

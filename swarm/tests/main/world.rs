@@ -30,6 +30,7 @@ pub(crate) fn config(chunks: u32, seed: u32) -> CoreConfig {
         leased: None,
         policy: Policy { sharing: true, goal: Goal::Offload, ..Policy::default() },
         has_tracker: false,
+        is_alone: false,
         seed,
     }
 }

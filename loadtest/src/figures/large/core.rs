@@ -119,6 +119,7 @@ impl Peers {
             leased: None,
             policy: Policy { sharing: true, goal: Goal::Offload, ..Policy::default() },
             has_tracker: false,
+            is_alone: false,
             seed: 1,
         };
         let mut peers = Self {
