@@ -177,7 +177,7 @@ pub(crate) struct Gateway {
     /// Folder to keep what was read in; made if missing.
     #[arg(long, value_name = "DIR", requires = "gateway")]
     cache: Option<PathBuf>,
-    /// Most that is kept there, about. Releases go that were read longest ago; what is read now stays.
+    /// Most that is kept there, about. What was read longest ago goes first; a file that is read now stays.
     #[arg(long, value_name = "BYTES", default_value = "20GB", requires = "gateway")]
     cache_size: Bytes,
     /// A name by which clients call the gateway, where it is none of localhost, 127.0.0.1 and [::1]; may be repeated.

@@ -1,12 +1,12 @@
 //! The folder in which releases are kept that were read: what each takes, and when it was read last.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::node::{GetError, blocking, lock_folder};
-use crate::platform;
+use crate::platform::allocated_bytes;
 use crate::store::{FolderLock, Layout, STATE_FOLDER};
 
 /// Its time is that of the last use.
@@ -86,16 +86,12 @@ fn bytes_below(folder: &Path) -> io::Result<u64> {
         let entry = entry?;
         bytes += match entry.metadata() {
             Ok(found) if found.is_dir() => bytes_below(&entry.path())?,
-            Ok(found) => bytes_of(&found),
+            Ok(found) => allocated_bytes(&found),
             // Gone meanwhile.
             Err(_) => 0,
         };
     }
     Ok(bytes)
-}
-
-fn bytes_of(metadata: &Metadata) -> u64 {
-    platform::allocated_bytes(metadata)
 }
 
 #[cfg(test)]

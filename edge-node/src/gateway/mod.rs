@@ -48,7 +48,7 @@ pub struct GatewayOptions {
     pub get: GetOptions,
     /// Where to listen: an address of this machine's own, port 0 for any.
     pub listen: SocketAddr,
-    /// The cache is kept at about so many bytes. What is read now stays, whatever its size.
+    /// The cache is kept at about so many bytes. A file that is read now stays, whatever its size.
     pub cache_bytes_max: u64,
     /// Names by which clients may call the gateway, beside those of this machine.
     pub hosts: Vec<String>,

@@ -19,6 +19,8 @@ const CHUNKS_AHEAD: usize = 4;
 /// as it has read.
 const AHEAD_BYTES_MIN: u64 = 1 << 20;
 const AHEAD_BYTES_MAX: u64 = 16 << 20;
+/// It is wanted in steps of this part of it, so that the origin is asked for long ranges.
+const STEPS: u64 = 4;
 /// How often bytes that were changed on disk are got anew.
 const ATTEMPTS: usize = 3;
 
@@ -64,7 +66,7 @@ impl FileSource {
         let mut lost = None;
         for _ in 0..ATTEMPTS {
             let (answer, answered) = oneshot::channel();
-            self.release.ask(Ask { position, ahead: ahead.clone(), lost, answer }).await?;
+            self.release.ask(Ask::Chunk { position, ahead: ahead.clone(), lost, answer }).await?;
             let place = match answered.await.map_err(|_| ReadError::Closed)? {
                 Found::Bytes(bytes) => return Ok(bytes),
                 Found::At(place) => place,
@@ -87,7 +89,9 @@ impl FileSource {
         let release = &self.release.files.release;
         let (_, offset) = release.place(position);
         let ahead = (2 * offset.saturating_sub(start)).clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX);
-        let last = release.positions_in(self.file, &(offset..end.min(offset + ahead)));
+        let ahead = ahead.next_power_of_two();
+        let until = (offset + ahead).next_multiple_of(ahead / STEPS);
+        let last = release.positions_in(self.file, &(offset..end.min(until)));
         position..last.end.max(position + 1)
     }
 }
@@ -110,7 +114,7 @@ impl Source for FileSource {
                 Ok(bytes.slice(from..to))
             }
         });
-        let reading = self.release.reading();
+        let reading = self.release.reading(self.file);
         let chunks = chunks.buffered(CHUNKS_AHEAD).inspect(move |_| reading.goes_on());
         if range != (0..self.bytes()) || self.known_digest().is_some() {
             return chunks.boxed();

@@ -1,17 +1,18 @@
 //! A release that is open: its map, the way to its job, and who reads it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use freshet_protocol::Hash;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::reader::ReadError;
 use crate::job::Ask;
+use crate::node::blocking;
+use crate::platform::allocated_bytes;
 use crate::report::Sources;
 use crate::store::ChunkFiles;
 
@@ -23,10 +24,18 @@ pub(super) struct OpenRelease {
     asks: mpsc::Sender<Ask>,
     /// Ends the job.
     stop: CancellationToken,
-    readers: AtomicUsize,
     used: Mutex<Instant>,
+    files_used: Mutex<BTreeMap<usize, FileUse>>,
     digests: Mutex<BTreeMap<usize, Hash>>,
     traffic: Mutex<Traffic>,
+}
+
+/// Who reads a file.
+#[derive(Debug, Clone, Copy)]
+struct FileUse {
+    readers: usize,
+    /// Last time that somebody did.
+    at: Instant,
 }
 
 /// What the job has done so far.
@@ -43,8 +52,8 @@ impl OpenRelease {
             files,
             asks,
             stop,
-            readers: AtomicUsize::new(0),
             used: Mutex::new(Instant::now()),
+            files_used: Mutex::default(),
             digests: Mutex::default(),
             traffic: Mutex::default(),
         }
@@ -63,15 +72,47 @@ impl OpenRelease {
         self.asks.is_closed() || self.stop.is_cancelled()
     }
 
-    /// Somebody reads, until that is dropped.
-    pub(super) fn reading(self: &Arc<Self>) -> Reading {
-        self.readers.fetch_add(1, Relaxed);
+    /// Somebody reads a file, until that is dropped.
+    pub(super) fn reading(self: &Arc<Self>, file: usize) -> Reading {
         self.touch();
-        Reading { release: Arc::clone(self) }
+        let fresh = FileUse { readers: 0, at: Instant::now() };
+        lock(&self.files_used).entry(file).or_insert(fresh).readers += 1;
+        Reading { release: Arc::clone(self), file }
     }
 
     pub(super) fn readers(&self) -> usize {
-        self.readers.load(Relaxed)
+        lock(&self.files_used).values().map(|file| file.readers).sum()
+    }
+
+    /// Gives back room that files take which nobody reads, those first that were read longest ago, until about `enough`
+    /// bytes are free; how many that are.
+    pub(super) async fn free(&self, enough: u64) -> u64 {
+        let files = self.files.clone();
+        let taken = move || {
+            let numbers = 0..files.release.files.len();
+            let bytes = |number| std::fs::metadata(files.staged(number)).map(|found| allocated_bytes(&found));
+            numbers
+                .filter_map(|number| Some((number, bytes(number).ok().filter(|&bytes| bytes > 0)?)))
+                .collect()
+        };
+        let taken: Vec<(usize, u64)> = blocking(taken).await;
+        let used = lock(&self.files_used).clone();
+        let mut unread: Vec<_> =
+            taken.into_iter().map(|(file, bytes)| (used.get(&file), file, bytes)).collect();
+        unread.retain(|(used, ..)| used.is_none_or(|used| used.readers == 0));
+        unread.sort_by_key(|(used, file, _)| (used.map(|used| used.at), *file));
+        let mut freed = 0;
+        for (_, file, bytes) in unread {
+            if freed >= enough {
+                break;
+            }
+            let (done, is_done) = oneshot::channel();
+            if self.ask(Ask::Forget { file, done }).await.is_err() || is_done.await.is_err() {
+                break;
+            }
+            freed += bytes;
+        }
+        freed
     }
 
     /// How long nobody has read.
@@ -124,6 +165,7 @@ fn lock<T>(value: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// A reader at work.
 pub(super) struct Reading {
     release: Arc<OpenRelease>,
+    file: usize,
 }
 
 impl Reading {
@@ -135,6 +177,8 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.release.touch();
-        self.release.readers.fetch_sub(1, Relaxed);
+        if let Some(file) = lock(&self.release.files_used).get_mut(&self.file) {
+            *file = FileUse { readers: file.readers - 1, at: Instant::now() };
+        }
     }
 }

@@ -144,7 +144,8 @@ impl Shelf {
         }
     }
 
-    /// Removes what was read longest ago, until the cache is within its bound. What is read now stays.
+    /// Removes what was read longest ago, until the cache is within its bound: releases that nobody reads, and then files of
+    /// those that somebody reads. Files that are read now stay.
     async fn shrink(&self) {
         let mut kept = self.cache.look().await;
         for (name, release) in self.open() {
@@ -173,6 +174,12 @@ impl Shelf {
             };
             if is_going {
                 bytes -= release.bytes;
+            }
+        }
+        for (_, release) in self.open() {
+            let above = bytes.saturating_sub(self.cache.bytes_max());
+            if above > 0 {
+                bytes -= release.free(above).await.min(bytes);
             }
         }
     }

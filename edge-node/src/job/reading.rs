@@ -14,15 +14,20 @@ use crate::job::Job;
 /// Readers' questions that wait for the job.
 pub(crate) const ASKS_MAX: usize = 64;
 
-/// A reader asks for a chunk.
+/// What is asked of the job.
 #[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) position: u32,
-    /// Positions that it is going to read, this one included.
-    pub(crate) ahead: Range<u32>,
-    /// Where the chunk was said to be and is not as it must be.
-    pub(crate) lost: Option<u32>,
-    pub(crate) answer: oneshot::Sender<Found>,
+pub(crate) enum Ask {
+    /// A reader asks for a chunk.
+    Chunk {
+        position: u32,
+        /// Positions that it is going to read, this one included.
+        ahead: Range<u32>,
+        /// Where the chunk was said to be and is not as it must be.
+        lost: Option<u32>,
+        answer: oneshot::Sender<Found>,
+    },
+    /// Nobody reads this file any more, and its room is needed: what is staged of it goes.
+    Forget { file: usize, done: oneshot::Sender<()> },
 }
 
 /// Where a chunk is.
@@ -60,12 +65,43 @@ impl Readers {
 }
 
 impl Job {
-    /// Tells a reader where the chunk is, now or once it has come.
-    pub(super) fn read(&mut self, Ask { position, ahead, lost, answer }: Ask) {
-        if let Some(lost) = lost {
-            self.content.lost(lost);
-            self.tell(Input::Lost { chunk: lost });
+    pub(super) fn asked_by_reader(&mut self, ask: Ask) {
+        match ask {
+            Ask::Chunk { position, ahead, lost, answer } => {
+                lost.into_iter().for_each(|lost| self.lose(lost));
+                self.read(position, ahead, answer);
+            }
+            Ask::Forget { file, done } => self.forget(file, done),
         }
+    }
+
+    fn lose(&mut self, position: u32) {
+        self.content.lost(position);
+        self.tell(Input::Lost { chunk: position });
+    }
+
+    /// Frees what is staged of a file. What is written to it at the same time may go, too: who reads that finds so, and it is
+    /// got anew.
+    fn forget(&mut self, file: usize, done: oneshot::Sender<()>) {
+        let files = self.content.files.clone();
+        let positions = files.release.files[file].positions.clone();
+        for position in positions {
+            if self.content.held().contains(position) {
+                self.lose(position);
+            }
+        }
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = files.empty_staged(file) {
+                let path = files.staged(file);
+                tracing::warn!(path = %path.display(), %error, "cannot free a file");
+            }
+            // Its owner may have gone.
+            let _ = done.send(());
+        });
+    }
+
+    /// Tells a reader where the chunk is, now or once it has come.
+    fn read(&mut self, position: u32, ahead: Range<u32>, answer: oneshot::Sender<Found>) {
         self.want_ahead(ahead);
         let id = self.content.files.release.chunk(position).id;
         if let Some(bytes) = self.content.find(id) {
@@ -94,7 +130,7 @@ impl Job {
         }
     }
 
-    /// A place of the chunk at a position at which it is on disk.
+    /// A place of the chunk at a position, at which it is on disk.
     fn held_place(&self, position: u32) -> Option<u32> {
         let mut places = self.content.files.release.places_of(position);
         places.find(|&place| self.content.held().contains(place))

@@ -47,7 +47,7 @@ impl Job {
                 event = next(links), if has_room => self.network_event(event),
                 event = next(tracker) => self.tracker_event(event),
                 pointer = next(told) => self.told(&pointer),
-                ask = next(asks) => self.read(ask),
+                ask = next(asks) => self.asked_by_reader(ask),
                 Ok(()) = self.config.policies.changed() => self.policy_changed(),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,

@@ -86,6 +86,16 @@ impl ChunkFiles {
         Ok(opened)
     }
 
+    /// Frees what the staging of a file takes of the disk. The file stays, since it may be open for writing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn empty_staged(&self, file: usize) -> io::Result<()> {
+        let staged = File::options().write(true).open(self.staged(file))?;
+        staged.set_len(0)?;
+        staged.set_len(self.release.file_bytes(file))
+    }
+
     /// Makes the staging of a file that has none of the installed one, sharing its blocks, where the file system can; whether
     /// it did.
     ///

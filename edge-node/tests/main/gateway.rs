@@ -441,6 +441,50 @@ async fn the_cache_stays_within_its_bound() {
     gate.stop().await;
 }
 
+/// What a folder takes of the disk.
+#[cfg(unix)]
+fn taken_bytes(folder: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable"));
+    let taken = |entry: std::fs::DirEntry| match entry.metadata().expect("there") {
+        found if found.is_dir() => taken_bytes(&entry.path()),
+        found => found.blocks() * 512,
+    };
+    entries.map(taken).sum()
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_is_read_loses_what_was_read_of_it_before() {
+    let site = Site::new();
+    let source = site.source("1");
+    for (number, name) in (1..).zip(["a", "b"]) {
+        write(&source, name, &noise(number, 3_000_000));
+    }
+    site.publish(&source, "1.0").await;
+    let origin = site.serve().await;
+    let mut small = options(&site, &origin.url());
+    small.cache_bytes_max = 4_000_000;
+    let gate = Gate::start(small).await;
+    assert!(body(&gate.file("1.0", "a")).await == noise(1, 3_000_000));
+    let mut reader = ask(&gate.file("1.0", "b"), &[]).await;
+    let mut bytes = reader.chunk().await.expect("flows").expect("some").to_vec();
+    let until = Instant::now() + Duration::from_secs(30);
+    while taken_bytes(&cache(&site)) > 4_100_000 || origin.counters().pack.body_bytes < 6_000_000 {
+        assert!(Instant::now() < until, "{} bytes are kept", taken_bytes(&cache(&site)));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    while let Some(more) = reader.chunk().await.expect("flows") {
+        bytes.extend_from_slice(&more);
+    }
+    assert!(bytes == noise(2, 3_000_000));
+    assert!(body(&gate.file("1.0", "a")).await == noise(1, 3_000_000));
+    let packs = origin.counters().pack.body_bytes;
+    // Some of it may have been in memory.
+    assert!((6_000_000..9_010_000).contains(&packs), "{packs} bytes of packs");
+    gate.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_work_is_said_at_once() {
     let (site, origin) = published().await;
