@@ -64,7 +64,11 @@ impl Cache {
     }
 }
 
-fn look(folder: &Path) -> io::Result<Vec<Kept>> {
+/// What is kept in a cache.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn look(folder: &Path) -> io::Result<Vec<Kept>> {
     let mut kept = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let folder = entry?.path();

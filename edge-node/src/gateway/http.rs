@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -46,12 +47,15 @@ const ANSWERED: [&str; 12] = [
 
 struct Service {
     guard: Guard,
+    /// Requests that the guard has refused.
+    refused: AtomicU64,
     shelf: Arc<Shelf>,
     places: Arc<Semaphore>,
 }
 
 pub(super) fn router(guard: Guard, shelf: Arc<Shelf>) -> Router {
-    let service = Service { guard, shelf, places: Arc::new(Semaphore::new(REQUESTS_MAX)) };
+    let refused = AtomicU64::new(0);
+    let service = Service { guard, refused, shelf, places: Arc::new(Semaphore::new(REQUESTS_MAX)) };
     Router::new().fallback(answer).with_state(Arc::new(service))
 }
 
@@ -60,7 +64,8 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     let asker = match service.guard.check(&request.uri, &request.headers) {
         Ok(asker) => asker,
         Err(refusal) => {
-            tracing::warn!(host = ?request.headers.get(header::HOST), origin = ?request.headers.get(header::ORIGIN), "refused a request");
+            service.refused.fetch_add(1, Relaxed);
+            tracing::debug!(host = ?request.headers.get(header::HOST), origin = ?request.headers.get(header::ORIGIN), "refused a request");
             return refusal.into_response();
         }
     };
@@ -167,6 +172,7 @@ impl Service {
             "waste_bytes": report.waste_bytes,
             "origin_wire_bytes": report.origin_wire_bytes,
             "origin_requests": report.origin_requests,
+            "refused_requests": self.refused.load(Relaxed),
             "cache_bytes_max": self.shelf.cache().bytes_max(),
         })
     }

@@ -1,5 +1,7 @@
 //! Opens a release: finds its root, gets its documents, takes up what is kept of it, and starts its job.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use freshet_protocol::origin_path::Target;
@@ -9,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::cache::{Kept, look};
 use super::release::{OpenRelease, Traffic};
 use super::route::ReleaseName;
 use crate::event::Event;
@@ -16,11 +19,13 @@ use crate::job::{ASKS_MAX, Job, JobConfig, JobReport, Purpose};
 use crate::node::{Folder, Found, GetError, GetOptions, ReleaseUrl, blocking, find};
 use crate::origin::Origin;
 use crate::random::random_bytes;
-use crate::release::{Located, fetch_keys};
-use crate::store::{ChunkFiles, FolderLock, Layout, take_up, write_atomic};
+use crate::release::{Located, Trust, cached_release, fetch_keys};
+use crate::store::{ChunkFiles, FolderLock, Layout, ScanError, Sibling, take_up, write_atomic};
 
 /// Events of a job that wait to be heard.
 const EVENTS_MAX: usize = 16;
+/// Other releases that are looked through for each chunk.
+const SIBLINGS_MAX: usize = 2;
 
 /// Why a release is not open.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +39,7 @@ pub(super) enum OpenError {
 /// What every release is opened with.
 #[derive(Clone)]
 pub(super) struct Opener {
-    /// Those of a job on one release, but for its URL and folder.
+    /// Those of a job on one release, but for its URL; its folder is below this one.
     pub(super) options: GetOptions,
     /// Whose pointer names trackers.
     pub(super) channel: freshet_protocol::Name,
@@ -68,6 +73,7 @@ impl Opener {
         options.folder = self.folder(name);
         options.url = ReleaseUrl { base: options.url.base, target: Target::Root(name.content.clone(), id) };
         options.policy = *self.policies.borrow();
+        options.listen = free_port(options.listen);
         let (events, job_events) = mpsc::channel(EVENTS_MAX);
         let Folder { layout, mut trust, lock } = Folder::take(&options, &stop).await?;
         let note = fetch_keys(&self.origin, &mut trust, &name.content).await.map_err(GetError::from)?;
@@ -88,13 +94,14 @@ impl Opener {
         }
         self.remember(&layout, id)?;
         let files = ChunkFiles { layout, release };
-        let (looked_at, stopped) = (files.clone(), stop.clone());
-        let local = blocking(move || take_up(&looked_at, &stopped)).await.map_err(GetError::from)?;
+        let (looked_at, stopped, cache) = (files.clone(), stop.clone(), self.options.folder.clone());
+        let look = move || Ok::<_, ScanError>((take_up(&looked_at, &stopped)?, siblings(&cache, &looked_at)));
+        let (local, siblings) = blocking(look).await.map_err(GetError::from)?;
         let (asks, asked) = mpsc::channel(ASKS_MAX);
         let config = JobConfig {
             files: files.clone(),
             local,
-            purpose: Purpose::Read(asked),
+            purpose: Purpose::Read { asks: asked, siblings },
             old: None,
             origin: self.origin.clone(),
             index: fetched.index,
@@ -133,6 +140,32 @@ impl Opener {
 
 /// Which root the folder is for.
 const ROOT_FILE: &str = "root";
+
+/// The address to accept links at: each release has a socket of its own, and the port that was asked for goes to the first.
+fn free_port(wanted: SocketAddr) -> SocketAddr {
+    match std::net::UdpSocket::bind(wanted) {
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => SocketAddr::new(wanted.ip(), 0),
+        _ => wanted,
+    }
+}
+
+/// Other releases of the same content in the cache, those that were used last.
+fn siblings(cache: &Path, files: &ChunkFiles) -> Vec<Sibling> {
+    let mut kept = look(cache).unwrap_or_default();
+    kept.sort_by_key(|kept| std::cmp::Reverse(kept.used));
+    kept.retain(|kept| kept.folder != files.layout.folder());
+    let sibling = |kept: Kept| {
+        let layout = Layout::new(&kept.folder);
+        let trust = Trust::remembered(&layout).ok()??;
+        if *trust.content() != files.release.root.content {
+            return None;
+        }
+        let id = std::fs::read_to_string(layout.own(ROOT_FILE)).ok()?.parse().ok()?;
+        let release = Arc::new(cached_release(&trust, &layout, id)?);
+        Sibling::begun(ChunkFiles { layout, release })
+    };
+    kept.into_iter().filter_map(sibling).take(SIBLINGS_MAX).collect()
+}
 
 impl Opened {
     /// Runs the job until it is stopped or fails.

@@ -155,6 +155,11 @@ impl Content {
         self.is_written() && self.dirty.is_empty() && !self.checkpoint.is_under_way
     }
 
+    /// Whether a chunk is on its way to the disk.
+    pub(super) fn is_coming(&self, id: ChunkId) -> bool {
+        self.waiting.contains_key(&id)
+    }
+
     /// The verified bytes of a chunk, where they are in memory.
     pub(super) fn find(&self, id: ChunkId) -> Option<Bytes> {
         self.waiting.get(&id).cloned().or_else(|| self.hot.find(id))

@@ -37,7 +37,7 @@ use crate::network::{Documents, Network};
 use crate::node::GetError;
 use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
 use crate::release::Release;
-use crate::store::{ChunkFiles, Installed, Local, OldFiles, Placing, StoreEvent, Writers};
+use crate::store::{ChunkFiles, Installed, Local, OldFiles, Placing, Sibling, StoreEvent, Writers};
 
 pub(crate) use channel_watch::Watch;
 pub(crate) use progress::JobReport;
@@ -65,8 +65,8 @@ pub enum SeedFor {
 pub(crate) enum Purpose {
     /// To install the release over what is installed, and to share it for a while.
     Install { installed: Option<Installed>, seed_for: SeedFor },
-    /// To hand it to readers, and to fetch what they ask for, until it is stopped.
-    Read(mpsc::Receiver<Ask>),
+    /// To hand it to readers, and to fetch what they ask for and siblings do not have, until it is stopped.
+    Read { asks: mpsc::Receiver<Ask>, siblings: Vec<Sibling> },
 }
 
 /// What a job needs to know.
@@ -152,11 +152,15 @@ impl Job {
     pub(crate) fn new(config: JobConfig, seed: u32) -> Result<Self, GetError> {
         let JobConfig { files, local, purpose, old, origin, index, network, documents, policy, .. } = config;
         let JobConfig { policies, watch, give_up_after, events, stop, .. } = config;
-        let (phase, installed, seed_for, asks) = match purpose {
-            Purpose::Install { installed, seed_for } => (Phase::Fetching, installed, seed_for, None),
-            Purpose::Read(asks) => (Phase::Reading, None, SeedFor::Forever, Some(asks)),
+        let (phase, installed, seed_for, readers) = match purpose {
+            Purpose::Install { installed, seed_for } => {
+                (Phase::Fetching, installed, seed_for, Readers::new(None, Vec::new()))
+            }
+            Purpose::Read { asks, siblings } => {
+                (Phase::Reading, None, SeedFor::Forever, Readers::new(Some(asks), siblings))
+            }
         };
-        let reads = asks.is_some();
+        let reads = matches!(phase, Phase::Reading);
         let release = Arc::clone(&files.release);
         let (writers, store_events) = Writers::start(&files)
             .map_err(|error| GetError::Other(format!("cannot start threads: {error}")))?;
@@ -199,7 +203,7 @@ impl Job {
             run_events,
             fetches: BTreeMap::new(),
             origin_watch: OriginWatch::new(give_up_after),
-            readers: Readers::new(asks),
+            readers,
             read_permits: Arc::new(Semaphore::new(READERS_MAX)),
             read_backs,
             read_back,

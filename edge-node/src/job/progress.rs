@@ -90,8 +90,13 @@ impl Job {
         Sources {
             peer: totals.peer_bytes,
             origin: totals.origin_bytes.iter().sum(),
-            local: self.progress.local_bytes + self.deriving.made_bytes,
+            local: self.local_bytes(),
         }
+    }
+
+    /// What was not fetched.
+    fn local_bytes(&self) -> u64 {
+        self.progress.local_bytes + self.deriving.made_bytes + self.readers.copied_bytes
     }
 
     pub(super) fn job_report(&self) -> JobReport {
@@ -100,7 +105,7 @@ impl Job {
         JobReport {
             totals: self.core.totals(),
             document_bytes_sent: self.progress.document_bytes_sent,
-            local_bytes: self.progress.local_bytes + self.deriving.made_bytes,
+            local_bytes: self.local_bytes(),
             download: ended.saturating_duration_since(started),
             installed: self.progress.installed,
             moved_aside: self.progress.moved_aside.clone(),

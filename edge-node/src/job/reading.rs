@@ -1,8 +1,10 @@
 //! Those who read files of a release that is fetched as they go: what they are about to read is wanted, and each chunk is
 //! handed to them as soon as it is verified.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use freshet_protocol::{ChunkId, VerifiedChunk, ranges_of};
@@ -10,9 +12,12 @@ use freshet_swarm::Input;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::job::Job;
+use crate::store::Sibling;
 
 /// Readers' questions that wait for the job.
 pub(crate) const ASKS_MAX: usize = 64;
+/// Chunks found in other releases that wait for the job.
+const COPIES_MAX: usize = 16;
 
 /// What is asked of the job.
 #[derive(Debug)]
@@ -39,20 +44,35 @@ pub(crate) enum Found {
     At(u32),
 }
 
+/// A chunk that another release was to have.
+#[derive(Debug)]
+pub(super) struct Copied {
+    position: u32,
+    result: io::Result<VerifiedChunk>,
+}
+
 /// The readers, and who of them waits for what.
 pub(super) struct Readers {
     asks: Option<mpsc::Receiver<Ask>>,
     waiting: BTreeMap<ChunkId, Vec<oneshot::Sender<Found>>>,
+    siblings: Arc<[Sibling]>,
+    /// Chunks that are being copied.
+    copying: BTreeSet<ChunkId>,
+    copied: mpsc::Sender<Copied>,
+    copies: mpsc::Receiver<Copied>,
+    pub(super) copied_bytes: u64,
 }
 
 impl Readers {
-    pub(super) fn new(asks: Option<mpsc::Receiver<Ask>>) -> Self {
-        Self { asks, waiting: BTreeMap::new() }
+    pub(super) fn new(asks: Option<mpsc::Receiver<Ask>>, siblings: Vec<Sibling>) -> Self {
+        let (copied, copies) = mpsc::channel(COPIES_MAX);
+        let (waiting, copying) = (BTreeMap::new(), BTreeSet::new());
+        Self { asks, waiting, siblings: siblings.into(), copying, copied, copies, copied_bytes: 0 }
     }
 
-    /// Where they ask, if the job is for readers.
-    pub(super) fn asks(&mut self) -> Option<&mut mpsc::Receiver<Ask>> {
-        self.asks.as_mut()
+    /// What they ask, if the job is for readers, and what was copied for them.
+    pub(super) fn inputs(&mut self) -> (Option<&mut mpsc::Receiver<Ask>>, &mut mpsc::Receiver<Copied>) {
+        (self.asks.as_mut(), &mut self.copies)
     }
 
     /// Hands a chunk to those who wait for it.
@@ -118,10 +138,63 @@ impl Job {
         let missing = |&position: &u32| self.held_place(position).is_none();
         let first = |position| self.content.files.release.places_of(position).next();
         let mut wanted: Vec<u32> = ahead.filter(missing).filter_map(first).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        self.copy_known(&mut wanted);
+        self.want(wanted);
+    }
+
+    /// Takes from `wanted` what other releases have, and copies it.
+    fn copy_known(&mut self, wanted: &mut Vec<u32>) {
+        let mut found = Vec::new();
+        let (content, readers) = (&self.content, &mut self.readers);
+        let release = &content.files.release;
+        wanted.retain(|&position| {
+            let id = release.chunk(position).id;
+            if content.is_coming(id) || readers.copying.contains(&id) {
+                return false;
+            }
+            let mut siblings = readers.siblings.iter().enumerate();
+            let place = siblings.find_map(|(number, sibling)| Some((number, sibling.position_of(id)?)));
+            found.extend(place.map(|place| (position, place)));
+            place.is_none() || !readers.copying.insert(id)
+        });
+        if found.is_empty() {
+            return;
+        }
+        let (siblings, copied) = (Arc::clone(&readers.siblings), readers.copied.clone());
+        tokio::task::spawn_blocking(move || {
+            for (position, (number, place)) in found {
+                let result = siblings[number].files.read(place);
+                if copied.blocking_send(Copied { position, result }).is_err() {
+                    // The job is over.
+                    return;
+                }
+            }
+        });
+    }
+
+    /// A chunk of another release came, or was not what it had been: then it is fetched.
+    pub(super) fn copied(&mut self, Copied { position, result }: Copied) {
+        let release = Arc::clone(&self.content.files.release);
+        self.readers.copying.remove(&release.chunk(position).id);
+        match result {
+            Ok(chunk) => {
+                self.readers.copied_bytes += chunk.bytes().len() as u64;
+                self.keep(chunk);
+                self.tell(Input::Found { ranges: ranges_of(release.places_of(position)) });
+            }
+            Err(error) => {
+                tracing::info!(position, %error, "another release does not have a chunk any more");
+                self.want(vec![position]);
+            }
+        }
+    }
+
+    fn want(&mut self, wanted: Vec<u32>) {
         if wanted.is_empty() {
             return;
         }
-        wanted.sort_unstable();
         let was_complete = self.core.is_complete();
         self.tell(Input::Want { ranges: ranges_of(wanted) });
         if was_complete && !self.core.is_complete() {

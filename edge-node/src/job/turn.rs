@@ -36,7 +36,7 @@ impl Job {
                 Some(network) => (Some(&mut network.transport_events), Some(&mut network.tracker_events)),
                 None => (None, None),
             };
-            let asks = self.readers.asks();
+            let (asks, copies) = self.readers.inputs();
             let told = self.channel_watch.as_mut().map(|watch| &mut watch.pointers);
             tokio::select! {
                 () = self.config.stop.cancelled() => return self.stopped(),
@@ -48,6 +48,7 @@ impl Job {
                 event = next(tracker) => self.tracker_event(event),
                 pointer = next(told) => self.told(&pointer),
                 ask = next(asks) => self.asked_by_reader(ask),
+                Some(copied) = copies.recv(), if has_room => self.copied(copied),
                 Ok(()) = self.config.policies.changed() => self.policy_changed(),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,

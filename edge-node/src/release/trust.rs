@@ -173,6 +173,11 @@ impl Trust {
         Ok(patch)
     }
 
+    /// What it is about.
+    pub(crate) fn content(&self) -> &ContentName {
+        &self.record.content
+    }
+
     /// Whether a key document is known.
     pub(crate) fn has_keys(&self) -> bool {
         self.keys.is_some()

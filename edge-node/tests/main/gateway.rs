@@ -380,6 +380,7 @@ async fn pages_and_foreign_names_are_refused() {
     assert_eq!(allowed.headers()["access-control-allow-origin"], "https://play.example");
     let before = send(Method::OPTIONS, &url, &[("origin", "https://play.example")]).await;
     assert_eq!(before.headers()["access-control-allow-private-network"], "true");
+    assert_eq!(gate.status().await["refused_requests"], 3);
     let before = send(Method::OPTIONS, &url, &[("origin", "https://evil.example")]).await;
     assert!(before.headers().get("access-control-allow-origin").is_none());
     gate.stop().await;
@@ -439,6 +440,26 @@ async fn the_cache_stays_within_its_bound() {
     assert_eq!(origin.counters().pack.body_bytes, before);
     assert!(body(&gate.file("1.0", "data/big.pak")).await == noise(1, 3_000_000));
     gate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_version_has_is_not_fetched_again() {
+    let (site, origin) = published().await;
+    let source = site.source("2");
+    let mut changed = noise(1, 3_000_000);
+    changed[1_500_000] ^= 1;
+    write(&source, "data/renamed.pak", &changed);
+    site.publish(&source, "2.0").await;
+    let gate = Gate::start(options(&site, &origin.url())).await;
+    body(&gate.file("1.0", "data/big.pak")).await;
+    gate.stop().await;
+    let before = origin.counters().pack.body_bytes;
+    let gate = Gate::start(options(&site, &origin.url())).await;
+    assert!(body(&gate.file("2.0", "data/renamed.pak")).await == changed);
+    let packs = origin.counters().pack.body_bytes - before;
+    assert!((1..1_100_000).contains(&packs), "{packs} bytes of packs");
+    let report = gate.stop().await;
+    assert_eq!(report.bytes.origin + report.bytes.local, 3_000_000, "{report:?}");
 }
 
 /// What a folder takes of the disk.
