@@ -180,10 +180,11 @@ pub(crate) struct Gateway {
     /// Most that is kept there, about. What was read longest ago goes first; a file that is read now stays.
     #[arg(long, value_name = "BYTES", default_value = "20GB", requires = "gateway")]
     cache_size: Bytes,
-    /// A name by which clients call the gateway, where it is none of localhost, 127.0.0.1 and [::1]; may be repeated.
+    /// A name by which clients call the gateway, where it is none of this machine's own: localhost, 127.0.0.1, ::1 in
+    /// brackets; may be repeated.
     #[arg(long, value_name = "HOST", requires = "gateway")]
     allow_host: Vec<String>,
-    /// A site whose pages may ask the gateway, like https://play.example; may be repeated. By default no page may.
+    /// A site whose pages may ask the gateway, as scheme://host; may be repeated. By default no page may.
     #[arg(long, value_name = "ORIGIN", requires = "gateway")]
     allow_origin: Vec<String>,
 }

@@ -64,11 +64,8 @@ mod tests {
         let mut walk = Walk::to(&path.parse().expect("path"));
         while let Some((at, is_end)) = walk.step() {
             match links.get(at.as_str()) {
-                Some(target) => {
-                    if !walk.follow(target) {
-                        return None;
-                    }
-                }
+                Some(target) if !walk.follow(target) => return None,
+                Some(_) => {}
                 None if is_end => return Some(at.to_string()),
                 None => {}
             }
