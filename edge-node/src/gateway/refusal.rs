@@ -103,16 +103,18 @@ impl IntoResponse for Refusal {
 
 impl From<&GetError> for Refusal {
     fn from(error: &GetError) -> Self {
-        let why = error.to_string();
         match error {
-            GetError::Origin(_) => Self::Origin(why),
-            GetError::Forged(_) | GetError::Outdated(_) => Self::Forged(why),
-            GetError::DiskFull { .. } => Self::DiskFull(why),
+            // What these say beside is for who runs a command.
+            GetError::Origin(why) => Self::Origin(why.clone()),
+            GetError::DiskFull { path, detail } => Self::DiskFull(format!("{}: {detail}", path.display())),
+            GetError::NotWritable { path, detail } => {
+                Self::Broken(format!("{} cannot be written: {detail}", path.display()))
+            }
+            GetError::Forged(_) | GetError::Outdated(_) => Self::Forged(error.to_string()),
             GetError::Stopped => Self::Busy,
-            GetError::NotWritable { .. }
-            | GetError::PortInUse(_)
-            | GetError::Usage(_)
-            | GetError::Other(_) => Self::Broken(why),
+            GetError::PortInUse(_) | GetError::Usage(_) | GetError::Other(_) => {
+                Self::Broken(error.to_string())
+            }
         }
     }
 }

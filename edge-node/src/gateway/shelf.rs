@@ -88,7 +88,7 @@ impl Shelf {
     pub(super) fn open(&self) -> Vec<(ReleaseName, Arc<OpenRelease>)> {
         let slots = self.slots();
         let open = slots.by_name.iter().filter_map(|(name, slot)| Some((name.clone(), slot.open()?)));
-        open.collect()
+        open.filter(|(_, release)| !release.is_closed()).collect()
     }
 
     /// The sums of all jobs, of those that run as far as they have told.
