@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as limits from "../src/protocol/limits.ts";
 import { checkInvalid, checkValid } from "./check.ts";
-import { JUDGES, VALUE_JUDGES } from "./judges.ts";
+import { judge, JUDGES, VALUE_JUDGES } from "./judges.ts";
 import { readVectors } from "./vector.ts";
 
 const FILES = [...Object.keys(JUDGES), ...Object.keys(VALUE_JUDGES)];
@@ -16,12 +16,26 @@ describe.each(FILES)("%s.json", (file) => {
 
 test("every vector file is replayed", () => {
   const files = readdirSync(new URL("../../protocol/vectors", import.meta.url));
-  // Patches are for those who install, which browsers do not.
-  const known = [...FILES, "limits", "mutation", "patch", "patch_page"].map((file) => `${file}.json`);
+  // Patches and sealed releases are for those who install, which browsers do not.
+  const sealed = ["sealed_root", "sealed_pointer", "sealed_chunk", "sealed_head"];
+  const known = [...FILES, "limits", "mutation", "patch", "patch_page", ...sealed].map((file) => `${file}.json`);
   expect(new Set(files.filter((file) => file.endsWith(".json")))).toEqual(new Set(known));
 });
 
 test("limits are those of Rust", () => {
   const { limits: expected } = readVectors<{ limits: Record<string, number> }>("limits");
   expect({ ...limits }).toEqual(expected);
+});
+
+describe("sealed releases", () => {
+  const { valid: pointers } = readVectors("sealed_pointer");
+  test.each(pointers)("are passed over in a pointer: $name", async (one) => {
+    const { preload: _, unsealed: __, ...known } = one.fields as Record<string, unknown>;
+    expect((await judge("pointer", one)).fields).toEqual(known);
+  });
+
+  const { valid: roots } = readVectors("sealed_root");
+  test.each(roots)("are refused by name: $name", async (one) => {
+    await expect(judge("root", one)).rejects.toMatchObject({ code: "unsupported", subject: "sealed" });
+  });
 });

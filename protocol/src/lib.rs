@@ -18,8 +18,10 @@ mod pack_index;
 mod patch;
 mod path;
 mod pointer;
+mod preload;
 mod ranges;
 mod rollout;
+mod sealed;
 mod segment;
 mod shard;
 mod ticket;
@@ -40,7 +42,10 @@ pub use key_document::{Grant, KEY_DOCUMENT_KIND, KEY_DOCUMENT_SCHEMA, KeyDocumen
 pub use manifest::cut::PageCutter;
 pub use manifest::in_place::{is_changed_in_place, staying_chunks};
 pub use manifest::page::{ChunkRef, Entry, FileExtent, Page, PageError};
-pub use manifest::root::{Chunker, PARTS_FEATURE, PageRef, Part, ROOT_KIND, ROOT_SCHEMA, Root, RootError};
+pub use manifest::root::{
+    Chunker, FIXED_CHUNKER, PARTS_FEATURE, PageRef, Part, ROOT_KIND, ROOT_SCHEMA, Root, RootError,
+    SEALED_FEATURE, Sealed,
+};
 pub use manifest::walk::Walk;
 pub use pack_index::{PackId, PackIndex, Place};
 pub use patch::document::{PATCH_ALGORITHM, PATCH_KIND, PATCH_SCHEMA, Patch, PatchError, PatchPageRef};
@@ -49,8 +54,12 @@ pub use path::{PathError, RelPath, check_link_target};
 pub use pointer::{
     Offer, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, PointerError, check_tracker_addresses,
 };
+pub use preload::{Preload, Unsealed};
 pub use ranges::{ranges_of, ranges_within, wire_ranges};
 pub use rollout::Rollout;
+pub use sealed::head::{SealedBlob, SealedHeadError, SealedHeadReader, SealedItem, sealed_head_start};
+pub use sealed::key::{BadSeal, ReleaseKey};
+pub use sealed::size::{SEAL_BYTES, padded_chunks};
 pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_at, piece_position};
 pub use shard::ShardMap;
 pub use ticket::{LinkBinding, RIGHT_RECEIVE, RIGHT_SEND, Side, Ticket, TicketError, proof_message};

@@ -32,6 +32,12 @@ pub const PATCHES_MAX: usize = 16;
 pub const DELTA_BASE_CHUNKS_MAX: u32 = 256;
 /// Most bytes of an older release that one delta may need.
 pub const DELTA_BASE_BYTES_MAX: u64 = 8 << 20;
+/// Smallest chunk of a sealed release, in bytes; all of its chunks have one size, a power of two.
+pub const SEALED_CHUNK_BYTES_MIN: u32 = 256 << 10;
+/// Longest head of a sealed file, in bytes.
+pub const SEALED_HEAD_BYTES_MAX: u64 = 256 << 20;
+/// Longest item in such a head, in bytes: a page.
+pub const SEALED_ITEM_BYTES_MAX: usize = PAGE_BYTES_MAX;
 /// Largest payload of a tenant's key document, in bytes.
 pub const KEY_DOCUMENT_BYTES_MAX: usize = 16 << 10;
 /// Most keys in a key document.

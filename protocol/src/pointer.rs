@@ -8,6 +8,7 @@ use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
     INTEGER_MAX, PATCHES_MAX, POINTER_BYTES_MAX, START_WINDOW_S_MAX, URL_BYTES_MAX, URLS_MAX,
 };
+use crate::preload::{Preload, Unsealed};
 use crate::rollout::Rollout;
 
 /// The pointer's payload type and limit.
@@ -90,6 +91,12 @@ pub struct Pointer {
     /// A release that some installations take instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// What is going to be shown later, and can be fetched before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preload: Option<Preload>,
+    /// The sealed release that `root` was in, and its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsealed: Option<Unsealed>,
     /// Those who follow the channel begin to fetch at a moment of their own within so many seconds.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub start_window_s: u32,
@@ -197,6 +204,15 @@ impl Pointer {
         }
     }
 
+    fn shows(&self, root: RootId) -> bool {
+        self.offers().any(|offer| offer.root == root)
+    }
+
+    fn is_to_come(&self, preload: &Preload) -> bool {
+        let is_opened = self.unsealed.as_ref().is_some_and(|unsealed| unsealed.root == preload.root);
+        preload.opens <= INTEGER_MAX && !self.shows(preload.root) && !is_opened
+    }
+
     fn check(&self) -> Result<(), PointerError> {
         check_tracker_addresses(&self.trackers).map_err(PointerError::Inconsistent)?;
         if self.schema != POINTER_SCHEMA {
@@ -213,6 +229,10 @@ impl Pointer {
             .is_some_and(|rollout| !rollout.is_share() || rollout.root == self.root)
         {
             Err(PointerError::Inconsistent("a rollout is of another release, to 1 to 999 of 1000"))
+        } else if self.preload.as_ref().is_some_and(|preload| !self.is_to_come(preload)) {
+            Err(PointerError::Inconsistent("a preload is of a release that is neither shown nor opened"))
+        } else if self.unsealed.as_ref().is_some_and(|unsealed| self.shows(unsealed.root)) {
+            Err(PointerError::Inconsistent("what is opened is another release than the one that was sealed"))
         } else {
             Ok(())
         }
@@ -249,6 +269,8 @@ mod tests {
             trackers: vec!["ws://127.0.0.1:1/".to_owned()],
             patches: vec![],
             rollout: None,
+            preload: None,
+            unsealed: None,
             start_window_s: 0,
         }
     }

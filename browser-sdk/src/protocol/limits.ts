@@ -32,6 +32,12 @@ export const PATCHES_MAX = 16;
 export const DELTA_BASE_CHUNKS_MAX = 256;
 /** Most bytes of an older release that one delta may need. */
 export const DELTA_BASE_BYTES_MAX = 8 << 20;
+/** Smallest chunk of a sealed release, in bytes. */
+export const SEALED_CHUNK_BYTES_MIN = 256 << 10;
+/** Longest head of a sealed file, in bytes. */
+export const SEALED_HEAD_BYTES_MAX = 256 << 20;
+/** Longest item in such a head, in bytes. */
+export const SEALED_ITEM_BYTES_MAX = PAGE_BYTES_MAX;
 /** Largest payload of a tenant's key document, in bytes. */
 export const KEY_DOCUMENT_BYTES_MAX = 16 << 10;
 /** Most keys in a key document. */

@@ -419,6 +419,7 @@ pub(super) mod tests {
                 })
                 .collect(),
             parts: parts(&pages),
+            sealed: None,
             requires: Vec::new(),
         };
         Release::build(RootId(root.pages.first().map_or(Hash([0; 32]), |page| page.id.0)), root, &pages)

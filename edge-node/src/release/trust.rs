@@ -244,6 +244,8 @@ mod tests {
             trackers: Vec::new(),
             patches: Vec::new(),
             rollout: None,
+            preload: None,
+            unsealed: None,
             start_window_s: 0,
         }
         .seal(online)

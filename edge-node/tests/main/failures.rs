@@ -106,6 +106,8 @@ async fn pointers_do_not_go_back_and_expire() {
         trackers: Vec::new(),
         patches: Vec::new(),
         rollout: None,
+        preload: None,
+        unsealed: None,
         start_window_s: 0,
     };
     let sealed = expired.seal(site.load_keys().online()).expect("good pointer");

@@ -121,6 +121,8 @@ impl<'a> Channel<'a> {
             trackers,
             patches,
             rollout,
+            preload: None,
+            unsealed: None,
             start_window_s: start_window.as_secs() as u32,
         };
         if let Some(old) = old {

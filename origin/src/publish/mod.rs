@@ -167,6 +167,7 @@ fn root_of(options: &PublishOptions, chunker: Chunker, assembled: &Assembled) ->
         bytes: assembled.progress.bytes,
         chunks: assembled.progress.chunks,
         pages: assembled.pages.clone(),
+        sealed: None,
         requires: assembled.parts.iter().take(1).map(|_| PARTS_FEATURE.to_owned()).collect(),
         parts: assembled.parts.clone(),
     }

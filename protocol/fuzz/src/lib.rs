@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use freshet_protocol::{
     ClientMessage, Decoded, DocumentKind, Frame, KeyDocument, PATCH_KIND, POINTER_KIND, PackIndex, Page,
-    Patch, PatchId, PatchPage, Pointer, ROOT_KIND, RelPath, Root, SegmentEntry, ServerMessage, SigningKey,
-    Ticket, check_link_target, decode_entry_page, encode_entry_page,
+    Patch, PatchId, PatchPage, Pointer, ROOT_KIND, RelPath, Root, SealedHeadReader, SealedItem, SegmentEntry,
+    ServerMessage, SigningKey, Ticket, check_link_target, decode_entry_page, encode_entry_page,
 };
 
 /// The key that signs what a target wraps in an envelope, so that mutation reaches what lies behind the signature.
@@ -68,6 +68,34 @@ pub fn patch(bytes: &[u8]) {
         let (id, again) = patch.seal(&key).expect("what a reader accepts, a publisher may sign");
         assert_eq!(Patch::open_as(id, &again, &[key.public()]), Ok(patch));
     }
+}
+
+/// Heads of sealed files, which come in pieces: the first byte says how large those are.
+pub fn sealed_head(bytes: &[u8]) {
+    let Some((&piece_bytes, file)) = bytes.split_first() else { return };
+    let whole = read_sealed_head(file, file.len().max(1));
+    let pieces = read_sealed_head(file, usize::from(piece_bytes).max(1));
+    // How much of it is read before a fault is found may differ.
+    if let (Some(whole), Some(pieces)) = (&whole, &pieces) {
+        assert_eq!(whole, pieces);
+    }
+    assert_eq!(whole.is_some(), pieces.is_some());
+    for item in whole.into_iter().flatten() {
+        let again = item.encode();
+        let head = [freshet_protocol::sealed_head_start(again.len() as u64), again].concat();
+        assert_eq!(read_sealed_head(&head, head.len()), Some(vec![item]));
+    }
+}
+
+fn read_sealed_head(file: &[u8], piece_bytes: usize) -> Option<Vec<SealedItem>> {
+    let (mut reader, mut items) = (SealedHeadReader::default(), Vec::new());
+    for piece in file.chunks(piece_bytes) {
+        reader.push(piece).ok()?;
+        while let Some(item) = reader.next_item().ok()? {
+            items.push(item);
+        }
+    }
+    Some(items)
 }
 
 /// Roots: the bytes as an envelope, and as the payload of a signed one.

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{self, DocumentKind, EnvelopeError};
-use crate::id::{ContentName, Name, PageId, RootId};
+use crate::id::{ContentName, Hash, Name, PageId, RootId};
 use crate::key::{PublicKey, SigningKey};
 use crate::limits::{
     CHUNK_BYTES_MAX, CHUNKS_MAX, ENTRIES_MAX, INTEGER_MAX, PAGE_BYTES_MAX, PAGES_MAX, PARTS_MAX,
     PATH_BYTES_MAX, ROOT_BYTES_MAX,
 };
+use crate::sealed::size::is_sealed_chunk;
 
 /// The root's payload type and limit.
 pub const ROOT_KIND: DocumentKind =
@@ -21,6 +22,14 @@ pub const ROOT_SCHEMA: u32 = 1;
 
 /// What a release with parts requires of its readers: others would take all of it to be wanted.
 pub const PARTS_FEATURE: &str = "parts";
+
+/// What a sealed release requires of its readers: others would install its files.
+pub const SEALED_FEATURE: &str = "sealed";
+
+/// How the files of a sealed release are cut: into chunks of one size, which tell nothing.
+pub const FIXED_CHUNKER: &str = "fixed";
+/// How all others are.
+const FAST_CDC: &str = "fastcdc-2020";
 
 /// Why a root was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +59,7 @@ pub enum RootError {
 /// How the files were cut into chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunker {
-    /// Name of the algorithm: `fastcdc-2020`.
+    /// Name of the algorithm: `fastcdc-2020`, or [`FIXED_CHUNKER`] for a sealed release.
     pub algorithm: String,
     /// Smallest chunk but the last of a file, in bytes.
     pub bytes_min: u32,
@@ -84,6 +93,15 @@ pub struct Part {
     pub bytes: u64,
 }
 
+/// That a release is sealed: its files are encrypted, and hold another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// When it is meant to open, Unix seconds. Nobody counts on it.
+    pub opens: u64,
+    /// Hash of the key that it opens with.
+    pub key_hash: Hash,
+}
+
 /// The root of a release. It has no channel, sequence or expiry: those belong to the pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
@@ -106,6 +124,9 @@ pub struct Root {
     /// The parts that may be left out, in the order of their numbers. What belongs to none is always installed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
+    /// Whether what is in it is for a later time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
     /// Features that a reader must know to read this release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -159,17 +180,34 @@ impl Root {
         self.parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.bytes))
     }
 
+    fn chunker_name(&self) -> &'static str {
+        if self.sealed.is_some() { FIXED_CHUNKER } else { FAST_CDC }
+    }
+
+    fn is_sealed_well(&self) -> bool {
+        let Chunker { bytes_min, bytes_max, .. } = self.chunker;
+        self.sealed.as_ref().is_none_or(|sealed| {
+            sealed.opens <= INTEGER_MAX
+                && bytes_min == bytes_max
+                && is_sealed_chunk(bytes_max)
+                && self.bytes == u64::from(self.chunks) * u64::from(bytes_max)
+                && self.parts.is_empty()
+        })
+    }
+
     fn check(&self) -> Result<(), RootError> {
         if self.schema != ROOT_SCHEMA {
             return Err(RootError::Unsupported(format!("schema {}", self.schema)));
         }
-        if let Some(feature) = self.requires.iter().find(|feature| *feature != PARTS_FEATURE) {
+        let is_known = |feature: &str| [PARTS_FEATURE, SEALED_FEATURE].contains(&feature);
+        if let Some(feature) = self.requires.iter().find(|feature| !is_known(feature)) {
             return Err(RootError::Unsupported(feature.chars().take(80).collect()));
         }
-        if self.chunker.algorithm != "fastcdc-2020" {
+        if self.chunker.algorithm != self.chunker_name() {
             return Err(RootError::Unsupported(self.chunker.algorithm.chars().take(80).collect()));
         }
         let Chunker { bytes_min, bytes_avg, bytes_max, .. } = self.chunker;
+        let requires = |feature: &str| self.requires.iter().any(|required| required == feature);
         let names: BTreeSet<&Name> = self.parts.iter().map(|part| &part.name).collect();
         let checks = [
             (
@@ -192,7 +230,9 @@ impl Root {
             ),
             (self.parts.len() <= PARTS_MAX, "too many parts"),
             (names.len() == self.parts.len(), "two parts have one name"),
-            (self.parts.is_empty() == self.requires.is_empty(), "parts are not required, or there are none"),
+            (self.parts.is_empty() != requires(PARTS_FEATURE), "parts are not required, or there are none"),
+            (self.sealed.is_some() == requires(SEALED_FEATURE), "a seal is not required, or there is none"),
+            (self.is_sealed_well(), "a sealed release has chunks of one size, and no parts"),
             (
                 self.parts_bytes().is_some_and(|bytes| bytes <= self.bytes),
                 "parts are larger than the release",

@@ -8,7 +8,7 @@ use crate::checks;
 type Check = fn(&[u8]);
 
 /// Each fuzz target and its check.
-pub(crate) const TARGETS: [(&str, Check); 13] = [
+pub(crate) const TARGETS: [(&str, Check); 14] = [
     ("client_message", checks::client_message),
     ("entry_page", checks::entry_page),
     ("frame", checks::frame),
@@ -19,6 +19,7 @@ pub(crate) const TARGETS: [(&str, Check); 13] = [
     ("path", checks::path),
     ("pointer", checks::pointer),
     ("root", checks::root),
+    ("sealed_head", checks::sealed_head),
     ("segment", checks::segment),
     ("server_message", checks::server_message),
     ("ticket", checks::ticket),

@@ -2,7 +2,8 @@
 
 use freshet_protocol::{
     BadSignature, EnvelopeError, FrameError, IdError, KeyDocumentError, KeyError, PageError, PatchError,
-    PathError, PointerError, RootError, SegmentError, TicketError, TrackerMessageError, WireError,
+    PathError, PointerError, RootError, SealedHeadError, SegmentError, TicketError, TrackerMessageError,
+    WireError,
 };
 
 /// An error as the vectors name it.
@@ -169,6 +170,15 @@ impl From<TicketError> for Fault {
             TicketError::Expired { .. } => fault("expired"),
             TicketError::OtherKey => fault("other-key"),
             TicketError::OtherSwarm => fault("other-swarm"),
+        }
+    }
+}
+
+impl From<SealedHeadError> for Fault {
+    fn from(error: SealedHeadError) -> Self {
+        match error {
+            SealedHeadError::Wire(error) => error.into(),
+            SealedHeadError::UnknownKind(kind) => fault_about("unknown-kind", kind),
         }
     }
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use freshet_protocol::{
     AnswerFrame, ClientMessage, ContentName, Decoded, Frame, Hash, KeyDocument, Name, PackIndex, Page, Patch,
-    PatchPage, Pointer, PublicKey, RelPath, Root, SegmentEntry, ServerMessage, Ticket, WireError,
+    PatchPage, Pointer, PublicKey, RelPath, Root, SealedHeadReader, SealedItem, SegmentEntry, ServerMessage,
+    Ticket, WireError, sealed_head_start,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -53,7 +54,7 @@ fn good_bytes() -> impl Strategy<Value = (usize, Vec<u8>)> {
     let [frame, page, ticket, segment] = ["frame", "page", "ticket", "segment"].map(target);
     let [client, server, index] = ["client_message", "server_message", "pack_index"].map(target);
     let [root, pointer, path] = ["root", "pointer", "path"].map(target);
-    let [patch, deltas] = ["patch", "patch_page"].map(target);
+    let [patch, deltas, sealed] = ["patch", "patch_page", "sealed_head"].map(target);
     let json = |value: &dyn Fn() -> serde_json::Result<Vec<u8>>| value().expect("JSON");
     prop_oneof![
         values::frame().prop_map(move |value| (frame, value.encode())),
@@ -71,8 +72,15 @@ fn good_bytes() -> impl Strategy<Value = (usize, Vec<u8>)> {
         values::patch_page().prop_map(move |value| (deltas, value.encode())),
         values::pointer().prop_map(move |value| (pointer, json(&|| serde_json::to_vec(&value)))),
         values::key_document().prop_map(move |value| (pointer, json(&|| serde_json::to_vec(&value)))),
+        values::sealed_head().prop_map(move |items| (sealed, [vec![9], head(&items)].concat())),
         values::path().prop_map(move |value| (path, value.to_string().into_bytes())),
     ]
+}
+
+/// The beginning of a sealed file.
+fn head(items: &[SealedItem]) -> Vec<u8> {
+    let items: Vec<u8> = items.iter().flat_map(SealedItem::encode).collect();
+    [sealed_head_start(items.len() as u64), items].concat()
 }
 
 /// Whether a frame has one form: a Hello may carry fields of a later version, a Refuse a later reason.
@@ -183,6 +191,19 @@ proptest! {
         let mut bytes = page.encode();
         changes.iter().for_each(|change| change.apply(&mut bytes));
         checks::patch_page(&bytes);
+    }
+
+    #[test]
+    fn sealed_heads_round_trip(items in values::sealed_head()) {
+        let (file, mut reader, mut found) = (head(&items), SealedHeadReader::default(), Vec::new());
+        for piece in file.chunks(100) {
+            prop_assert_eq!(reader.push(piece), Ok(()));
+            while let Some(item) = reader.next_item().expect("good") {
+                found.push(item);
+            }
+        }
+        prop_assert!(reader.is_done());
+        prop_assert_eq!(found, items);
     }
 
     #[test]

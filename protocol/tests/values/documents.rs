@@ -2,8 +2,8 @@
 
 use freshet_protocol::limits::START_WINDOW_S_MAX;
 use freshet_protocol::{
-    Chunker, Grant, KeyDocument, PARTS_FEATURE, PATCH_ALGORITHM, PageId, PageRef, Part, Patch, PatchId,
-    PatchPageRef, PatchRef, Pointer, Role, Rollout, Root,
+    Chunker, Grant, Hash, KeyDocument, PARTS_FEATURE, PATCH_ALGORITHM, PageId, PageRef, Part, Patch, PatchId,
+    PatchPageRef, PatchRef, Pointer, Preload, ReleaseKey, Role, Rollout, Root, Unsealed,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -26,6 +26,7 @@ pub(crate) fn root() -> impl Strategy<Value = Root> {
             bytes: parts.iter().map(|part| part.bytes).sum::<u64>().max(bytes),
             chunks: pages.iter().map(|page| page.chunks).sum(),
             pages,
+            sealed: None,
             requires: parts.iter().take(1).map(|_| PARTS_FEATURE.to_owned()).collect(),
             parts,
         },
@@ -56,7 +57,11 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
     };
     let rollout = proptest::option::of((1..1000_u32, root_id(), name(), patches()));
     let numbers = (integer(), integer(), 0..=START_WINDOW_S_MAX);
-    (content_name(), name(), numbers, root_id(), name(), trackers, patches(), rollout).prop_map(
+    let preload = (root_id(), name(), integer());
+    let preload = preload.prop_map(|(root, version, opens)| Preload { root, version, opens });
+    let unsealed = (root_id(), hash()).prop_map(|(root, Hash(key))| Unsealed { root, key: ReleaseKey(key) });
+    let sealed = (option::of(preload), option::of(unsealed));
+    (content_name(), name(), numbers, root_id(), name(), trackers, patches(), rollout, sealed).prop_map(
         |(
             content,
             channel,
@@ -66,6 +71,7 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
             trackers,
             patches,
             rollout,
+            (preload, unsealed),
         )| Pointer {
             schema: 1,
             content,
@@ -79,6 +85,8 @@ pub(crate) fn pointer() -> impl Strategy<Value = Pointer> {
             rollout: rollout
                 .map(|(permille, root, version, patches)| Rollout { permille, root, version, patches })
                 .filter(|rollout| rollout.root != root),
+            preload,
+            unsealed,
             start_window_s,
         },
     )

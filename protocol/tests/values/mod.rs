@@ -7,8 +7,8 @@ mod messages;
 use freshet_protocol::limits::PARTS_MAX;
 use freshet_protocol::{
     ChunkId, ChunkRef, ContentName, Delta, Encoding, Entry, FileExtent, Hash, KeyId, Name, PackId, PackIndex,
-    Page, PatchChunk, PatchPage, PeerId, Place, PublicKey, RelPath, RootId, SegmentEntry, SegmentKind,
-    SegmentPlace, SwarmId, Ticket, check_link_target, limits,
+    Page, PatchChunk, PatchPage, PeerId, Place, PublicKey, RelPath, RootId, SealedBlob, SealedItem,
+    SegmentEntry, SegmentKind, SegmentPlace, SwarmId, Ticket, check_link_target, limits,
 };
 use proptest::collection::{btree_set, vec};
 use proptest::option;
@@ -107,6 +107,25 @@ pub(crate) fn patch_page() -> impl Strategy<Value = PatchPage> {
         };
         PatchPage { chunks: chunks.into_iter().map(place).collect() }
     })
+}
+
+/// Heads of sealed files.
+pub(crate) fn sealed_head() -> impl Strategy<Value = Vec<SealedItem>> {
+    let blob =
+        (hash(), 1..=2_u32 << 20, 1..=2_u32 << 20, any::<bool>()).prop_map(|(id, bytes, stored, zstd)| {
+            let (stored_bytes, encoding) =
+                if zstd { (stored, Encoding::Zstd) } else { (bytes, Encoding::Identity) };
+            SealedBlob { id: ChunkId(id), bytes, stored_bytes, encoding }
+        });
+    let bytes = || vec(any::<u8>(), 0..300);
+    let item = prop_oneof![
+        bytes().prop_map(SealedItem::Root),
+        bytes().prop_map(SealedItem::Page),
+        bytes().prop_map(SealedItem::Patch),
+        bytes().prop_map(SealedItem::PatchPage),
+        vec(blob, 0..9).prop_map(SealedItem::Blobs),
+    ];
+    vec(item, 0..6)
 }
 
 pub(crate) fn pack_index() -> impl Strategy<Value = PackIndex> {

@@ -28,6 +28,7 @@ mod path;
 mod pointer;
 mod proof;
 mod root;
+mod sealed;
 mod segment;
 mod shard;
 mod ticket;
@@ -232,4 +233,8 @@ forms! {
     shards => shard::FORM,
     paths => path::FORM,
     link_targets => link_target::FORM,
+    sealed_roots => sealed::ROOTS,
+    sealed_pointers => sealed::POINTERS,
+    sealed_chunks => sealed::CHUNKS,
+    sealed_heads => sealed::HEADS,
 }

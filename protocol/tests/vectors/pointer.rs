@@ -41,6 +41,8 @@ pub(super) fn pointer() -> Pointer {
         trackers: vec!["ws://127.0.0.1:1/".to_owned()],
         patches: vec![],
         rollout: None,
+        preload: None,
+        unsealed: None,
         start_window_s: 0,
     }
 }

@@ -30,7 +30,8 @@ fn judge(case: &Case) -> Result<Judged, Fault> {
     Ok(Judged::read(json!({ "id": id, "root": root })))
 }
 
-fn root() -> Root {
+/// A good root.
+pub(super) fn root() -> Root {
     let page = |n: u32, first: &str| PageRef {
         id: PageId::of(&n.to_be_bytes()),
         bytes: 100 * n,
@@ -52,12 +53,13 @@ fn root() -> Root {
         chunks: 3,
         pages: vec![page(1, "data/a.pak"), page(2, "data/한국어.pak")],
         parts: vec![],
+        sealed: None,
         requires: vec![],
     }
 }
 
 /// A root whose release has parts of these names and bytes.
-fn with_parts(parts: &[(&str, u64)]) -> Root {
+pub(super) fn with_parts(parts: &[(&str, u64)]) -> Root {
     let part = |&(name, bytes): &(&str, u64)| Part {
         name: name.parse().expect("name"),
         default: name != "ja",

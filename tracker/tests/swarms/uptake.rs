@@ -23,6 +23,8 @@ fn pointer(sequence: u64) -> Pointer {
         trackers: Vec::new(),
         patches: vec![PatchRef { from: root(), patch: PatchId::of(b"patch") }],
         rollout: None,
+        preload: None,
+        unsealed: None,
         start_window_s: 0,
     }
 }

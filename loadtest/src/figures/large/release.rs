@@ -65,6 +65,8 @@ pub(super) fn make(store: &Path) -> Result<Made> {
         trackers: Vec::new(),
         patches: Vec::new(),
         rollout: None,
+        preload: None,
+        unsealed: None,
         start_window_s: 0,
     };
     write(
@@ -147,6 +149,7 @@ fn root(content: ContentName, pages: Vec<PageRef>) -> Root {
         chunks: CHUNKS,
         pages,
         parts: Vec::new(),
+        sealed: None,
         requires: Vec::new(),
     }
 }

@@ -170,6 +170,7 @@ mod tests {
             chunks: 0,
             pages: Vec::new(),
             parts: Vec::new(),
+            sealed: None,
             requires: Vec::new(),
         };
         let parts = files.iter().map(|(path, chunks)| {

@@ -1,0 +1,5 @@
+//! Sealed releases: published encrypted before their time (PROTOCOL.md 4.7).
+
+pub(crate) mod head;
+pub(crate) mod key;
+pub(crate) mod size;
