@@ -106,7 +106,7 @@ impl Used {
         Ok(())
     }
 
-    /// What a channel needs: the releases that it shows, the patches to them, the releases that these lead from, which the
+    /// What a channel needs: the releases that it shows, the sealed ones that it names, the patches to what it shows, the releases that these lead from, which the
     /// next publish makes patches of, and the release that a rollback would show.
     async fn add_channel(
         &mut self,
@@ -118,6 +118,11 @@ impl Used {
         let pointer = release::pointer(store, content, channel).await?;
         for offer in pointer.offers() {
             self.add(store, content, offer.root).await?;
+        }
+        // Who fetches what is to come, and who comes late to what was opened, needs the sealed releases.
+        let opened = pointer.unsealed.iter().map(|unsealed| unsealed.root);
+        for sealed in pointer.preload.iter().map(|preload| preload.root).chain(opened) {
+            self.add(store, content, sealed).await?;
         }
         let history = History::read(store, content, channel).await?;
         for before in history.last_but(pointer.root, 1, pointer.sequence + 1) {

@@ -27,11 +27,12 @@ pub use collect::{Collected, GcOptions, PartlyUsed, gc};
 pub use history::{Shown, channel_history};
 pub use key_document::PutKeysError;
 pub use keys::{Keys, KeysError, StreamKey};
-pub use list::{ChannelListing, ContentListing, RolloutListing, VersionListing, list};
+pub use list::{ChannelListing, ContentListing, PreloadListing, RolloutListing, VersionListing, list};
 pub use publish::{
-    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, ChannelOptions, Progress, PromoteOptions, PromoteTo, Promoted,
-    PublishError, PublishOptions, Published, RewriteCause, Rewritten, Rules, RulesError, Update, UpdateFrom,
-    WalkError, promote, publish, publish_reporting,
+    CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, ChannelOptions, Opened, Opening, Progress, PromoteOptions,
+    PromoteTo, Promoted, PublishError, PublishOptions, Published, RewriteCause, Rewritten, Rules, RulesError,
+    SealOptions, SealedFile, SealedPublished, UnsealOptions, Update, UpdateFrom, WalkError, promote, publish,
+    publish_reporting, publish_sealed, unseal,
 };
 pub use receive::{ReceiveError, ReceiveOptions, Received, Receiving, receive};
 pub use release::ReadError;

@@ -22,6 +22,8 @@ pub struct VersionListing {
     pub bytes: u64,
     /// Chunk positions.
     pub chunks: u32,
+    /// Where it is sealed: when it is meant to open, Unix seconds.
+    pub sealed_until: Option<u64>,
 }
 
 /// A version that a share of the installations takes.
@@ -33,6 +35,15 @@ pub struct RolloutListing {
     pub permille: u32,
 }
 
+/// A sealed version that a channel's followers fetch ahead of its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreloadListing {
+    /// The version that is in it.
+    pub version: Name,
+    /// When it is meant to open, Unix seconds.
+    pub opens: u64,
+}
+
 /// A channel in a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChannelListing {
@@ -42,6 +53,8 @@ pub struct ChannelListing {
     pub version: Name,
     /// What some installations take instead.
     pub rollout: Option<RolloutListing>,
+    /// What is to come.
+    pub preload: Option<PreloadListing>,
     /// Its sequence.
     pub sequence: u64,
     /// End of the pointer's life, Unix seconds.
@@ -95,6 +108,7 @@ async fn list_content(
             entries: root.entries,
             bytes: root.bytes,
             chunks: root.chunks,
+            sealed_until: root.sealed.map(|sealed| sealed.opens),
         });
     }
     versions.sort_by(|a, b| b.published.cmp(&a.published).then_with(|| b.version.cmp(&a.version)));
@@ -107,6 +121,9 @@ async fn list_content(
             rollout: pointer
                 .rollout
                 .map(|rollout| RolloutListing { version: rollout.version, permille: rollout.permille }),
+            preload: pointer
+                .preload
+                .map(|preload| PreloadListing { version: preload.version, opens: preload.opens }),
             sequence: pointer.sequence,
             expires: pointer.expires,
         });

@@ -95,6 +95,12 @@ pub(crate) async fn root(store: &Store, content: &ContentName, id: RootId) -> Re
     parse_json(&object, &payload)
 }
 
+/// The envelope of a signed document, as it is.
+pub(crate) async fn envelope(store: &Store, object: &str) -> Result<Vec<u8>, ReadError> {
+    let bytes_max = envelope_bytes_max(ROOT_KIND).max(envelope_bytes_max(PATCH_KIND)) as u64;
+    Ok(store.read(object, bytes_max).await?.into())
+}
+
 pub(crate) async fn page(store: &Store, content: &ContentName, page: &PageRef) -> Result<Page, ReadError> {
     let plain = plain_page(store, content, page.id).await?;
     let object = || origin_path::page(content, page.id);

@@ -57,7 +57,9 @@ pub use pointer::{
 pub use preload::{Preload, Unsealed};
 pub use ranges::{ranges_of, ranges_within, wire_ranges};
 pub use rollout::Rollout;
-pub use sealed::head::{SealedBlob, SealedHeadError, SealedHeadReader, SealedItem, sealed_head_start};
+pub use sealed::head::{
+    SealedBlob, SealedHead, SealedHeadError, SealedHeadReader, SealedItem, sealed_head_start,
+};
 pub use sealed::key::{BadSeal, ReleaseKey};
 pub use sealed::size::{SEAL_BYTES, padded_chunks};
 pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_at, piece_position};

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
 use freshet_listen::{ProxyArguments, TlsArguments};
@@ -26,6 +26,9 @@ pub(crate) enum Command {
     Keys(KeysArguments),
     /// Publish a folder as a version and show it on a channel.
     Publish(PublishArguments),
+    /// Open a version that was published with --sealed: wait until it is time, publish what is in it, and show it on a
+    /// channel, with the key for all who have fetched it.
+    Unseal(UnsealArguments),
     /// Show a published version on a channel: what another channel shows, or any version.
     Promote(PromoteArguments),
     /// Show on a channel again what it showed before. Players on the version taken back get it as an update.
@@ -98,6 +101,40 @@ pub(crate) struct PublishArguments {
     /// zstd level of stored chunks. Higher is slower to publish and a little smaller.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19), value_name = "LEVEL")]
     pub(crate) zstd_level: i32,
+    /// Publish it encrypted, for players to fetch ahead of its time; the channel goes on showing what it shows. The key is
+    /// kept in --keys-dir, and `unseal` opens it. Needs room for temporary files.
+    #[arg(long, requires = "opens")]
+    pub(crate) sealed: bool,
+    /// When it is going to open: 2027-03-01T18:00:00Z, or 7d from now. Players are told.
+    #[arg(long, requires = "sealed", value_parser = parse_moment, value_name = "TIME")]
+    pub(crate) opens: Option<u64>,
+}
+
+/// A moment, in Unix seconds: RFC 3339 like 2027-03-01T18:00:00Z, or from now on like 90m or 7d.
+fn parse_moment(text: &str) -> Result<u64, String> {
+    let moment = match humantime::parse_duration(text) {
+        Ok(from_now) => SystemTime::now().checked_add(from_now),
+        Err(_) => humantime::parse_rfc3339_weak(text).ok(),
+    };
+    let seconds = moment.and_then(|moment| moment.duration_since(UNIX_EPOCH).ok());
+    seconds
+        .map(|seconds| seconds.as_secs())
+        .ok_or_else(|| format!("{text:?} is no time like 2027-03-01T18:00:00Z, 90m or 7d"))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnsealArguments {
+    #[command(flatten)]
+    pub(crate) channel: ChannelArguments,
+    /// The version that is in it.
+    #[arg(long = "version", value_name = "VERSION")]
+    pub(crate) release: Name,
+    /// When to open it: 2027-03-01T18:00:00Z, or 90m from now. Without it, the time that it was published with.
+    #[arg(long, value_parser = parse_moment, value_name = "TIME")]
+    pub(crate) at: Option<u64>,
+    /// Open it at once.
+    #[arg(long, conflicts_with = "at")]
+    pub(crate) now: bool,
 }
 
 /// A channel that is to show something.

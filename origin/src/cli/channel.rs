@@ -57,6 +57,7 @@ async fn show(arguments: ChannelArguments, to: PromoteTo, permille: Option<u32>)
         | PublishError::NoVersion(_)
         | PublishError::NoChannel(_)
         | PublishError::NotAShare(_)
+        | PublishError::IsSealed(_)
         | PublishError::NothingBefore(_) => Failure::usage(error),
         error => Failure::failed(error),
     })?;

@@ -6,6 +6,7 @@ mod keys;
 mod publish;
 mod ready;
 mod receive;
+mod seal;
 mod serve;
 mod store;
 mod stream;
@@ -54,6 +55,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Keys(arguments) => keys::run(&arguments),
         Command::Publish(arguments) => publish::run(arguments).await,
+        Command::Unseal(arguments) => seal::run_unseal(arguments).await,
         Command::Promote(arguments) => channel::run_promote(arguments).await,
         Command::Rollback(arguments) => channel::run_rollback(arguments).await,
         Command::History(arguments) => channel::run_history(&arguments).await,

@@ -1,17 +1,18 @@
 //! `publish`: publishes a folder.
 
 use freshet_origin::{
-    Progress, PublishError, PublishOptions, Published, Rewritten, Rules, UpdateFrom, publish_reporting,
+    Progress, PublishError, PublishOptions, Published, Rewritten, Rules, SealOptions, UpdateFrom,
+    publish_reporting,
 };
 use freshet_protocol::Part;
 use serde_json::json;
 
 use super::arguments::PublishArguments;
 use super::channel::{channel_options, shows};
-use super::{Failure, print_json};
+use super::{Failure, print_json, seal};
 
 pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
-    let is_json = arguments.channel.json;
+    let (is_json, opens) = (arguments.channel.json, arguments.opens);
     let rules = arguments.rules.as_deref().map(Rules::load).transpose().map_err(Failure::usage)?;
     let options = PublishOptions {
         rules: rules.unwrap_or_default(),
@@ -26,18 +27,30 @@ pub(super) async fn run(arguments: PublishArguments) -> Result<(), Failure> {
             println!("{} read, {} new stored", size(progress.bytes), size(progress.stored_bytes));
         }
     };
-    let published = publish_reporting(options, &mut report).await.map_err(|error| match error {
-        PublishError::Knob(_) | PublishError::OtherTenant { .. } | PublishError::StoreInside { .. } => {
-            Failure::usage(error)
-        }
-        error => Failure::failed(error),
-    })?;
+    if let Some(opens) = opens {
+        return seal::run_publish(SealOptions { publish: options, opens }, is_json, &mut report).await;
+    }
+    let published = publish_reporting(options, &mut report).await.map_err(failure)?;
     if is_json {
         print_json(&published);
     } else {
         print_human(&published);
     }
     Ok(())
+}
+
+/// Whether other arguments would cure it.
+pub(super) fn failure(error: PublishError) -> Failure {
+    match error {
+        PublishError::Knob(_)
+        | PublishError::OtherTenant { .. }
+        | PublishError::StoreInside { .. }
+        | PublishError::NoChannel(_)
+        | PublishError::IsOpen(_)
+        | PublishError::NotSealed(_)
+        | PublishError::SealedName(_) => Failure::usage(error),
+        error => Failure::failed(error),
+    }
 }
 
 fn print_human(published: &Published) {

@@ -26,8 +26,10 @@ fn print_content(content: &ContentListing) {
         println!("  stream: {} files, {} pages of entries", content.media, content.entry_pages);
     }
     for version in &content.versions {
+        let sealed =
+            version.sealed_until.map_or_else(String::new, |opens| format!(" (sealed until {})", date(opens)));
         println!(
-            "  version {}: {} in {} entries, {} chunks, published {}, root {}",
+            "  version {}{sealed}: {} in {} entries, {} chunks, published {}, root {}",
             version.version,
             size(version.bytes),
             version.entries,
@@ -40,8 +42,11 @@ fn print_content(content: &ContentListing) {
         let rollout = channel.rollout.as_ref().map_or_else(String::new, |rollout| {
             format!(", {} to {}", rollout.version, percent(rollout.permille))
         });
+        let preload = channel.preload.as_ref().map_or_else(String::new, |preload| {
+            format!(", prepares {} for {}", preload.version, date(preload.opens))
+        });
         println!(
-            "  channel {}: shows {}{rollout} (sequence {}) until {}",
+            "  channel {}: shows {}{rollout}{preload} (sequence {}) until {}",
             channel.channel,
             channel.version,
             channel.sequence,
@@ -59,7 +64,7 @@ pub(super) fn percent(permille: u32) -> String {
 }
 
 /// Unix seconds for people.
-fn date(seconds: u64) -> String {
+pub(super) fn date(seconds: u64) -> String {
     match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
         Some(time) if seconds < 1 << 37 => humantime::format_rfc3339_seconds(time).to_string(),
         _ => format!("second {seconds}"),

@@ -60,6 +60,19 @@ pub enum KeysError {
         /// The online key.
         online: PublicKey,
     },
+    /// The key of a sealed release is not there.
+    #[error(
+        "{} is missing: the key of this sealed release; copy it from the machine that sealed it", .0.display()
+    )]
+    NoReleaseKey(PathBuf),
+    /// A file holds no key of a sealed release.
+    #[error("{} holds no key of a sealed release: {reason}", path.display())]
+    ReleaseKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The document does not let the key sign entries of streams.
     #[error(
         "{} does not let the key {key} sign streams; add it with `freshet-origin keys --add-stream {key}`", path.display()

@@ -1,10 +1,12 @@
 //! A tenant's keys in a folder: the tenant's own seed (keep it offline), the online seed that signs releases, the
 //! tenant's public key, and the signed document that says which key may sign what.
 //!
-//! A machine that only publishes needs `online.seed`, `tenant.pub` and `keys.json`, not `tenant.seed`.
+//! A machine that only publishes needs `online.seed`, `tenant.pub` and `keys.json`, not `tenant.seed`. Keys of sealed
+//! releases lie in `sealed/`: who opens one needs them, and who has them knows what is in it.
 
 mod error;
 mod files;
+mod sealed;
 mod stream;
 mod tenant;
 
@@ -14,6 +16,7 @@ use freshet_protocol::{Grant, KEY_DOCUMENT_SCHEMA, KeyDocument, PublicKey, Role,
 
 pub use error::KeysError;
 use files::{read_seed, seed_or_new, stage, write_new};
+pub(crate) use sealed::KeptKey;
 pub use stream::StreamKey;
 pub(crate) use tenant::Tenant;
 

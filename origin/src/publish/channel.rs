@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use freshet_protocol::{
-    ContentName, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, Role, Rollout, RootId,
-    envelope_bytes_max, origin_path,
+    ContentName, KeyDocument, Name, POINTER_KIND, POINTER_SCHEMA, PatchRef, Pointer, Preload, Role, Rollout,
+    RootId, Unsealed, envelope_bytes_max, origin_path,
 };
 
 use super::known::Places;
@@ -64,12 +64,29 @@ impl<'a> Channel<'a> {
         stored: &Arc<Places>,
         root: RootId,
         version: &Name,
-        permille: Option<u32>,
+        show: Show,
     ) -> Result<Now, PublishError> {
-        let shown = self.patches_to(stored, root).await?;
+        let (permille, unsealed, ready) = match show {
+            Show::Plain => (None, None, Vec::new()),
+            Show::Share { permille } => (Some(permille), None, Vec::new()),
+            Show::Unsealed { unsealed, patches } => (None, Some(unsealed), patches),
+        };
+        let shown = self.patches_to(stored, root, &ready).await?;
         let (updates, rewritten) = (shown.updates, shown.rewritten);
+        let old = self.now.as_ref().map(|(now, _)| now);
+        let preload = old.and_then(|old| old.preload.clone());
+        let is_over = |preload: &Preload| {
+            preload.version == *version || unsealed.as_ref().is_some_and(|opened| opened.root == preload.root)
+        };
+        let preload = preload.filter(|preload| !is_over(preload));
+        // Who comes late finds the key, for as long as the release is shown.
+        let known_key =
+            |shown: RootId| old.filter(|old| old.root == shown).and_then(|old| old.unsealed.clone());
         let word = match permille {
-            None => Word { root, version: version.clone(), patches: shown.refs, rollout: None },
+            None => {
+                let (version, unsealed) = (version.clone(), unsealed.or_else(|| known_key(root)));
+                Word { root, version, patches: shown.refs, rollout: None, preload, unsealed }
+            }
             Some(permille) => {
                 let no_channel = || PublishError::NoChannel(self.options.name.clone());
                 let (now, _) = self.now.as_ref().ok_or_else(no_channel)?;
@@ -77,27 +94,59 @@ impl<'a> Channel<'a> {
                     return Err(PublishError::NotAShare(version.clone()));
                 }
                 let rollout = Rollout { permille, root, version: version.clone(), patches: shown.refs };
-                let patches = self.patches_to(stored, now.root).await?.refs;
-                Word { root: now.root, version: now.version.clone(), patches, rollout: Some(rollout) }
+                let patches = self.patches_to(stored, now.root, &[]).await?.refs;
+                let (root, version, unsealed) = (now.root, now.version.clone(), known_key(now.root));
+                Word { root, version, patches, rollout: Some(rollout), preload, unsealed }
             }
         };
         Ok(Now { sequence: self.put(word).await?, updates, rewritten })
     }
 
-    /// The patches that lead to `root`: those that are named already, or new ones. Whoever took part in a rollout needs one
-    /// back to what the others have.
-    async fn patches_to(&self, stored: &Arc<Places>, root: RootId) -> Result<Patches, PublishError> {
+    /// Names a sealed release that followers may fetch; what the channel shows stays.
+    ///
+    /// # Errors
+    /// [`PublishError::NoChannel`] where it shows nothing yet.
+    pub(super) async fn preload(self, preload: Preload) -> Result<u64, PublishError> {
+        let no_channel = || PublishError::NoChannel(self.options.name.clone());
+        let (now, _) = self.now.as_ref().ok_or_else(no_channel)?;
+        let word = Word {
+            root: now.root,
+            version: now.version.clone(),
+            patches: now.patches.clone(),
+            rollout: now.rollout.clone(),
+            preload: Some(preload),
+            unsealed: now.unsealed.clone(),
+        };
+        self.put(word).await
+    }
+
+    /// The patches that lead to `root`: those that are named already or ready, and else new ones. Whoever took part in a
+    /// rollout needs one back to what the others have.
+    pub(super) async fn patches_to(
+        &self,
+        stored: &Arc<Places>,
+        root: RootId,
+        ready: &[PatchRef],
+    ) -> Result<Patches, PublishError> {
         if let Some((now, _)) = &self.now
             && let Some(named) = now.offers().find(|offer| offer.root == root)
             && now.offers().all(|other| other.root == root || named.patch_from(other.root).is_some())
         {
             return Ok(Patches { refs: named.patches().to_vec(), ..Patches::default() });
         }
-        patch::make_all(self.options, stored, &self.last_before(root, self.options.patches), root).await
+        let last = self.last_before(root, self.options.patches);
+        let is_ready = |shown: &&Shown| ready.iter().any(|patch| patch.from == shown.root);
+        let rest: Vec<Shown> = last.iter().filter(|shown| !is_ready(shown)).cloned().collect();
+        let mut patches = patch::make_all(self.options, stored, &rest, root).await?;
+        let made = std::mem::take(&mut patches.refs);
+        let all = || ready.iter().chain(&made);
+        let named = last.iter().filter_map(|shown| all().find(|patch| patch.from == shown.root));
+        patches.refs = named.cloned().collect();
+        Ok(patches)
     }
 
     /// The releases that it showed last, the newest first, without `root`.
-    fn last_before(&self, root: RootId, count: usize) -> Vec<Shown> {
+    pub(super) fn last_before(&self, root: RootId, count: usize) -> Vec<Shown> {
         let end = self.now.as_ref().map_or(0, |(now, _)| now.sequence + 1);
         self.history.last_but(root, count, end)
     }
@@ -109,7 +158,7 @@ impl<'a> Channel<'a> {
         let (old, revision) = self.now.unzip();
         let known_trackers = || old.as_ref().map_or(Vec::new(), |old| old.trackers.clone());
         let trackers = trackers.clone().unwrap_or_else(known_trackers);
-        let Word { root, version, patches, rollout } = word;
+        let Word { root, version, patches, rollout, preload, unsealed } = word;
         let pointer = Pointer {
             schema: POINTER_SCHEMA,
             content: content.clone(),
@@ -121,22 +170,27 @@ impl<'a> Channel<'a> {
             trackers,
             patches,
             rollout,
-            preload: None,
-            unsealed: None,
+            preload,
+            unsealed,
             start_window_s: start_window.as_secs() as u32,
         };
-        if let Some(old) = old {
+        if let Some(old) = &old {
             let again = Pointer { sequence: old.sequence, expires: old.expires, ..pointer.clone() };
-            if again == old && old.expires > now + life / 2 {
+            if again == *old && old.expires > now + life / 2 {
                 return Ok(old.sequence);
             }
         }
+        // What was shown is shown still where only a preload was named.
+        let is_shown = old.as_ref().is_some_and(|old| (old.root, &old.rollout) == (root, &pointer.rollout));
+        let is_news = !is_shown || old.as_ref().is_none_or(|old| old.preload == pointer.preload);
         let sealed = pointer.seal(keys.online())?;
         let newest = pointer.offers().last().expect("a pointer shows a release");
         let (root, version) = (newest.root, newest.version.clone());
         let permille = pointer.rollout.as_ref().map(|rollout| rollout.permille);
         let shown = Shown { sequence: pointer.sequence, root, version, since: now, permille };
-        self.history.put(store, content, name, shown).await?;
+        if is_news {
+            self.history.put(store, content, name, shown).await?;
+        }
         store.swap(&origin_path::pointer(content, name), sealed.clone().into(), revision).await?;
         if !store.is_dry() {
             push_pointer(&pointer.trackers, content, keys.online(), &sealed).await;
@@ -151,6 +205,18 @@ struct Word {
     version: Name,
     patches: Vec<PatchRef>,
     rollout: Option<Rollout>,
+    preload: Option<Preload>,
+    unsealed: Option<Unsealed>,
+}
+
+/// In which way a channel shows a release.
+pub(super) enum Show {
+    /// To all.
+    Plain,
+    /// To so many of 1000 installations.
+    Share { permille: u32 },
+    /// To all, with the key of the sealed release that it was in, and these patches, which are there already.
+    Unsealed { unsealed: Unsealed, patches: Vec<PatchRef> },
 }
 
 /// The version that a channel shows.

@@ -7,6 +7,7 @@ use freshet_protocol::{ContentName, EnvelopeError, Name, PackId, PatchError, Poi
 
 use super::walk::WalkError;
 use crate::key_document::PutKeysError;
+use crate::keys::KeysError;
 use crate::release::ReadError;
 use crate::store::StoreError;
 
@@ -70,6 +71,29 @@ pub enum PublishError {
     /// A version that all have cannot be for a share of them.
     #[error("the channel shows version {0} to all already; let it show another one first")]
     NotAShare(Name),
+    /// A sealed release is nothing to be installed.
+    #[error("version {0} is sealed; `unseal` opens what is in it")]
+    IsSealed(Name),
+    /// A version that everybody can fetch is no secret.
+    #[error("version {0} is published already, so there is nothing to seal; publish under a new --version")]
+    IsOpen(Name),
+    /// There is no such sealed version.
+    #[error("version {0} is not sealed here; `publish --sealed` does that, and `ls` names those that are")]
+    NotSealed(Name),
+    /// A version's name leaves no room.
+    #[error("version {0} is too long for a sealed one: at most 57 characters")]
+    SealedName(Name),
+    /// A key does not open what it should.
+    #[error("{object} does not open: {reason}")]
+    Opening {
+        /// What was to be opened.
+        object: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The key of a sealed release is not in the keys folder, or cannot be kept there.
+    #[error(transparent)]
+    ReleaseKey(#[from] KeysError),
     /// A channel has shown one release at most.
     #[error("channel {0} has shown nothing before; name a version with promote")]
     NothingBefore(Name),

@@ -130,6 +130,12 @@ impl ReleaseMap {
         Some(self.by_id[at])
     }
 
+    /// First positions of those chunks that are wanted there, ascending.
+    pub(crate) fn firsts(&self, is_wanted: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        let is_first = |position: &u32| self.position(self.chunk(*position).id) == Some(*position);
+        (0..self.chunks.len() as u32).filter(is_first).filter(move |position| is_wanted(*position))
+    }
+
     /// The file of this path.
     pub(crate) fn file(&self, path: &RelPath) -> Option<&MappedFile> {
         let at = self.files.binary_search_by(|file| file.path.cmp(path)).ok()?;

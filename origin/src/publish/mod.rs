@@ -15,9 +15,11 @@ mod packs;
 mod patch;
 mod promote;
 mod rules;
+mod seal;
 mod seams;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,6 +37,9 @@ pub use options::{CHUNK_AVG_BYTES_MAX, CHUNK_AVG_BYTES_MIN, ChannelOptions, Publ
 pub use patch::{RewriteCause, Rewritten, Update, UpdateFrom};
 pub use promote::{PromoteOptions, PromoteTo, Promoted, promote};
 pub use rules::{Rules, RulesError};
+pub use seal::{
+    Opened, Opening, SealOptions, SealedFile, SealedPublished, UnsealOptions, publish_sealed, unseal,
+};
 pub use walk::WalkError;
 
 use crate::key_document;
@@ -42,9 +47,10 @@ use crate::keys::may_publish;
 use crate::layout;
 use crate::store::{ContentLock, Store};
 use assemble::{Assembled, Assembly};
-use channel::{Channel, Now};
+use channel::{Channel, Now, Show};
 use cut::Piece;
 use encode::{Encoded, Encoder};
+use known::Places;
 use packs::Packs;
 
 /// Plain bytes of chunks on their way through the encoder.
@@ -117,30 +123,16 @@ pub async fn publish_reporting(
 ) -> Result<Published, PublishError> {
     options.check()?;
     let options = PublishOptions { channel: options.channel.followed()?, ..options };
-    let PublishOptions { channel, version, .. } = &options;
-    let ChannelOptions { store, keys, content, .. } = channel;
+    let ChannelOptions { store, keys, content, .. } = &options.channel;
     let chunker = options.chunker();
     survey(&options, &chunker).await?;
     let _lock = ContentLock::take(store, content)?;
     let may = |document: &_| may_publish(document, keys.online().public());
     let document = key_document::put(store, content, keys.tenant(), may).await?;
-    let published = documents::published_root(store, content, version).await?;
-    let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
-    let places = Arc::new(stored.places);
-    let packs = Packs::new(store, content, places.clone());
-    let encoder = Encoder::new(places.clone(), options.zstd_level);
-    let is_published = published.is_some() && stored.is_complete;
-    let assembly = Assembly::new(packs, options.rules.parts(), is_published, report);
-    let assembled = assemble(&options, &chunker, assembly, encoder).await?;
-    refuse_lost_packs(store, content, &assembled).await?;
-    let root = root_of(&options, chunker, &assembled);
-    if published.is_some_and(|published| Ok(published) != root.payload().map(|(id, _)| id)) {
-        return Err(PublishError::VersionTaken);
-    }
-    let id = documents::put_root(store, keys, &root).await?;
-    documents::put_version(store, &root, id, unix_now()).await?;
+    let Made { id, root, places, totals } = make(&options, report).await?;
+    let (channel, version) = (&options.channel, &options.version);
     let shown = Channel::read(channel, &document).await?;
-    let Now { sequence, updates, rewritten } = shown.show(&places, id, version, None).await?;
+    let Now { sequence, updates, rewritten } = shown.show(&places, id, version, Show::Plain).await?;
     Ok(Published {
         root: id,
         content: root.content,
@@ -153,8 +145,42 @@ pub async fn publish_reporting(
         dry_run: channel.dry_run,
         updates,
         rewritten,
-        totals: assembled.progress,
+        totals,
     })
+}
+
+/// A release that is in the store, and that no channel shows for it.
+struct Made {
+    id: RootId,
+    root: Root,
+    /// What the store held before it.
+    places: Arc<Places>,
+    totals: Progress,
+}
+
+/// Writes the folder's release into the store of the options.
+async fn make(
+    options: &PublishOptions,
+    report: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Made, PublishError> {
+    let PublishOptions { channel: ChannelOptions { store, keys, content, .. }, version, .. } = options;
+    let chunker = options.chunker();
+    let published = documents::published_root(store, content, version).await?;
+    let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
+    let places = Arc::new(stored.places);
+    let packs = Packs::new(store, content, places.clone());
+    let encoder = Encoder::new(places.clone(), options.zstd_level);
+    let is_published = published.is_some() && stored.is_complete;
+    let assembly = Assembly::new(packs, options.rules.parts(), is_published, report);
+    let assembled = assemble(options, &chunker, assembly, encoder).await?;
+    refuse_lost_packs(store, content, &assembled.packs_used).await?;
+    let root = root_of(options, chunker, &assembled);
+    if published.is_some_and(|published| Ok(published) != root.payload().map(|(id, _)| id)) {
+        return Err(PublishError::VersionTaken);
+    }
+    let id = documents::put_root(store, keys, &root).await?;
+    documents::put_version(store, &root, id, unix_now()).await?;
+    Ok(Made { id, root, places, totals: assembled.progress })
 }
 
 fn root_of(options: &PublishOptions, chunker: Chunker, assembled: &Assembled) -> Root {
@@ -240,12 +266,12 @@ fn in_flight(chunker: &Chunker) -> usize {
 async fn refuse_lost_packs(
     store: &Store,
     content: &ContentName,
-    assembled: &Assembled,
+    packs_used: &BTreeSet<PackId>,
 ) -> Result<(), PublishError> {
     let objects = store.list(&layout::folder(content, "packs")).await?;
     let mut held: Vec<PackId> = complete_packs(&objects).into_iter().map(|(pack, _)| pack).collect();
     held.sort_unstable();
-    match assembled.packs_used.iter().find(|pack| held.binary_search(pack).is_err()) {
+    match packs_used.iter().find(|pack| held.binary_search(pack).is_err()) {
         Some(lost) => Err(PublishError::PackGone(*lost)),
         None => Ok(()),
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use freshet_protocol::{ContentName, Name, RootId};
 use serde::Serialize;
 
-use super::channel::{Channel, Now, shown_version};
+use super::channel::{Channel, Now, Show, shown_version};
 use super::options::knob;
 use super::{ChannelOptions, PublishError, Rewritten, UpdateFrom, documents, known};
 use crate::key_document;
 use crate::keys::may_publish;
+use crate::release;
 use crate::store::ContentLock;
 
 /// Which version a channel shall show.
@@ -90,10 +91,14 @@ pub async fn promote(options: PromoteOptions) -> Result<Promoted, PublishError> 
     };
     let root = documents::published_root(store, content, &version).await?;
     let root = root.ok_or_else(|| PublishError::NoVersion(version.clone()))?;
+    if release::root(store, content, root).await?.sealed.is_some() {
+        return Err(PublishError::IsSealed(version));
+    }
     let before = shown.version().cloned();
     let stored = known::load(store, content, known::STORED_CHUNKS_MAX).await?;
+    let show = permille.map_or(Show::Plain, |permille| Show::Share { permille });
     let Now { sequence, updates, rewritten } =
-        shown.show(&Arc::new(stored.places), root, &version, permille).await?;
+        shown.show(&Arc::new(stored.places), root, &version, show).await?;
     Ok(Promoted {
         content: content.clone(),
         channel: channel.name.clone(),

@@ -174,11 +174,13 @@ impl Scrub<'_> {
         release::root(self.store, &self.content, id).await
     }
 
-    /// Reads all releases that a channel shows, and its history.
+    /// Reads all releases that a channel names, and its history.
     async fn channel(&self, channel: &Name) -> Result<(), ReadError> {
         let pointer = release::pointer(self.store, &self.content, channel).await?;
-        for offer in pointer.offers() {
-            release::root(self.store, &self.content, offer.root).await?;
+        let sealed = pointer.preload.iter().map(|preload| preload.root);
+        let sealed = sealed.chain(pointer.unsealed.iter().map(|unsealed| unsealed.root));
+        for root in pointer.offers().map(|offer| offer.root).chain(sealed) {
+            release::root(self.store, &self.content, root).await?;
         }
         History::read(self.store, &self.content, channel).await.map(drop)
     }

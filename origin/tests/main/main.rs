@@ -11,6 +11,7 @@ mod program;
 mod publishing;
 mod receiving;
 mod resume;
+mod sealed;
 mod serving;
 mod stream;
 mod tls;

@@ -21,7 +21,7 @@ async fn versions(fixture: &Fixture, count: u64) -> Vec<freshet_origin::Publishe
     published
 }
 
-fn pointer(fixture: &Fixture) -> Pointer {
+pub(crate) fn pointer(fixture: &Fixture) -> Pointer {
     let bytes = fs::read(fixture.content_dir().join("channels/live")).expect("published");
     Pointer::open(&bytes, &fixture.keys().document().keys_for(Role::Pointer, 0)).expect("signed")
 }

@@ -13,9 +13,9 @@ use super::client::HttpClient;
 use super::fixture::{Fixture, describe, noise};
 
 /// Runs a future for a number of polls, then drops it.
-struct Polls<F> {
-    future: Pin<Box<F>>,
-    left: u32,
+pub(crate) struct Polls<F> {
+    pub(crate) future: Pin<Box<F>>,
+    pub(crate) left: u32,
 }
 
 impl<F: Future> Future for Polls<F> {

@@ -87,20 +87,25 @@ impl Patch {
         Ok((PatchId::of(&payload), envelope::seal(PATCH_KIND, &payload, key)))
     }
 
-    /// Opens a signed patch that must be `wanted`.
+    /// Opens a signed patch.
     ///
     /// # Errors
     /// [`PatchError`] says which check failed.
-    pub fn open_as(wanted: PatchId, bytes: &[u8], trusted: &[PublicKey]) -> Result<Self, PatchError> {
+    pub fn open(bytes: &[u8], trusted: &[PublicKey]) -> Result<(PatchId, Self), PatchError> {
         let payload = envelope::open(PATCH_KIND, bytes, trusted)?;
-        let found = PatchId::of(&payload);
-        if found != wanted {
-            return Err(PatchError::Other { wanted, found });
-        }
         let patch: Self =
             serde_json::from_slice(&payload).map_err(|error| PatchError::Malformed(error.to_string()))?;
         patch.check()?;
-        Ok(patch)
+        Ok((PatchId::of(&payload), patch))
+    }
+
+    /// Opens a signed patch that must be `wanted`.
+    ///
+    /// # Errors
+    /// As [`Patch::open`], and [`PatchError::Other`].
+    pub fn open_as(wanted: PatchId, bytes: &[u8], trusted: &[PublicKey]) -> Result<Self, PatchError> {
+        let (found, patch) = Self::open(bytes, trusted)?;
+        if found == wanted { Ok(patch) } else { Err(PatchError::Other { wanted, found }) }
     }
 
     fn check(&self) -> Result<(), PatchError> {

@@ -13,7 +13,7 @@
 
 use crate::frame::Encoding;
 use crate::id::ChunkId;
-use crate::limits::{CHUNK_BYTES_MAX, SEALED_HEAD_BYTES_MAX, SEALED_ITEM_BYTES_MAX};
+use crate::limits::{CHUNK_BYTES_MAX, CHUNKS_MAX, PAGES_MAX, SEALED_HEAD_BYTES_MAX, SEALED_ITEM_BYTES_MAX};
 use crate::wire::{Reader, WireError, put_bytes, put_varint, varint_len};
 
 const HEAD_VERSION: u64 = 1;
@@ -152,6 +152,45 @@ fn decode_blobs(body: &[u8]) -> Result<Vec<SealedBlob>, WireError> {
     }
     reader.finish()?;
     Ok(blobs)
+}
+
+/// All that a head tells.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SealedHead {
+    /// Envelope of the release's root.
+    pub root: Option<Vec<u8>>,
+    /// Pages of the release, plain, in their order.
+    pub pages: Vec<Vec<u8>>,
+    /// Envelope of the patch that leads to the release.
+    pub patch: Option<Vec<u8>>,
+    /// Pages of the patch, plain, in their order.
+    pub patch_pages: Vec<Vec<u8>>,
+    /// The blobs that follow each other behind the head.
+    pub blobs: Vec<SealedBlob>,
+}
+
+impl SealedHead {
+    /// Takes the next item.
+    ///
+    /// # Errors
+    /// [`SealedHeadError`] when there are more than a release can have.
+    pub fn take(&mut self, item: SealedItem) -> Result<(), SealedHeadError> {
+        match item {
+            SealedItem::Root(envelope) => self.root = Some(envelope),
+            SealedItem::Page(page) => self.pages.push(page),
+            SealedItem::Patch(envelope) => self.patch = Some(envelope),
+            SealedItem::PatchPage(page) => self.patch_pages.push(page),
+            SealedItem::Blobs(blobs) => self.blobs.extend(blobs),
+        }
+        let most = self.pages.len().max(self.patch_pages.len());
+        if most > PAGES_MAX {
+            Err(WireError::OverLimit("pages of a sealed file").into())
+        } else if self.blobs.len() > CHUNKS_MAX as usize {
+            Err(WireError::OverLimit("blobs of a sealed file").into())
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Reads a head from the plain bytes of its file, as they come.
@@ -353,5 +392,20 @@ mod tests {
         check(&encoding, WireError::Invalid("encoding").into());
         let skipped = of(&[11, 2, 1, 1, 4, 1, 7]);
         assert_eq!(read(&skipped, 1).map(|(items, _)| items), Ok(vec![SealedItem::Patch(vec![7])]));
+    }
+
+    #[test]
+    fn no_more_than_a_release_can_have() {
+        let (mut head, list) = (SealedHead::default(), vec![blob(1, Encoding::Zstd); BLOBS_IN_ITEM]);
+        for _ in 0..CHUNKS_MAX as usize / BLOBS_IN_ITEM {
+            head.take(SealedItem::Blobs(list.clone())).expect("as many as chunks");
+        }
+        let over = |what| Err(WireError::OverLimit(what).into());
+        assert_eq!(head.take(SealedItem::Blobs(list[..1].to_vec())), over("blobs of a sealed file"));
+        for item in [SealedItem::Page(vec![]), SealedItem::PatchPage(vec![])] {
+            let mut head = SealedHead::default();
+            (0..PAGES_MAX).for_each(|_| head.take(item.clone()).expect("as many as a root may name"));
+            assert_eq!(head.take(item), over("pages of a sealed file"));
+        }
     }
 }
