@@ -126,6 +126,13 @@ enum FreshetEventKind
     FRESHET_NOTE = 8,
     // The job is over, well or not: `result` says so, and `text` why. Always the last one, and there is always one.
     FRESHET_ENDED = 9,
+    // The channel prepares a version that can be fetched ahead of its time, `text`.
+    FRESHET_NEW_PRELOAD = 10,
+    // A sealed version, `text`, is being fetched ahead of its time; progress is about it. `total_bytes`, and `fetch_bytes`
+    // that are not here yet.
+    FRESHET_PRELOAD = 11,
+    // A sealed version, `text`, is here. It opens when the channel tells its key.
+    FRESHET_PRELOADED = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

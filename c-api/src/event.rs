@@ -30,6 +30,13 @@ pub enum FreshetEventKind {
     FRESHET_NOTE = 8,
     /// The job is over, well or not: `result` says so, and `text` why. Always the last one, and there is always one.
     FRESHET_ENDED = 9,
+    /// The channel prepares a version that can be fetched ahead of its time, `text`.
+    FRESHET_NEW_PRELOAD = 10,
+    /// A sealed version, `text`, is being fetched ahead of its time; progress is about it. `total_bytes`, and `fetch_bytes`
+    /// that are not here yet.
+    FRESHET_PRELOAD = 11,
+    /// A sealed version, `text`, is here. It opens when the channel tells its key.
+    FRESHET_PRELOADED = 12,
 }
 
 /// Why a job is paused.
@@ -158,6 +165,13 @@ impl Teller {
                 (Kind::FRESHET_INSTALLED, String::new())
             }
             Event::NewVersion { version, .. } => (Kind::FRESHET_NEW_VERSION, version.clone()),
+            Event::NewPreload { version, .. } => (Kind::FRESHET_NEW_PRELOAD, version.clone()),
+            Event::Preload { version, bytes, missing_bytes, .. } => {
+                (own.total_bytes, own.fetch_bytes) = (*bytes, *missing_bytes);
+                own.done_bytes = bytes.saturating_sub(*missing_bytes);
+                (Kind::FRESHET_PRELOAD, version.clone())
+            }
+            Event::Preloaded { version, .. } => (Kind::FRESHET_PRELOADED, version.clone()),
             Event::Paused { pause } => {
                 own.links = 0;
                 own.pause = match pause {

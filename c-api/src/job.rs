@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
-use freshet_edge_node::{Control, Event, GetError, GetOptions, Policy, Report, follow, get, repair};
+use freshet_edge_node::{Control, Event, GetError, GetOptions, Policy, Preload, Report, follow, get, repair};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -232,7 +232,10 @@ async fn work(options: GetOptions, mode: FreshetMode, stop: CancellationToken, l
     let started = tokio::time::Instant::now();
     let job = match mode {
         FreshetMode::FRESHET_GET => tokio::spawn(get(options, sender, stop, started)),
-        FreshetMode::FRESHET_FOLLOW => tokio::spawn(follow(options, sender, stop)),
+        FreshetMode::FRESHET_FOLLOW => {
+            let options = GetOptions { preload: Preload::Also, ..options };
+            tokio::spawn(follow(options, sender, stop))
+        }
         FreshetMode::FRESHET_REPAIR => tokio::spawn(repair(options, sender, stop, started)),
     };
     let mut teller = Teller::new(listener.callback, listener.user);

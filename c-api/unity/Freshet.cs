@@ -54,6 +54,9 @@ namespace Freshet
         Resumed = 7,
         Note = 8,
         Ended = 9,
+        NewPreload = 10,
+        Preload = 11,
+        Preloaded = 12,
     }
 
     public enum Pause

@@ -58,6 +58,33 @@ pub enum Event {
         /// Over how many seconds those who follow the channel spread.
         start_window_s: u32,
     },
+    /// The channel prepares a version that can be fetched ahead of its time.
+    NewPreload {
+        /// The version.
+        version: String,
+        /// When it is meant to open, Unix seconds.
+        opens: u64,
+        /// Over how many seconds those who follow the channel spread.
+        start_window_s: u32,
+    },
+    /// A sealed version is being fetched ahead of its time; progress is about it.
+    Preload {
+        /// The version.
+        version: String,
+        /// When it is meant to open, Unix seconds.
+        opens: u64,
+        /// Bytes of it that fit this installation.
+        bytes: u64,
+        /// Bytes of those that are not here yet.
+        missing_bytes: u64,
+    },
+    /// A sealed version is here. It opens when the channel tells its key.
+    Preloaded {
+        /// The version.
+        version: String,
+        /// When it is meant to open, Unix seconds.
+        opens: u64,
+    },
     /// Nothing is done until that has passed.
     Paused {
         /// Why.

@@ -30,8 +30,8 @@ pub use gateway::{GatewayOptions, gateway};
 pub use identity::{Identity, IdentityError};
 pub use job::SeedFor;
 pub use node::{
-    GetError, GetOptions, Plan, PlannedPart, ReleaseUrl, Verified, follow, get, plan, repair, uninstall,
-    verify,
+    GetError, GetOptions, Plan, PlannedPart, PlannedPreload, Preload, ReleaseUrl, Verified, follow, get,
+    plan, repair, uninstall, verify,
 };
 pub use release::{Parts, PartsError};
 pub use report::{Report, Sources, Traffic};

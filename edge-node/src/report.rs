@@ -17,6 +17,8 @@ pub struct Report {
     pub root: Option<String>,
     /// Whether the release is installed.
     pub installed: bool,
+    /// The sealed version that is here and waits for its key.
+    pub preloaded: Option<String>,
     /// Sum of the files that are, or are going to be, installed.
     pub release_bytes: u64,
     /// The parts among them that may be left out.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use freshet_edge_node::{
-    GatewayOptions, GetError, GetOptions, Goal, Hours, Parts, Policy, PublicKey, SeedFor, check_download_rate,
+    GatewayOptions, GetError, GetOptions, Goal, Hours, Parts, Policy, Preload, PublicKey, SeedFor,
+    check_download_rate,
 };
 
 use crate::cli::quantity::{Bytes, Rate, Time};
@@ -16,7 +17,7 @@ const LOOK_EVERY_MIN: Duration = Duration::from_secs(1);
 
 const EXIT_CODES: &str = "\
 Exit codes:
-    0  installed (and shared for as long as asked)
+    0  installed, or fetched ahead with --preload (and shared for as long as asked)
     1  failed for another reason; the message says why
     2  the command line is wrong
    10  the origin cannot be reached, and no peer could stand in for it
@@ -140,6 +141,10 @@ pub(crate) struct Get {
     /// are moved aside.
     #[arg(long)]
     verify: bool,
+    /// Fetch what the channel prepares, ahead of its time, and install nothing. Ends when it is here; once the channel opens
+    /// it, `get` or `run` install it from there.
+    #[arg(long, conflicts_with = "verify")]
+    preload: bool,
 }
 
 /// Arguments of `run`.
@@ -157,6 +162,9 @@ pub(crate) struct Run {
     /// How often, about, to ask the origin whether the channel shows another version: from 1s. Peers tell at once.
     #[arg(long, value_name = "TIME", default_value = "5m")]
     look_every: Time,
+    /// Do not fetch what the channel prepares ahead of its time.
+    #[arg(long)]
+    no_preload: bool,
     #[command(flatten)]
     pub(super) gateway: Gateway,
     #[command(flatten)]
@@ -307,6 +315,7 @@ impl Get {
         let mut options = self.job.options(&self.url, &self.into.into)?;
         options.parts = self.parts.parts.clone();
         options.verify = self.verify;
+        options.preload = if self.preload { Preload::Only } else { Preload::Never };
         options.seed_for = match self.seed_for {
             Time::For(time) => SeedFor::Time(time),
             Time::Forever => SeedFor::Forever,
@@ -334,6 +343,7 @@ impl Run {
         let (follow, into) = self.follow.as_ref().zip(self.into.as_ref()).ok_or_else(missing)?;
         let mut options = self.job.options(follow, into)?;
         options.parts = self.parts.parts.clone();
+        options.preload = if self.no_preload { Preload::Never } else { Preload::Also };
         options.look_every = match self.look_every {
             Time::For(time) if time < LOOK_EVERY_MIN => {
                 return Err(GetError::Usage("--look-every must be 1s or more".to_owned()));

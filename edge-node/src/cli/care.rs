@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use freshet_edge_node::{ChangedFiles, GetError, Plan, PlannedPart, Verified, plan, uninstall, verify};
+use freshet_edge_node::{
+    ChangedFiles, GetError, Plan, PlannedPart, PlannedPreload, Verified, plan, uninstall, verify,
+};
 use indicatif::HumanBytes;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::arguments::{self, Uninstall, Verify};
+use crate::cli::output::date;
 use crate::cli::quantity::Rate;
 use crate::cli::signals::Signals;
 
@@ -64,6 +67,11 @@ fn print_plan(plan: &Plan, rate: Option<Rate>) {
     );
     println!("write    {}", HumanBytes(plan.write_bytes));
     let free = plan.free_bytes.map_or_else(String::new, |free| format!(", {} are free", HumanBytes(free)));
+    if let Some(preload) = &plan.preload {
+        let PlannedPreload { version, opens, is_here } = preload;
+        let is_here = if *is_here { "here" } else { "not here yet" };
+        println!("ahead    version {version} is {is_here}, it opens at {}", date(*opens));
+    }
     println!("room     {} until it is installed{free}", HumanBytes(plan.temp_bytes));
 }
 

@@ -1,7 +1,7 @@
 //! What a job looks like: a bar on a terminal, rare lines in a log, or JSON for programs.
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use freshet_edge_node::{Event, GetError, Pause, Report, Sources};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -122,6 +122,15 @@ fn line(event: &Event) -> Option<String> {
         }
         Event::Installed => "installed".to_owned(),
         Event::NewVersion { version, .. } => format!("version {version} is out"),
+        Event::NewPreload { version, opens, .. } => {
+            format!("version {version} can be fetched ahead; it opens at {}", date(*opens))
+        }
+        Event::Preload { version, bytes, missing_bytes, .. } => format!(
+            "fetching version {version} ahead: {}, of which {} are missing here",
+            HumanBytes(*bytes),
+            HumanBytes(*missing_bytes)
+        ),
+        Event::Preloaded { version, opens } => here(version, *opens),
         Event::Paused { pause } => match pause {
             Pause::Asked => "paused".to_owned(),
             Pause::Playing => "paused while the game is played".to_owned(),
@@ -132,12 +141,31 @@ fn line(event: &Event) -> Option<String> {
     })
 }
 
+/// What is to be said of a version that waits for its key.
+pub(super) fn here(version: &str, opens: u64) -> String {
+    format!("version {version} is here, it opens at {}", date(opens))
+}
+
+/// Unix seconds for people.
+pub(super) fn date(seconds: u64) -> String {
+    match UNIX_EPOCH.checked_add(Duration::from_secs(seconds)) {
+        Some(time) if seconds < 1 << 37 => humantime::format_rfc3339_seconds(time).to_string(),
+        _ => format!("second {seconds}"),
+    }
+}
+
 fn sources(bytes: &Sources, links: u32) -> String {
     let [peer, origin] = [bytes.peer, bytes.origin].map(HumanBytes);
     format!("{peer} from {links} peers, {origin} from the origin")
 }
 
 fn summary(report: &Report) -> String {
+    let preloaded = report.preloaded.as_deref();
+    let is = match preloaded {
+        Some(version) if !report.installed => return ahead(report, version),
+        Some(version) => format!("is installed, {version} waits for its time"),
+        None => "is installed".to_owned(),
+    };
     let [peer, origin, local] = [report.bytes.peer, report.bytes.origin, report.bytes.local].map(HumanBytes);
     let sent = HumanBytes(report.sent_bytes);
     let Some(version) = &report.version else {
@@ -145,7 +173,17 @@ fn summary(report: &Report) -> String {
     };
     let seconds = report.installed_ms.unwrap_or(report.time_ms) as f64 / 1000.0;
     format!(
-        "{} {version} is installed: {peer} from peers, {origin} from the origin, {local} were here; {seconds:.1} s; {sent} handed to peers",
+        "{} {version} {is}: {peer} from peers, {origin} from the origin, {local} were here; {seconds:.1} s; {sent} handed to peers",
+        report.content
+    )
+}
+
+/// What a job did that only fetched ahead.
+fn ahead(report: &Report, version: &str) -> String {
+    let [peer, origin, local] = [report.bytes.peer, report.bytes.origin, report.bytes.local].map(HumanBytes);
+    let seconds = report.time_ms as f64 / 1000.0;
+    format!(
+        "{} {version} is here, and opens later: {peer} from peers, {origin} from the origin, {local} were here; {seconds:.1} s",
         report.content
     )
 }

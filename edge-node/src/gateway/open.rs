@@ -15,7 +15,7 @@ use super::cache::{Kept, look};
 use super::release::{OpenRelease, Traffic};
 use super::route::ReleaseName;
 use crate::event::Event;
-use crate::job::{ASKS_MAX, Job, JobConfig, JobReport, Purpose};
+use crate::job::{ASKS_MAX, Job, JobConfig, JobReport, Preloading, Purpose};
 use crate::node::{Folder, Found, GetError, GetOptions, ReleaseUrl, blocking, find};
 use crate::origin::Origin;
 use crate::random::random_bytes;
@@ -109,6 +109,7 @@ impl Opener {
             documents,
             policy: options.policy,
             policies: self.policies.clone(),
+            preload: Preloading::default(),
             watch: None,
             give_up_after: options.give_up_after,
             events,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use freshet_protocol::{BlobKind, Frame, KeyId, RefuseReason, Request};
 use freshet_swarm::{Input, LinkId, RequestEnd, RequestId};
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 
 use crate::event::Event;
 use crate::job::Job;
@@ -91,7 +92,8 @@ impl Job {
 
     /// Takes a pointer, and passes on what is new, once: so all of a swarm know it soon after the first one.
     pub(super) fn pointer(&mut self, envelope: &[u8]) -> Result<(), TrustError> {
-        let Some(News { root, version, start_window_s }) = self.documents.take_pointer(envelope)? else {
+        let Some(News { root, version, start_window_s, preload }) = self.documents.take_pointer(envelope)?
+        else {
             return Ok(());
         };
         if self.config.policy.sharing {
@@ -102,6 +104,9 @@ impl Job {
             let version = version.to_string();
             self.untold = Some(Event::NewVersion { version, start_window_s });
             self.tell_news();
+        } else if preload.is_some() {
+            self.preloading.look_at = Some(Instant::now());
+            self.tell_preload();
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod links;
 mod origin_watch;
 mod outputs;
 mod peers;
+mod preloading;
 mod progress;
 mod reading;
 mod serving;
@@ -40,6 +41,7 @@ use crate::release::Release;
 use crate::store::{ChunkFiles, Installed, Local, OldFiles, Placing, Sibling, StoreEvent, Writers};
 
 pub(crate) use channel_watch::Watch;
+pub(crate) use preloading::Preloading;
 pub(crate) use progress::JobReport;
 pub(crate) use reading::{ASKS_MAX, Ask, Found};
 
@@ -85,6 +87,8 @@ pub(crate) struct JobConfig {
     pub(crate) policy: Policy,
     /// What the policy is changed to; what it says of peers and of sharing stays.
     pub(crate) policies: watch::Receiver<Policy>,
+    /// What of a sealed release is laid behind the release, which is then all here, or nothing.
+    pub(crate) preload: Preloading,
     /// What else the channel shows is asked of the origin so, if at all.
     pub(crate) watch: Option<Watch>,
     /// A job whose origin fails and that gets nothing from anyone for this long ends.
@@ -115,6 +119,7 @@ pub(crate) struct Job {
     read_backs: mpsc::Receiver<ReadBack>,
     read_back: mpsc::Sender<ReadBack>,
     phase: Phase,
+    preloading: Preloading,
     /// News that its owner has not heard yet.
     untold: Option<Event>,
     config: Kept,
@@ -208,6 +213,7 @@ impl Job {
             read_backs,
             read_back,
             phase,
+            preloading: config.preload,
             untold: None,
             config: Kept { installed, placing: local.placing, policy, policies, seed_for, events, stop },
             progress,
@@ -216,6 +222,7 @@ impl Job {
 
     /// Runs the job to its end: installed and done with sharing, failed, or stopped.
     pub(crate) async fn run(mut self) -> (JobReport, Result<(), GetError>) {
+        self.begin_preload();
         let result = self.turn_until_over().await;
         let result = self.wind_down(result).await;
         (self.job_report(), result)
@@ -226,7 +233,8 @@ impl Job {
 /// delta that is held is of no use, or the chunk would have been made of it.
 pub(crate) fn wanted(release: &Release, local: &Local) -> Vec<std::ops::Range<u32>> {
     let is_first = |position: &u32| release.places_of(*position).next() == Some(*position);
-    let missing = (0..release.root.chunks).filter(|&position| !local.held.contains(position));
+    let end = release.sealed_positions().map_or(release.root.chunks, |sealed| sealed.end);
+    let missing = (0..end).filter(|&position| !local.held.contains(position));
     let fetched = missing.filter(is_first).map(|position| {
         let fetched = release.fetched_for(position);
         if local.held.contains(fetched) { position } else { fetched }

@@ -28,6 +28,7 @@ pub(super) struct Progress {
 /// What a job did.
 #[derive(Debug)]
 pub(crate) struct JobReport {
+    preloaded: Option<String>,
     totals: Totals,
     document_bytes_sent: u64,
     local_bytes: u64,
@@ -42,12 +43,14 @@ pub(crate) struct JobReport {
 impl Progress {
     pub(super) fn new(release: &Release, local: &Local) -> Self {
         Self {
-            local_bytes: local.kept_bytes + local.resumed_bytes + local.copied_bytes,
+            // What is installed is no part of what is fetched ahead of its time.
+            local_bytes: local.resumed_bytes
+                + if release.sealed_root().is_some() { 0 } else { local.kept_bytes + local.copied_bytes },
             first_chunk: None,
             fetched: None,
             installed: None,
             moved_aside: Vec::new(),
-            release_bytes: release.chosen_bytes(),
+            release_bytes: release.sealed_bytes().unwrap_or_else(|| release.chosen_bytes()),
             document_bytes_sent: 0,
         }
     }
@@ -102,7 +105,9 @@ impl Job {
     pub(super) fn job_report(&self) -> JobReport {
         let started = self.progress.first_chunk.unwrap_or(self.started);
         let ended = self.progress.fetched.unwrap_or_else(Instant::now);
+        let whole = self.preloading.laid.as_ref().filter(|laid| laid.is_whole);
         JobReport {
+            preloaded: whole.map(|laid| laid.version.to_string()),
             totals: self.core.totals(),
             document_bytes_sent: self.progress.document_bytes_sent,
             local_bytes: self.local_bytes(),
@@ -137,6 +142,7 @@ impl JobReport {
             *report.peer_bytes_by_transport.entry(transport).or_default() += traffic;
         }
         report.download_ms += self.download.as_millis() as u64;
+        report.preloaded = self.preloaded;
         report.installed |= self.installed.is_some();
         let installed_ms = |at: Instant| at.saturating_duration_since(process_started).as_millis() as u64;
         report.installed_ms = report.installed_ms.or(self.installed.map(installed_ms));

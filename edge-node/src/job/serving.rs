@@ -84,7 +84,7 @@ impl Job {
                 if !self.config.placing.staying.contains(position) {
                     // Without its record, all of the staging is hashed before it is believed again.
                     let _ = std::fs::remove_file(
-                        self.content.files.layout.progress(self.content.files.release.id),
+                        self.content.files.layout.progress(self.content.files.release.staging_id()),
                     );
                     return Err(GetError::io(&self.content.files.staged(file), &error));
                 }

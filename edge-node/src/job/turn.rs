@@ -123,7 +123,9 @@ impl Job {
     /// Goes on to the next phase where this one is over; whether the job is.
     fn advance(&mut self) -> Result<bool, GetError> {
         match &self.phase {
-            Phase::Fetching if self.core.is_complete() && self.deriving.is_done() && self.content.rest() => {
+            Phase::Fetching if !self.core.is_complete() || !self.deriving.is_done() => Ok(false),
+            Phase::Fetching if self.preloading.laid.is_some() => self.end_preload().map(|()| false),
+            Phase::Fetching if self.content.rest() => {
                 self.progress.fetched();
                 self.start_install();
                 Ok(false)
@@ -149,13 +151,19 @@ impl Job {
         self.phase = Phase::Fetching;
         let moved_aside = result?;
         self.progress.installed(moved_aside, &self.config.events);
+        self.share();
+        Ok(())
+    }
+
+    /// All is here: from now on it is shared, for as long as asked.
+    pub(super) fn share(&mut self) {
         self.standing_changed();
         self.phase = Phase::Sharing(match self.config.seed_for {
             // A time beyond the clock's end is as good as forever.
             SeedFor::Time(time) => Instant::now().checked_add(time),
             SeedFor::Forever => None,
         });
-        Ok(())
+        self.tell_preload();
     }
 
     fn stopped(&self) -> Result<(), GetError> {
@@ -172,6 +180,7 @@ impl Job {
         if !self.core.is_complete() {
             self.origin_watch.check(self.peers.count())?;
         }
+        self.tell_preload();
         self.tell_news();
         self.report_progress();
         Ok(())

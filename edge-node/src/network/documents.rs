@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use freshet_protocol::{BlobKind, Frame, Hash, Name, PageId, PatchId, Pointer, PointerError, RootId};
+use freshet_protocol::{
+    BlobKind, ContentName, Frame, Hash, Name, PageId, PatchId, Pointer, PointerError, Preload, RootId,
+    Unsealed,
+};
 
-use crate::release::{Trust, TrustError};
-use crate::store::Layout;
+use crate::release::{Trust, TrustError, open_sealed};
+use crate::store::{Installed, Layout, SealedStream};
 
 /// The newest documents that this node knows.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct News {
     pub(crate) version: Name,
     /// Over how many seconds those who follow the channel spread.
     pub(crate) start_window_s: u32,
+    /// What it prepares.
+    pub(crate) preload: Option<Preload>,
 }
 
 impl Documents {
@@ -76,9 +81,9 @@ impl Documents {
         }
         let offer = self.trust.offer(&pointer);
         let (root, version) = (offer.root, offer.version.clone());
-        let start_window_s = pointer.start_window_s;
+        let (start_window_s, preload) = (pointer.start_window_s, pointer.preload.clone());
         self.pointer = Some((pointer, envelope.to_vec()));
-        Ok(Some(News { root, version, start_window_s }))
+        Ok(Some(News { root, version, start_window_s, preload }))
     }
 
     /// Trackers that the newest pointer names.
@@ -90,6 +95,37 @@ impl Documents {
     pub(crate) fn patch(&self, from: RootId, to: RootId) -> Option<PatchId> {
         let (pointer, _) = self.pointer.as_ref()?;
         pointer.offers().find(|offer| offer.root == to)?.patch_from(from)
+    }
+
+    /// The sealed release that the newest pointer prepares, and over how many seconds followers spread.
+    pub(crate) fn preload(&self) -> Option<(&Preload, u32)> {
+        let (pointer, _) = self.pointer.as_ref()?;
+        Some((pointer.preload.as_ref()?, pointer.start_window_s))
+    }
+
+    /// The sealed release that holds `root`, and its key, where the newest pointer tells it.
+    pub(crate) fn unsealed(&self, root: RootId) -> Option<&Unsealed> {
+        let (pointer, _) = self.pointer.as_ref()?;
+        pointer.unsealed.as_ref().filter(|_| pointer.root == root)
+    }
+
+    /// Whether the newest pointer names a sealed release; none where no pointer is known.
+    pub(crate) fn names_sealed(&self, root: RootId) -> Option<bool> {
+        let (pointer, _) = self.pointer.as_ref()?;
+        let to_come = pointer.preload.as_ref().map(|preload| preload.root);
+        Some([to_come, pointer.unsealed.as_ref().map(|unsealed| unsealed.root)].contains(&Some(root)))
+    }
+
+    /// Opens the sealed release that waits in the folder, if the newest pointer opens it and `root` is in it: its documents
+    /// are then known. What stands in the way is said; the release is fetched like any other.
+    pub(crate) fn open_sealed(&self, root: RootId) -> (Option<SealedStream>, Option<String>) {
+        let Some(unsealed) = self.unsealed(root) else { return (None, None) };
+        let installed = Installed::load(&self.layout).ok().flatten().map(|installed| installed.root);
+        let patch = installed.and_then(|installed| self.patch(installed, root));
+        match open_sealed(&self.trust, &self.layout, unsealed, root, patch) {
+            Ok(stream) => (stream, None),
+            Err(error) => (None, Some(format!("{error}; fetching the version as any other"))),
+        }
     }
 
     /// The newest pointer known.
@@ -131,6 +167,11 @@ impl Documents {
                     || self.trust.open_patch(PatchId(hash), bytes).is_ok()
             }
         }
+    }
+
+    /// What they are of.
+    pub(crate) fn content(&self) -> &ContentName {
+        self.trust.content()
     }
 
     pub(crate) fn layout(&self) -> &Layout {

@@ -97,6 +97,8 @@ impl School<'_> {
     /// The release; none when the peers did not tell in time.
     async fn release(&mut self) -> Result<Option<Release>, GetError> {
         let Some(id) = self.root_id().await? else { return Ok(None) };
+        // Its documents may be here, sealed until now.
+        self.documents.open_sealed(id);
         let root_bytes = envelope_bytes_max(ROOT_KIND) as u32;
         let path = self.documents.layout().root(id);
         let root = match std::fs::read(&path)

@@ -84,9 +84,10 @@ pub(super) async fn finish_begun_install(
     let release = Arc::new(release.choose(begun.parts));
     let before = Before::load(layout, trust)?;
     let stop = stop.clone();
-    let (local, before) =
-        look_around(layout, &release, before, move |files, old| scan(files, old, Belief::Untouched, &stop))
-            .await?;
+    let (local, before) = look_around(layout, &release, before, move |files, old| {
+        scan(files, old, None, Belief::Untouched, &stop)
+    })
+    .await?;
     let is_missing = |position: u32| release.is_chosen(position) && !local.held.contains(position);
     if (0..release.chunk_count()).any(is_missing) {
         // Something was changed since; the usual way fetches what is missing.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::{Backoff, jitter};
 use crate::event::Event;
 use crate::job::SeedFor;
-use crate::node::{GetError, GetOptions, get};
+use crate::node::{GetError, GetOptions, Preload, get};
 use crate::report::Report;
 
 /// Events of a job that wait to be passed on.
@@ -20,7 +20,8 @@ const RETRY: Duration = Duration::from_secs(2);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
 /// Gets what a channel shows into a folder and shares it, as [`get`] does, and gets each version that it shows from then on,
-/// within the channel's start window. News come from peers at once, and from the origin every
+/// within the channel's start window. What the channel prepares is fetched ahead of its time where the options say
+/// [`Preload::Also`]. News come from peers at once, and from the origin every
 /// [`look_every`](GetOptions::look_every). Failures that may pass are told as a note, and tried again. Goes on until
 /// `stop`.
 ///
@@ -72,6 +73,7 @@ async fn until_news(
     stop: &CancellationToken,
 ) -> (Report, Result<(), GetError>) {
     let options = GetOptions { seed_for: SeedFor::Forever, ..options.clone() };
+    let preload = options.preload;
     let (sender, mut job_events) = mpsc::channel(EVENTS_MAX);
     let stop_job = stop.child_token();
     let job = tokio::spawn(get(options, sender, stop_job.clone(), Instant::now()));
@@ -82,6 +84,12 @@ async fn until_news(
                 let Some(event) = event else { break };
                 if let Event::NewVersion { start_window_s, .. } = event {
                     // The first word counts: who has waited for a version waits no longer for the one after it.
+                    let window = Duration::from_secs(start_window_s.into());
+                    start.get_or_insert_with(|| Instant::now() + jitter(window));
+                }
+                if let Event::NewPreload { start_window_s, .. } = event
+                    && preload == Preload::Also
+                {
                     let window = Duration::from_secs(start_window_s.into());
                     start.get_or_insert_with(|| Instant::now() + jitter(window));
                 }

@@ -1,7 +1,5 @@
 //! The steps of `get`, from a URL to an installed folder.
 
-use std::sync::Arc;
-
 use freshet_protocol::PublicKey;
 use freshet_swarm::Policy;
 use tokio::sync::{mpsc, watch};
@@ -9,9 +7,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
-use crate::job::{Job, JobConfig, Purpose, Watch, wanted};
+use crate::job::{Job, JobConfig, Purpose, Watch};
 use crate::network::{Documents, Learning, Network, NetworkConfig, learn};
-use crate::node::folder::{Before, Folder, look_around};
+use crate::node::folder::{Before, Folder};
+use crate::node::preload::{refuse_sealed, tidy};
+use crate::node::prepare::{Prepared, Preparing};
 use crate::node::{GetError, GetOptions};
 use crate::origin::{Origin, OriginConfig};
 use crate::random::random_bytes;
@@ -19,7 +19,7 @@ use crate::release::{
     DocumentError, Fetched, Located, Release, Trust, channel_of, content_of, fetch, fetch_patched, locate,
 };
 use crate::report::Report;
-use crate::store::{Belief, ChunkFiles, Layout, Local, OldFiles, scan};
+use crate::store::{ChunkFiles, Layout, OldFiles, SealedStream};
 
 /// Gets a release once, without a pause. What it finds out goes into `report`; `policies` tells changes that it follows.
 pub(super) async fn get_once(
@@ -59,33 +59,22 @@ async fn steps(
         located = locate(&origin, &mut trust, &layout, &options.url.target) => located,
         () = stop.cancelled() => return Err(GetError::Stopped),
     };
-    let Found { fetched: Fetched { release, index }, network, documents } =
+    let Found { fetched: Fetched { release, index }, network, documents, sealed } =
         find(options, &origin, trust, located, &events, &stop).await?;
+    refuse_sealed(&release)?;
+    tidy(&layout, &documents);
     let before = Before::load(&layout, documents.trust())?;
     let release = before.choose_parts(options.parts.as_ref(), release)?;
-    let (release, note) = match &before.release {
-        Some(old) => with_patch(&origin, &documents, old, release).await,
-        None => (release, None),
+    let preparing = Preparing {
+        options,
+        origin: &origin,
+        documents: &documents,
+        layout: &layout,
+        events: &events,
+        stop: &stop,
     };
-    if let Some(message) = note {
-        let _ = events.send(Event::Note { message }).await;
-    }
-    let release = Arc::new(release);
-    report.version = Some(release.root.version.to_string());
-    let root = Some(release.id.to_string());
-    if report.root.as_ref().is_some_and(|before| root.as_ref() != Some(before)) {
-        // The channel has gone on during a pause.
-        (report.installed, report.installed_ms) = (false, None);
-    }
-    report.root = root;
-    report.release_bytes = release.chosen_bytes();
-    report.parts = release.chosen_parts().map(ToString::to_string).collect();
-
-    let belief = if options.verify { Belief::Nothing } else { Belief::Untouched };
-    let stopped = stop.clone();
-    let (local, before) =
-        look_around(&layout, &release, before, move |files, old| scan(files, old, belief, &stopped)).await?;
-    let _ = events.send(release_event(&release, &local)).await;
+    let prepared = preparing.job((release, index), before, sealed, report).await?;
+    let Prepared { release, local, before, index, preload } = prepared;
     let config = JobConfig {
         old: before.release.map(|release| OldFiles { layout: layout.clone(), release }),
         files: ChunkFiles { layout, release },
@@ -97,6 +86,7 @@ async fn steps(
         documents,
         policy: options.policy,
         policies,
+        preload,
         watch: watch(options),
         give_up_after: options.give_up_after,
         events,
@@ -121,6 +111,8 @@ pub(crate) struct Found {
     pub(crate) fetched: Fetched,
     pub(crate) network: Option<Network>,
     pub(crate) documents: Documents,
+    /// What holds its chunks, where it was fetched ahead of its time.
+    pub(crate) sealed: Option<SealedStream>,
 }
 
 /// Joins the swarm where there is one, gets the release's documents meanwhile, and asks the swarm for what the origin
@@ -142,6 +134,13 @@ pub(crate) async fn find(
         Err(_) => documents.trackers(),
     };
     let mut network = join(options, named, tracker_keys, events).await?;
+    let (mut sealed, opening) = match &located {
+        Ok(Located { id, .. }) => documents.open_sealed(*id),
+        Err(_) => (None, None),
+    };
+    if let Some(message) = opening {
+        let _ = events.send(Event::Note { message }).await;
+    }
     let fetched = match located {
         Ok(Located { id, note, .. }) => {
             if let Some(message) = note {
@@ -166,11 +165,12 @@ pub(crate) async fn find(
                 stop,
             };
             let release = learn(network, &mut documents, learning, error.into()).await?;
+            sealed = documents.open_sealed(release.id).0;
             Fetched { release, index: None }
         }
         (Err(error), _) => return Err(error.into()),
     };
-    Ok(Found { fetched, network, documents })
+    Ok(Found { fetched, network, documents, sealed })
 }
 
 /// Opens the way to peers, where policy wants them and a tracker is known.
@@ -220,26 +220,4 @@ pub(super) async fn with_patch(
         Ok(patched) => (patched, None),
         Err(error) => (release, Some(format!("{error}; fetching changed chunks whole"))),
     }
-}
-
-fn release_event(release: &Release, local: &Local) -> Event {
-    let held_bytes = local.kept_bytes + local.resumed_bytes + local.copied_bytes;
-    Event::Release {
-        version: release.root.version.to_string(),
-        root: release.id.to_string(),
-        parts: release.chosen_parts().map(ToString::to_string).collect(),
-        bytes: release.chosen_bytes(),
-        files: release.chosen_files().count() as u64,
-        missing_bytes: release.chosen_bytes().saturating_sub(held_bytes),
-        fetch_bytes: fetch_bytes(release, local),
-    }
-}
-
-/// Bytes of what is going to be fetched: deltas, and chunks that come whole.
-fn fetch_bytes(release: &Release, local: &Local) -> u64 {
-    wanted(release, local)
-        .into_iter()
-        .flatten()
-        .map(|position| u64::from(release.chunk(position).bytes))
-        .sum()
 }

@@ -8,6 +8,8 @@ mod follow;
 mod get;
 mod options;
 mod plan;
+mod preload;
+mod prepare;
 mod repair;
 mod steer;
 
@@ -18,7 +20,8 @@ pub(crate) use folder::{Folder, blocking, lock as lock_folder};
 pub use follow::follow;
 pub(crate) use get::{Found, find, open_origin};
 pub use options::GetOptions;
-pub use plan::{Plan, PlannedPart, plan};
+pub use plan::{Plan, PlannedPart, PlannedPreload, plan};
+pub use preload::Preload;
 pub use repair::repair;
 pub(crate) use steer::can_follow;
 pub use steer::get;

@@ -9,8 +9,8 @@ use freshet_swarm::Policy;
 
 use crate::control::Control;
 use crate::job::SeedFor;
-use crate::node::GetError;
 use crate::node::address::ReleaseUrl;
+use crate::node::{GetError, Preload};
 use crate::release::Parts;
 
 /// How to get a release into a folder.
@@ -48,6 +48,8 @@ pub struct GetOptions {
     /// How often, about, the origin is asked whether the channel shows another version, 100 ms to 30 days; none: never.
     /// That version is told, and not got.
     pub look_every: Option<Duration>,
+    /// Whether what the channel prepares is fetched ahead of its time.
+    pub preload: Preload,
     /// A job that gets nothing from anyone for this long ends.
     pub give_up_after: Duration,
 }
@@ -75,6 +77,7 @@ impl GetOptions {
             state_dir: None,
             verify: false,
             look_every: None,
+            preload: Preload::Never,
             give_up_after: Duration::from_secs(30),
         })
     }

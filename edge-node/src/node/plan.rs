@@ -10,10 +10,11 @@ use crate::job::wanted;
 use crate::network::Documents;
 use crate::node::folder::{Before, Folder, look_around};
 use crate::node::get::{open_origin, with_patch};
+use crate::node::preload::refuse_sealed;
 use crate::node::{GetError, GetOptions};
 use crate::platform;
 use crate::release::{Release, channel_of, content_of, fetch, locate};
-use crate::store::{Local, look};
+use crate::store::{Layout, Local, Preloaded, look};
 
 /// What getting a release would take. All sizes are in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,6 +53,19 @@ pub struct Plan {
     pub temp_bytes: u64,
     /// Room that there is.
     pub free_bytes: Option<u64>,
+    /// What the channel prepares.
+    pub preload: Option<PlannedPreload>,
+}
+
+/// A sealed version that can be fetched ahead of its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPreload {
+    /// The version.
+    pub version: String,
+    /// When it is meant to open, Unix seconds.
+    pub opens: u64,
+    /// Whether it is here, as far as it fits this installation.
+    pub is_here: bool,
 }
 
 /// A part of a release, and whether it is going to be installed.
@@ -75,9 +89,11 @@ pub async fn plan(options: &GetOptions, stop: CancellationToken) -> Result<Plan,
     let origin = open_origin(options)?;
     let target = &options.url.target;
     let located = locate(&origin, &mut trust, &layout, target).await?;
-    let fetched = fetch(&origin, &trust, &layout, content_of(target), located.id).await;
-    let release = fetched?.release;
     let documents = Documents::new(trust, layout.clone(), channel_of(target));
+    let (sealed, _) = documents.open_sealed(located.id);
+    let fetched = fetch(&origin, documents.trust(), &layout, content_of(target), located.id).await;
+    let release = fetched?.release;
+    refuse_sealed(&release)?;
     let before = Before::load(&layout, documents.trust())?;
     let release = before.choose_parts(options.parts.as_ref(), release)?;
     let release = match &before.release {
@@ -86,11 +102,13 @@ pub async fn plan(options: &GetOptions, stop: CancellationToken) -> Result<Plan,
     };
     let release = Arc::new(release);
     let (local, before) =
-        look_around(&layout, &release, before, move |files, old| look(files, old, &stop)).await?;
+        look_around(&layout, &release, before, move |files, old| look(files, old, sealed.as_ref(), &stop))
+            .await?;
     let positions: Vec<u32> = wanted(&release, &local).into_iter().flatten().collect();
     let stored = origin.stored_bytes(&release, positions.iter().copied()).await?;
     let mut plan = Plan {
         free_bytes: platform::free_bytes(&options.folder),
+        preload: planned_preload(&layout, &documents)?,
         installed: before.installed.map(|installed| installed.version.to_string()),
         ..Plan::of(&release, &local)
     };
@@ -132,8 +150,19 @@ impl Plan {
             write_bytes: staged_bytes + local.changed_bytes,
             temp_bytes: staged_bytes,
             free_bytes: None,
+            preload: None,
         }
     }
+}
+
+fn planned_preload(layout: &Layout, documents: &Documents) -> Result<Option<PlannedPreload>, GetError> {
+    let Some((named, _)) = documents.preload() else { return Ok(None) };
+    let known = Preloaded::load(layout).map_err(|error| GetError::io(&layout.preload(), &error))?;
+    Ok(Some(PlannedPreload {
+        version: named.version.to_string(),
+        opens: named.opens,
+        is_here: known.is_some_and(|known| known.root == named.root && known.is_whole),
+    }))
 }
 
 fn planned_parts(release: &Release) -> Vec<PlannedPart> {

@@ -47,7 +47,7 @@ impl Indexes {
 
     /// Where the chunk at `position` lies.
     pub(super) async fn place(&self, origin: &Origin, position: u32) -> Result<Place, OriginError> {
-        let (page, first) = self.release.page_of(position);
+        let (page, place) = self.release.page_of(position);
         let mut cached = self.pages[page].lock().await;
         let index = match &cached.index {
             Some(index) => Arc::clone(index),
@@ -64,7 +64,7 @@ impl Indexes {
                 Arc::clone(cached.index.insert(Arc::new(index)))
             }
         };
-        Ok(index.places[(position - first) as usize])
+        Ok(index.places[place as usize])
     }
 
     /// Forgets the index of `position`'s page, once in its life: after a repack it is out of date. Whether it did.

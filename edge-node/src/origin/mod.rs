@@ -12,3 +12,4 @@ pub(crate) use client::{Origin, OriginConfig};
 pub(crate) use error::{OriginError, OriginFault};
 pub(crate) use index::EarlyIndex;
 pub(crate) use run::{RunEvent, Runs};
+pub(crate) use slices::plain;

@@ -72,7 +72,7 @@ impl Cutter {
 }
 
 /// The plain bytes of a stored chunk; none when they cannot be had.
-pub(super) fn plain(stored: Bytes, encoding: Encoding, bytes: u32) -> Option<Bytes> {
+pub(crate) fn plain(stored: Bytes, encoding: Encoding, bytes: u32) -> Option<Bytes> {
     match encoding {
         Encoding::Identity => Some(stored),
         Encoding::Zstd => super::documents::unpack(&stored, bytes).ok(),

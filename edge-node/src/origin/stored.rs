@@ -22,8 +22,8 @@ impl Origin {
     ) -> Result<Vec<u64>, OriginError> {
         let mut by_page: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for position in positions {
-            let (page, first) = release.page_of(position);
-            by_page.entry(page).or_default().push(position - first);
+            let (page, place) = release.page_of(position);
+            by_page.entry(page).or_default().push(place);
         }
         let sizes = async |(page, places): (usize, Vec<u32>)| {
             let index = self.index(&release.root.content, release.page(page)).await?;

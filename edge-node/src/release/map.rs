@@ -7,6 +7,7 @@ use freshet_protocol::{ChunkId, ChunkRef, Entry, FileExtent, Page, RelPath, Root
 
 use crate::release::parts::Chosen;
 use crate::release::patch::PatchMap;
+use crate::release::sealed::SealedMap;
 use crate::store::STATE_FOLDER;
 
 /// Why a manifest was refused, though each of its pages is good by itself. The publisher is the guilty side.
@@ -18,6 +19,8 @@ pub(crate) enum ReleaseError {
     Totals(&'static str),
     #[error("the patch is of no use: {0}")]
     Patch(&'static str),
+    #[error("the sealed release is of no use: {0}")]
+    Sealed(&'static str),
 }
 
 /// A file of the release.
@@ -67,6 +70,8 @@ pub(crate) struct Release {
     pub(super) page_starts: Vec<u32>,
     /// What leads here from the installed release. Its chunks have the positions behind those of the release.
     pub(super) patch: Option<PatchMap>,
+    /// Files of a sealed release, which have the positions behind those of the release.
+    pub(super) sealed: Option<SealedMap>,
     pub(super) chosen: Chosen,
 }
 
@@ -85,6 +90,7 @@ impl Release {
             by_id_starts: Vec::new(),
             page_starts: Vec::new(),
             patch: None,
+            sealed: None,
             chosen: Chosen::default(),
         };
         let mut last: Option<RelPath> = None;
@@ -247,7 +253,7 @@ impl Release {
         files.chain(folders).chain(self.links.iter().map(|link| &link.path))
     }
 
-    /// Number of positions, those of a patch included.
+    /// Number of positions, those of a patch or of a sealed release included.
     pub(crate) fn chunk_count(&self) -> u32 {
         self.chunks.len() as u32
     }
@@ -283,6 +289,9 @@ impl Release {
 
     /// The file that a position belongs to, by its place in `files`, and the offset within it.
     pub(crate) fn place(&self, position: u32) -> (usize, u64) {
+        if let Some(place) = self.sealed_place(position) {
+            return place;
+        }
         if let Some((patch, n)) = self.in_patch(position) {
             return match patch.delta(n) {
                 Some(_) => (self.files.len(), patch.delta_offset(n)),
@@ -326,10 +335,12 @@ impl Release {
         &rest[..len]
     }
 
-    /// The page that a position belongs to, by its place in the root, and that page's first position.
+    /// The page that a position belongs to, by its number among all, and its place there.
     pub(crate) fn page_of(&self, position: u32) -> (usize, u32) {
-        let page = self.page_starts.partition_point(|&start| start <= position) - 1;
-        (page, self.page_starts[page])
+        self.sealed_page_of(position).unwrap_or_else(|| {
+            let page = self.page_starts.partition_point(|&start| start <= position) - 1;
+            (page, position - self.page_starts[page])
+        })
     }
 }
 
@@ -443,7 +454,7 @@ pub(super) mod tests {
         assert!(positions_of(b"other").is_empty());
         let places = (0..4).map(|position| release.places_of(position).collect::<Vec<_>>());
         assert_eq!(places.collect::<Vec<_>>(), [&[0, 2][..], &[1], &[0, 2], &[3]]);
-        assert_eq!((release.page_of(2), release.page_of(3)), ((0, 0), (1, 3)));
+        assert_eq!((release.page_of(2), release.page_of(3)), ((0, 2), (1, 0)));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 mod documents;
 mod map;
+mod opening;
 mod parts;
 mod patch;
+mod sealed;
 mod trust;
 mod view;
 
@@ -12,7 +14,9 @@ pub(crate) use documents::{
     fetch_patched, locate,
 };
 pub(crate) use map::{FileEntry, Release, ReleaseError};
+pub(crate) use opening::open_sealed;
 pub(crate) use parts::{PartChoice, decide};
 pub use parts::{Parts, PartsError};
 pub(crate) use patch::Span;
+pub(crate) use sealed::{SealedPart, plain_chunk_bytes, stream_path};
 pub(crate) use trust::{Trust, TrustError};

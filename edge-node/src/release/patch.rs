@@ -129,11 +129,13 @@ impl Release {
         Ok(patched)
     }
 
-    /// The release's own positions, and those of the patch.
+    /// The release's own positions, those of the patch, and those of a sealed release.
     pub(crate) fn spans(&self) -> Vec<Span> {
         let own = Span { id: self.id, positions: 0..self.root.chunks };
+        // There may be nothing but what is sealed.
+        let own = Some(own).filter(|own| self.sealed_root().is_none() || !own.positions.is_empty());
         let patch = self.patch.as_ref().map(|patch| Span { id: patch.id, positions: self.patch_positions() });
-        std::iter::once(own).chain(patch).collect()
+        own.into_iter().chain(patch).chain(self.sealed_spans()).collect()
     }
 
     /// The positions that are to be fetched, and spread over peers as first copies.
@@ -141,9 +143,9 @@ impl Release {
         self.spans().pop().expect("a release has a span")
     }
 
-    /// Where what is known of staging is about: with another patch, or none, the positions are others.
+    /// What is known of staging is about this: with another patch, another sealed file, or none, the positions are others.
     pub(crate) fn staging_id(&self) -> RootId {
-        self.patch.as_ref().map_or(self.id, |patch| patch.id)
+        self.spans().pop().map_or(self.id, |span| span.id)
     }
 
     fn patch_positions(&self) -> Range<u32> {
@@ -193,19 +195,21 @@ impl Release {
     /// Size of a file by its number, that of deltas included.
     pub(crate) fn file_bytes(&self, file: usize) -> u64 {
         let deltas = || self.patch.as_ref().map_or(0, |patch| patch.delta_bytes);
-        self.files.get(file).map_or_else(deltas, |file| file.bytes)
+        let behind = || self.sealed_file_bytes(file).unwrap_or_else(deltas);
+        self.files.get(file).map_or_else(behind, |file| file.bytes)
     }
 
     /// A page by its number among all.
     pub(crate) fn page(&self, number: usize) -> &PageRef {
         let pages = &self.root.pages;
-        let in_patch = || &self.patch.as_ref().expect("pages beyond the release's are of a patch").pages;
-        pages.get(number).unwrap_or_else(|| &in_patch()[number - pages.len()])
+        let behind = || self.patch.as_ref().map_or(self.sealed_pages(), |patch| &patch.pages);
+        pages.get(number).unwrap_or_else(|| &behind()[number - pages.len()])
     }
 
     /// All pages, those of the patch behind those of the release.
     pub(crate) fn pages(&self) -> impl Iterator<Item = &PageRef> {
-        self.root.pages.iter().chain(self.patch.iter().flat_map(|patch| &patch.pages))
+        let of_patch = self.patch.iter().flat_map(|patch| &patch.pages);
+        self.root.pages.iter().chain(of_patch).chain(self.sealed_pages())
     }
 }
 

@@ -173,7 +173,7 @@ impl Trust {
         Ok(patch)
     }
 
-    /// What it is about.
+    /// What the folder is of.
     pub(crate) fn content(&self) -> &ContentName {
         &self.record.content
     }

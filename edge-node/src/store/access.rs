@@ -11,7 +11,7 @@ use freshet_protocol::VerifiedChunk;
 
 use crate::platform;
 use crate::release::Release;
-use crate::store::Layout;
+use crate::store::{Layout, Positions, write_atomic};
 
 /// Most files that are synced one by one; one call for a whole file system may wait for what others write, too.
 const SYNCED_SINGLY_MAX: usize = 16;
@@ -136,8 +136,20 @@ impl ChunkFiles {
         folders.into_iter().try_for_each(platform::sync_folder)
     }
 
+    /// Brings `files` to disk, and then the record that `verified` are good there.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn checkpoint(&self, verified: &Positions, files: &[usize]) -> io::Result<()> {
+        self.sync_staged(files)?;
+        let id = self.release.staging_id();
+        write_atomic(&self.layout.progress(id), &verified.encode(id))
+    }
+
     pub(crate) fn staged(&self, file: usize) -> PathBuf {
-        if Some(file) == self.release.delta_file() {
+        if let (Some(root), Some(part)) = (self.release.sealed_root(), self.release.sealed_part(file)) {
+            self.layout.sealed_file(root, part)
+        } else if Some(file) == self.release.delta_file() {
             self.layout.deltas(self.release.staging_id())
         } else {
             self.layout.staged_file(self.release.id, file)

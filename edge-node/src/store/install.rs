@@ -18,7 +18,7 @@ use crate::store::access::ChunkFiles;
 use crate::store::file_system::FileSystem;
 use crate::store::installed::{Fingerprint, Installed};
 use crate::store::placing::{Intent, Placing, Way, may_change};
-use crate::store::{Layout, write_atomic};
+use crate::store::{Layout, Preloaded, write_atomic};
 
 /// Most folders that are synced one by one.
 const FOLDERS_SYNCED_SINGLY_MAX: usize = 16;
@@ -378,11 +378,22 @@ fn free_backup_name(target: &Path) -> Result<PathBuf, InstallError> {
 /// space.
 fn remove_leftovers(layout: &Layout, release: &Release) {
     let _ = std::fs::remove_dir_all(layout.own("staging"));
-    let keep_root = release.id.to_string();
-    let keep_pages: BTreeSet<String> = release.pages().map(|page| page.id.to_string()).collect();
+    // What waits for its time needs its own.
+    let waiting = Preloaded::load(layout).ok().flatten();
+    let waiting = waiting.as_ref();
+    let keep_roots =
+        [Some(release.id), waiting.map(|waiting| waiting.root)].map(|id| id.map(|id| id.to_string()));
+    let keep_progress = waiting.map(|waiting| waiting.staging.to_string());
+    let waiting_pages = waiting.iter().flat_map(|waiting| &waiting.pages);
+    let keep_pages: BTreeSet<String> = release
+        .pages()
+        .map(|page| page.id)
+        .chain(waiting_pages.copied())
+        .map(|page| page.to_string())
+        .collect();
     let keep_patch = release.staging_id().to_string();
-    remove_others(&layout.own("progress"), |_| false);
-    remove_others(&layout.own("roots"), |name| name == keep_root);
+    remove_others(&layout.own("progress"), |name| keep_progress.as_deref() == Some(name));
+    remove_others(&layout.own("roots"), |name| keep_roots.iter().flatten().any(|keep| keep == name));
     remove_others(&layout.own("pages"), |name| keep_pages.contains(name));
     for folder in ["patches", "deltas"] {
         remove_others(&layout.own(folder), |name| name == keep_patch);

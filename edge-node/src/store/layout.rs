@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use freshet_protocol::{Name, PageId, PatchId, RelPath, RootId};
 
+use crate::release::SealedPart;
+
 /// The node's own folder within the installation.
 pub(crate) const STATE_FOLDER: &str = ".freshet";
 
@@ -87,6 +89,25 @@ impl Layout {
     /// Deltas of a patch, by what its staging is about. Peers may ask for them until the job ends.
     pub(crate) fn deltas(&self, id: RootId) -> PathBuf {
         self.own("deltas").join(id.to_string())
+    }
+
+    /// Sealed files that wait for their time.
+    pub(crate) fn sealed(&self) -> PathBuf {
+        self.own("sealed")
+    }
+
+    /// A file of a sealed release.
+    pub(crate) fn sealed_file(&self, root: RootId, part: SealedPart) -> PathBuf {
+        let name = match part {
+            SealedPart::Inner => "inner",
+            SealedPart::Stream => "stream",
+        };
+        self.sealed().join(root.to_string()).join(name)
+    }
+
+    /// What is known of them.
+    pub(crate) fn preload(&self) -> PathBuf {
+        self.own("preload.json")
     }
 
     pub(crate) fn patch(&self, id: PatchId) -> PathBuf {

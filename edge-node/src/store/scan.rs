@@ -18,6 +18,8 @@ use crate::store::file_system::{FileSystem, try_link};
 use crate::store::installed::Installed;
 use crate::store::placing::{Placing, Way, may_change};
 use crate::store::positions::Positions;
+use crate::store::sealed_file::SealedStream;
+use crate::store::unseal::{BATCH_BYTES, Unsealing};
 
 /// Room that must be left beside the release itself, for pages and records, in bytes.
 const SPACE_MARGIN_BYTES: u64 = 1 << 20;
@@ -65,23 +67,26 @@ pub(crate) struct OldRelease<'a> {
     pub(crate) release: Option<&'a Arc<Release>>,
 }
 
-/// Looks through the folder and copies what is useful into staging.
+/// Looks through the folder and copies what is useful into staging; what a sealed file holds moves there.
 ///
 /// # Errors
 /// [`ScanError`]; what was copied before stays usable.
 pub(crate) fn scan(
     files: &ChunkFiles,
     old: Option<OldRelease<'_>>,
+    sealed: Option<&SealedStream>,
     belief: Belief,
     stop: &CancellationToken,
 ) -> Result<Local, ScanError> {
     let mut scan = Scan::new(files, old, belief, stop);
+    scan.sealed = sealed;
     scan.check_links()?;
     scan.installed_files()?;
     scan.staged_files()?;
     scan.clone_files()?;
     scan.change_files();
     scan.check_space()?;
+    scan.open_sealed()?;
     scan.copy_known_chunks()?;
     scan.name_twice();
     Ok(scan.local)
@@ -95,9 +100,11 @@ pub(crate) fn scan(
 pub(crate) fn look(
     files: &ChunkFiles,
     old: Option<OldRelease<'_>>,
+    sealed: Option<&SealedStream>,
     stop: &CancellationToken,
 ) -> Result<Local, ScanError> {
     let mut scan = Scan::new(files, old, Belief::Untouched, stop);
+    scan.sealed = sealed;
     scan.installed_files()?;
     scan.staged_files()?;
     scan.change_files();
@@ -119,6 +126,8 @@ pub(crate) fn take_up(files: &ChunkFiles, stop: &CancellationToken) -> Result<Lo
 struct Scan<'a> {
     files: &'a ChunkFiles,
     old: Option<OldRelease<'a>>,
+    /// What was fetched ahead of its time.
+    sealed: Option<&'a SealedStream>,
     belief: Belief,
     stop: &'a CancellationToken,
     system: FileSystem,
@@ -148,7 +157,7 @@ impl<'a> Scan<'a> {
         };
         let good_at_target = Positions::new(release.chunk_count());
         let system = FileSystem::look(&files.layout);
-        Self { files, old, belief, stop, system, local, good_at_target }
+        Self { files, old, sealed: None, belief, stop, system, local, good_at_target }
     }
 
     /// A release with links is refused where there can be none, before anything is fetched for it.
@@ -278,7 +287,7 @@ impl<'a> Scan<'a> {
             .unwrap_or_else(|| Positions::new(release.chunk_count()));
         let files = release.chosen_files().map(|(number, file)| (number, file.positions.clone()));
         let deltas = release.delta_file().map(|number| (number, release.fetched_span().positions));
-        for (number, positions) in files.chain(deltas) {
+        for (number, positions) in files.chain(deltas).chain(release.sealed_files()) {
             if self.local.placing.ways.get(number) == Some(&Way::Kept) {
                 continue;
             }
@@ -317,6 +326,9 @@ impl<'a> Scan<'a> {
         };
         let missing = (0..release.chunk_count()).filter(is_missing);
         let missing_bytes: u64 = missing.map(|position| u64::from(release.chunk(position).bytes)).sum();
+        // A sealed file gets shorter as what is in it is staged.
+        let sealed_bytes = self.sealed.map_or(0, SealedStream::file_bytes);
+        let missing_bytes = missing_bytes.saturating_sub(sealed_bytes) + sealed_bytes.min(BATCH_BYTES);
         let needed_bytes = missing_bytes + SPACE_MARGIN_BYTES;
         match platform::free_bytes(self.files.layout.folder()) {
             Some(free_bytes) if missing_bytes > 0 && free_bytes < needed_bytes => Err(ScanError::Full {
@@ -326,6 +338,23 @@ impl<'a> Scan<'a> {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Moves what was fetched ahead of its time to staging.
+    fn open_sealed(&mut self) -> Result<(), ScanError> {
+        let Some(stream) = self.sealed else { return Ok(()) };
+        let mut unsealing = Unsealing {
+            files: self.files,
+            old: self.old.and_then(|old| old.release),
+            held: &mut self.local.held,
+            staying: &self.local.placing.staying,
+        };
+        let opened = unsealing.run(stream, self.stop).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted if self.stop.is_cancelled() => ScanError::Stopped,
+            _ => ScanError::Io { path: stream.file.place.clone(), error },
+        })?;
+        self.local.copied_bytes += opened;
+        Ok(())
     }
 
     fn copy_known_chunks(&mut self) -> Result<(), ScanError> {
@@ -355,11 +384,18 @@ impl<'a> Scan<'a> {
         let release = Arc::clone(&self.files.release);
         for position in 0..release.root.chunks {
             let is_missing = !self.local.held.contains(position) && release.is_chosen(position);
-            if is_missing && self.is_elsewhere(position) {
+            if is_missing && (self.is_sealed(position) || self.is_elsewhere(position)) {
                 self.local.held.insert(position);
                 self.local.copied_bytes += u64::from(release.chunk(position).bytes);
             }
         }
+    }
+
+    /// Whether the chunk of `position` is sealed here, or the delta that it is made of.
+    fn is_sealed(&self, position: u32) -> bool {
+        let release = &self.files.release;
+        let names = [position, release.fetched_for(position)].map(|name| release.chunk(name).id);
+        self.sealed.is_some_and(|sealed| names.into_iter().any(|id| sealed.has(id)))
     }
 
     /// Whether the chunk of `position` is in the file in its way, in another place, in a file of the old release that looks

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 use crate::store::access::ChunkFiles;
 use crate::store::positions::Positions;
-use crate::store::record::write_atomic;
 
 /// Threads that write; two keep a disk busy while one of them waits. Each file has its own thread, since systems let one
 /// at a time write to a file.
@@ -129,17 +128,11 @@ fn write_all(files: &ChunkFiles, waiting: &Receiver<Write>, events: &mpsc::Sende
 
 fn checkpoint_all(files: &ChunkFiles, asked: &Receiver<Checkpoint>, events: &mpsc::Sender<StoreEvent>) {
     while let Ok(checkpoint) = asked.recv() {
-        let result = save(files, &checkpoint);
+        let result = files.checkpoint(&checkpoint.verified, &checkpoint.files);
         if events.blocking_send(StoreEvent::Checkpointed(result)).is_err() {
             return;
         }
     }
-}
-
-fn save(files: &ChunkFiles, checkpoint: &Checkpoint) -> io::Result<()> {
-    files.sync_staged(&checkpoint.files)?;
-    let id = files.release.staging_id();
-    write_atomic(&files.layout.progress(id), &checkpoint.verified.encode(id))
 }
 
 /// The files that a thread has open, least recently used first.

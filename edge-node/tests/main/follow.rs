@@ -14,21 +14,34 @@ use crate::site::Site;
 use crate::tree::{assert_same, noise, write};
 
 /// A follower that runs beside the test.
-struct Following {
+pub(crate) struct Following {
     stop: CancellationToken,
     events: mpsc::Receiver<Event>,
     task: JoinHandle<(Report, Result<(), GetError>)>,
 }
 
 impl Following {
-    fn start(options: GetOptions) -> Self {
+    pub(crate) fn start(options: GetOptions) -> Self {
         let (sender, events) = mpsc::channel(64);
         let stop = CancellationToken::new();
         Self { task: tokio::spawn(follow(options, sender, stop.clone())), events, stop }
     }
 
+    /// Waits for an event.
+    pub(crate) async fn wait_for(&mut self, fits: impl Fn(&Event) -> bool) -> Event {
+        let wait = async {
+            loop {
+                let event = self.events.recv().await.expect("it goes on");
+                if fits(&event) {
+                    return event;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it does not take so long")
+    }
+
     /// Waits until a version is installed.
-    async fn installed(&mut self, wanted: &str) {
+    pub(crate) async fn installed(&mut self, wanted: &str) {
         let mut current = String::new();
         let wait = async {
             while let Some(event) = self.events.recv().await {
@@ -43,7 +56,7 @@ impl Following {
         tokio::time::timeout(Duration::from_secs(20), wait).await.expect("it does not take so long");
     }
 
-    async fn stop(mut self) -> Report {
+    pub(crate) async fn stop(mut self) -> Report {
         self.stop.cancel();
         let (report, result) = loop {
             tokio::select! {

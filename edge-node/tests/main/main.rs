@@ -25,6 +25,7 @@ mod program;
 #[cfg(unix)]
 mod proxied;
 mod resume;
+mod sealed;
 mod site;
 mod steering;
 mod tree;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use freshet_edge_node::{Event, GetError, GetOptions, PublicKey, Report, get};
 use freshet_origin::{
-    ChannelOptions, Keys, PromoteOptions, PromoteTo, Promoted, PublishOptions, Published, ServeOptions,
-    Serving, Store,
+    ChannelOptions, Keys, Opened, Opening, PromoteOptions, PromoteTo, Promoted, PublishOptions, Published,
+    SealOptions, SealedPublished, ServeOptions, Serving, Store, UnsealOptions,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -103,6 +103,35 @@ impl Site {
 
     fn channel(&self) -> ChannelOptions {
         ChannelOptions::new(self.store(), self.load_keys(), CONTENT.parse().expect("name"))
+    }
+
+    /// Publishes a version sealed, as if it were for much later.
+    pub(crate) async fn seal(&self, source: &Path, version: &str) -> SealedPublished {
+        self.seal_naming(source, version, Vec::new()).await
+    }
+
+    pub(crate) async fn seal_naming(
+        &self,
+        source: &Path,
+        version: &str,
+        trackers: Vec<String>,
+    ) -> SealedPublished {
+        let mut publish = self.publish_options(source, version);
+        publish.channel.trackers = Some(trackers);
+        let options = SealOptions { publish, opens: 4_000_000_000 };
+        freshet_origin::publish_sealed(options, &mut |_| {}).await.expect("sealed")
+    }
+
+    /// Opens a sealed version now.
+    pub(crate) async fn unseal(&self, version: &str) -> Opened {
+        self.unseal_naming(version, Vec::new()).await
+    }
+
+    pub(crate) async fn unseal_naming(&self, version: &str, trackers: Vec<String>) -> Opened {
+        let (mut channel, version) = (self.channel(), version.parse().expect("name"));
+        channel.trackers = Some(trackers);
+        let options = UnsealOptions { channel, version, opening: Opening::Now };
+        freshet_origin::unseal(options).await.expect("opened")
     }
 
     /// The channel shows again what it showed before.
