@@ -19,7 +19,7 @@ use crate::store::installed::Installed;
 use crate::store::placing::{Placing, Way, may_change};
 use crate::store::positions::Positions;
 use crate::store::sealed_file::SealedStream;
-use crate::store::unseal::{BATCH_BYTES, Unsealing};
+use crate::store::unseal::{Unsealing, batch_bytes};
 
 /// Room that must be left beside the release itself, for pages and records, in bytes.
 const SPACE_MARGIN_BYTES: u64 = 1 << 20;
@@ -328,7 +328,8 @@ impl<'a> Scan<'a> {
         let missing_bytes: u64 = missing.map(|position| u64::from(release.chunk(position).bytes)).sum();
         // A sealed file gets shorter as what is in it is staged.
         let sealed_bytes = self.sealed.map_or(0, SealedStream::file_bytes);
-        let missing_bytes = missing_bytes.saturating_sub(sealed_bytes) + sealed_bytes.min(BATCH_BYTES);
+        let missing_bytes =
+            missing_bytes.saturating_sub(sealed_bytes) + sealed_bytes.min(batch_bytes(sealed_bytes));
         let needed_bytes = missing_bytes + SPACE_MARGIN_BYTES;
         match platform::free_bytes(self.files.layout.folder()) {
             Some(free_bytes) if missing_bytes > 0 && free_bytes < needed_bytes => Err(ScanError::Full {

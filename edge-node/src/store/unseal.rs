@@ -18,10 +18,17 @@ use crate::store::derive::{OldFiles, derive};
 use crate::store::positions::Positions;
 use crate::store::sealed_file::SealedStream;
 
-/// Bytes of the sealed file that are taken at a time: so much room is needed beside it, and what unpacking adds.
-pub(crate) const BATCH_BYTES: u64 = 32 << 20;
+/// Bytes of a sealed file that are taken at a time: an eighth of it, within these bounds. So much room is needed beside it, and
+/// what unpacking adds.
+const BATCH_BYTES_MIN: u64 = 1 << 20;
+const BATCH_BYTES_MAX: u64 = 32 << 20;
 /// Blobs that are unpacked at a time, for each core.
 const BLOBS_PER_CORE: usize = 4;
+
+/// What is taken of a file of so many bytes at a time.
+pub(super) fn batch_bytes(file_bytes: u64) -> u64 {
+    (file_bytes / 8).clamp(BATCH_BYTES_MIN, BATCH_BYTES_MAX)
+}
 
 /// Where what is in a sealed file goes.
 pub(super) struct Unsealing<'a> {
@@ -44,12 +51,13 @@ impl Unsealing<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             opened => opened?,
         };
-        let (mut end, mut bytes) = (stream.blobs_within(file.metadata()?.len()), 0);
+        let file_bytes = file.metadata()?.len();
+        let (mut end, mut bytes) = (stream.blobs_within(file_bytes), 0);
         while end > 0 {
             if stop.is_cancelled() {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let batch = stream.batch_before(end, BATCH_BYTES);
+            let batch = stream.batch_before(end, batch_bytes(file_bytes));
             end = batch.start;
             let mut written = BTreeSet::new();
             for blobs in stream.read(&file, batch).chunks(BLOBS_PER_CORE * cores()) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use freshet_edge_node::verify;
+use freshet_edge_node::{GetOptions, Preload, verify};
 use freshet_origin::Serving;
 use tokio_util::sync::CancellationToken;
 
@@ -32,10 +32,17 @@ const KILLS_VARIABLE: &str = "FRESHET_KILLS";
 struct Update {
     site: Site,
     origin: Serving,
+    /// Whether the newer one was fetched ahead of its time, and opens.
+    is_sealed: bool,
 }
 
 impl Update {
-    async fn prepare() -> Self {
+    /// To a version that is fetched, and to one that was fetched ahead of its time.
+    async fn both() -> [Self; 2] {
+        [Self::prepare(false).await, Self::prepare(true).await]
+    }
+
+    async fn prepare(is_sealed: bool) -> Self {
         let site = Site::new();
         let [old, new] = ["1", "2"].map(|name| site.source(name));
         // The first is written anew, the others are changed where they are.
@@ -74,9 +81,18 @@ impl Update {
         site.publish(&old, "1.0").await;
         let origin = site.serve().await;
         installed(site.options(&origin.url(), "old")).await;
-        let published = site.publish(&new, "2.0").await;
-        assert!(published.updates[0].update.deltas > 0);
-        Self { site, origin }
+        if is_sealed {
+            // Enough for some batches.
+            write(&new, "data/part.pak", &noise(9, 4_000_000));
+            site.seal(&new, "2.0").await;
+            let ahead = GetOptions { preload: Preload::Only, ..site.options(&origin.url(), "old") };
+            installed(ahead).await;
+            site.unseal("2.0").await;
+        } else {
+            let published = site.publish(&new, "2.0").await;
+            assert!(published.updates[0].update.deltas > 0);
+        }
+        Self { site, origin, is_sealed }
     }
 
     fn old(&self) -> PathBuf {
@@ -97,7 +113,10 @@ impl Update {
         let found = verify(&target, false, CancellationToken::new()).await;
         let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(found.is_whole() && found.added.is_empty(), "{name}: {found:?}");
+        let before = self.origin.counters().pack.body_bytes;
         let report = installed(self.site.options(&self.origin.url(), name)).await;
+        let fetched = self.origin.counters().pack.body_bytes - before;
+        assert!(!self.is_sealed || fetched == 0, "{name}: {fetched} bytes were here and are fetched");
         assert!(report.moved_aside.is_empty(), "{name}: {:?}", report.moved_aside);
         assert_same(&self.site.source("2"), &target);
         let found = verify(&target, false, CancellationToken::new()).await.expect("verified");
@@ -150,8 +169,13 @@ async fn a_power_cut_leaves_the_old_version_or_the_new_one() {
     if !has_strace() {
         return;
     }
-    let update = Update::prepare().await;
-    let Traced { folder, before, calls } = trace(&update);
+    for update in Update::both().await {
+        Box::pin(cut_power(&update)).await;
+    }
+}
+
+async fn cut_power(update: &Update) {
+    let Traced { folder, before, calls } = trace(update);
     assert_same(&update.site.source("2"), &folder);
     let mut after = before.clone();
     calls.iter().for_each(|call| after.apply(call));
@@ -185,7 +209,12 @@ async fn a_kill_at_any_step_of_the_journal_leaves_the_old_version_or_the_new_one
     if !has_strace() {
         return;
     }
-    let update = Update::prepare().await;
+    for update in Update::both().await {
+        Box::pin(kill_at_each_step(&update)).await;
+    }
+}
+
+async fn kill_at_each_step(update: &Update) {
     let mut hits = 0;
     // Each is a step of its own; what is written to staging and records is in its place by a rename alone.
     for call in [
@@ -222,7 +251,12 @@ async fn a_kill_at_any_step_of_the_journal_leaves_the_old_version_or_the_new_one
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_time_leaves_the_old_version_or_the_new_one() {
-    let update = Update::prepare().await;
+    for update in Update::both().await {
+        Box::pin(kill_at_any_time(&update)).await;
+    }
+}
+
+async fn kill_at_any_time(update: &Update) {
     let start = |name: &str| {
         let folder = update.copy(name);
         let mut command = node(&update.site, &update.origin.url(), &folder);
@@ -263,7 +297,7 @@ async fn damaged_records_lead_nobody_out_of_the_folder() {
     if !has_strace() {
         return;
     }
-    let update = Update::prepare().await;
+    let update = Update::prepare(false).await;
     let Traced { folder, before, calls } = trace(&update);
     let outside = |ignored: &str| {
         let mut names = fs::read_dir(update.site.target(""))
