@@ -57,8 +57,9 @@ pub(super) async fn run_unseal(arguments: UnsealArguments) -> Result<(), Failure
     }
     let Opened { content, version, channel, sequence, root, patches, updates, dry_run, .. } = &opened;
     let is = shows(*dry_run);
+    let patches = if *patches == 1 { "1 patch".to_owned() } else { format!("{patches} patches") };
     println!(
-        "{content} {version} {is} open on channel {channel} (sequence {sequence}), with {patches} patches, root {root}"
+        "{content} {version} {is} open on channel {channel} (sequence {sequence}), with {patches}, root {root}"
     );
     print_updates(updates, &[]);
     Ok(())

@@ -67,9 +67,9 @@ impl<'a> Channel<'a> {
         show: Show,
     ) -> Result<Now, PublishError> {
         let (permille, unsealed, ready) = match show {
-            Show::Plain => (None, None, Vec::new()),
-            Show::Share { permille } => (Some(permille), None, Vec::new()),
-            Show::Unsealed { unsealed, patches } => (None, Some(unsealed), patches),
+            Show::Plain => (None, None, Ready::default()),
+            Show::Share { permille } => (Some(permille), None, Ready::default()),
+            Show::Unsealed { unsealed, ready } => (None, Some(unsealed), ready),
         };
         let shown = self.patches_to(stored, root, &ready).await?;
         let (updates, rewritten) = (shown.updates, shown.rewritten);
@@ -94,7 +94,7 @@ impl<'a> Channel<'a> {
                     return Err(PublishError::NotAShare(version.clone()));
                 }
                 let rollout = Rollout { permille, root, version: version.clone(), patches: shown.refs };
-                let patches = self.patches_to(stored, now.root, &[]).await?.refs;
+                let patches = self.patches_to(stored, now.root, &Ready::default()).await?.refs;
                 let (root, version, unsealed) = (now.root, now.version.clone(), known_key(now.root));
                 Word { root, version, patches, rollout: Some(rollout), preload, unsealed }
             }
@@ -126,7 +126,7 @@ impl<'a> Channel<'a> {
         &self,
         stored: &Arc<Places>,
         root: RootId,
-        ready: &[PatchRef],
+        ready: &Ready,
     ) -> Result<Patches, PublishError> {
         if let Some((now, _)) = &self.now
             && let Some(named) = now.offers().find(|offer| offer.root == root)
@@ -135,11 +135,11 @@ impl<'a> Channel<'a> {
             return Ok(Patches { refs: named.patches().to_vec(), ..Patches::default() });
         }
         let last = self.last_before(root, self.options.patches);
-        let is_ready = |shown: &&Shown| ready.iter().any(|patch| patch.from == shown.root);
+        let is_ready = |shown: &&Shown| ready.bases.contains(&shown.root);
         let rest: Vec<Shown> = last.iter().filter(|shown| !is_ready(shown)).cloned().collect();
         let mut patches = patch::make_all(self.options, stored, &rest, root).await?;
         let made = std::mem::take(&mut patches.refs);
-        let all = || ready.iter().chain(&made);
+        let all = || ready.patches.iter().chain(&made);
         let named = last.iter().filter_map(|shown| all().find(|patch| patch.from == shown.root));
         patches.refs = named.cloned().collect();
         Ok(patches)
@@ -215,8 +215,16 @@ pub(super) enum Show {
     Plain,
     /// To so many of 1000 installations.
     Share { permille: u32 },
-    /// To all, with the key of the sealed release that it was in, and these patches, which are there already.
-    Unsealed { unsealed: Unsealed, patches: Vec<PatchRef> },
+    /// To all, with the key of the sealed release that it was in.
+    Unsealed { unsealed: Unsealed, ready: Ready },
+}
+
+/// Patches that are there already.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    /// The releases that patches were made from, those included of which none was worth it.
+    pub(super) bases: Vec<RootId>,
+    pub(super) patches: Vec<PatchRef>,
 }
 
 /// The version that a channel shows.

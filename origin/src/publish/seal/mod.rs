@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use open::{Opened, Opening, UnsealOptions, unseal};
 
 use super::assemble::{Assembled, Assembly};
-use super::channel::Channel;
+use super::channel::{Channel, Ready};
 use super::known;
 use super::packs::Packs;
 use super::{Made, Progress, PublishError, PublishOptions};
@@ -105,7 +105,7 @@ pub async fn publish_sealed(
     let Made { id, places, .. } = make(&options, &mut |_| {}).await?;
     let shown = Channel::read(&options.channel, &document).await?;
     let bases = shown.last_before(id, options.channel.patches);
-    let patches = shown.patches_to(&places, id, &[]).await?.refs;
+    let patches = shown.patches_to(&places, id, &Ready::default()).await?.refs;
     let plain = std::mem::replace(&mut options.channel.store, store);
     let files = plan::plan(&plain, &content, id, &bases, &patches).await?;
 

@@ -12,7 +12,7 @@ use freshet_protocol::{
 };
 use serde::Serialize;
 
-use super::super::channel::{Channel, Now, Show};
+use super::super::channel::{Channel, Now, Ready, Show};
 use super::super::packs::{Blob, Packs};
 use super::super::{ChannelOptions, PublishError, UpdateFrom};
 use super::super::{documents, known, refuse_lost_packs, unix_now};
@@ -98,7 +98,7 @@ pub async fn unseal(options: UnsealOptions) -> Result<Opened, PublishError> {
     let sealed = SealedRelease { store, content, map, key };
     let mut publishing = Publishing { channel: &channel, document: &document, sealed: &sealed, packs };
     let published = publishing.release(&version).await;
-    let (root, patches) = match published {
+    let (root, ready) = match published {
         Ok(published) => published,
         Err(error) => {
             publishing.packs.abort().await;
@@ -108,8 +108,8 @@ pub async fn unseal(options: UnsealOptions) -> Result<Opened, PublishError> {
     // With what has just been written, for patches from what the channel has shown meanwhile.
     let places = Arc::new(known::load(store, content, known::STORED_CHUNKS_MAX).await?.places);
     let shown = Channel::read(&channel, &document).await?;
-    let sealed_patches = patches.len();
-    let show = Show::Unsealed { unsealed: Unsealed { root: sealed_root, key }, patches };
+    let patches = ready.patches.len();
+    let show = Show::Unsealed { unsealed: Unsealed { root: sealed_root, key }, ready };
     let Now { sequence, updates, .. } = shown.show(&places, root, &version, show).await?;
     Ok(Opened {
         root,
@@ -118,7 +118,7 @@ pub async fn unseal(options: UnsealOptions) -> Result<Opened, PublishError> {
         version,
         channel: channel.name.clone(),
         sequence,
-        patches: sealed_patches,
+        patches,
         updates,
         dry_run: channel.dry_run,
     })
@@ -150,7 +150,7 @@ struct Publishing<'a> {
 
 impl<'a> Publishing<'a> {
     /// Publishes all of it: chunks, pages, root and version, then the patches.
-    async fn release(&mut self, version: &Name) -> Result<(RootId, Vec<PatchRef>), PublishError> {
+    async fn release(&mut self, version: &Name) -> Result<(RootId, Ready), PublishError> {
         let ChannelOptions { store, content, .. } = self.channel;
         let mut full = self.file(FULL)?;
         let head = full.head().await?;
@@ -176,10 +176,10 @@ impl<'a> Publishing<'a> {
     }
 
     /// Publishes the patches from those releases that are still there.
-    async fn patches(&mut self, to: RootId) -> Result<Vec<PatchRef>, PublishError> {
+    async fn patches(&mut self, to: RootId) -> Result<Ready, PublishError> {
         let ChannelOptions { store, content, .. } = self.channel;
         let new = ReleaseMap::read(store, content, to).await?;
-        let mut refs = Vec::new();
+        let mut ready = Ready::default();
         for file in &self.sealed.map.files {
             let Some(from) = file.path.as_str().strip_prefix(FROM) else { continue };
             let from: RootId = from.parse().map_err(|_| self.wrong(file.path.as_str(), "its name"))?;
@@ -187,15 +187,16 @@ impl<'a> Publishing<'a> {
                 Err(error) if error.is_not_found() => continue,
                 found => found?,
             };
+            ready.bases.push(from);
             let mut opened = self.file(file.path.as_str())?;
             let head = opened.head().await?;
             let Some(envelope) = &head.patch else { continue };
             self.blobs(&mut opened, &head).await?;
             self.packs.close().await?;
             let patch = self.patch(file.path.as_str(), envelope, &head, &new).await?;
-            refs.push(PatchRef { from, patch });
+            ready.patches.push(PatchRef { from, patch });
         }
-        Ok(refs)
+        Ok(ready)
     }
 
     async fn patch(
