@@ -328,8 +328,7 @@ impl<'a> Scan<'a> {
         let missing_bytes: u64 = missing.map(|position| u64::from(release.chunk(position).bytes)).sum();
         // A sealed file gets shorter as what is in it is staged.
         let sealed_bytes = self.sealed.map_or(0, SealedStream::file_bytes);
-        let missing_bytes =
-            missing_bytes.saturating_sub(sealed_bytes) + sealed_bytes.min(batch_bytes(sealed_bytes));
+        let missing_bytes = missing_bytes.saturating_sub(sealed_bytes) + self.room_to_open(sealed_bytes);
         let needed_bytes = missing_bytes + SPACE_MARGIN_BYTES;
         match platform::free_bytes(self.files.layout.folder()) {
             Some(free_bytes) if missing_bytes > 0 && free_bytes < needed_bytes => Err(ScanError::Full {
@@ -339,6 +338,16 @@ impl<'a> Scan<'a> {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Room that is needed beside a sealed file of so many bytes while it is taken.
+    fn room_to_open(&self, sealed_bytes: u64) -> u64 {
+        let release = &self.files.release;
+        let is_staged = |(number, _): &(usize, &FileEntry)| self.local.placing.ways[*number] == Way::Moved;
+        let largest = release.chosen_files().filter(is_staged).map(|(_, file)| file.bytes).max();
+        // Systems that keep no modes have no sparse files either: the first chunk takes the room of all.
+        let at_once = if self.system.keeps_modes { 0 } else { largest.unwrap_or(0) };
+        sealed_bytes.min(batch_bytes(sealed_bytes) + at_once)
     }
 
     /// Moves what was fetched ahead of its time to staging.

@@ -9,7 +9,11 @@ use freshet_protocol::{Pointer, ReleaseKey, Role, SealedItem, Unsealed, sealed_h
 use tokio_util::sync::CancellationToken;
 
 use crate::follow::Following;
+#[cfg(target_os = "linux")]
+use crate::mounted::Mounted;
 use crate::peers::Swarm;
+#[cfg(target_os = "linux")]
+use crate::program::not_run;
 use crate::site::{CONTENT, Running, Site, installed, refused, run};
 use crate::tree::{assert_same, make_sample, noise, write};
 
@@ -477,4 +481,36 @@ async fn parts_that_were_left_out_stay_out() {
     assert!(!site.target("a").join("voice").exists());
     let (_, result) = run(site.options(&origin.url(), "a")).await;
     result.expect("there already");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn it_opens_where_there_is_no_room_for_two() {
+    let small =
+        [(&["mkfs.ext4", "-q", "-m", "0"][..], "ext4", 84 << 20), (&["mkfs.exfat"], "exfat-fuse", 90 << 20)];
+    for (make, kind, bytes) in small {
+        let site = Site::new();
+        let image = site.folder.path().join("image");
+        let Some(mounted) = Mounted::make(make, kind, bytes, &image, site.target("")) else {
+            return not_run("a small file system");
+        };
+        let [first, second] = ["1", "2"].map(|name| site.source(name));
+        write(&first, "small", b"small");
+        for n in 0..12 {
+            write(&second, &format!("{n}.pak"), &noise(n, 5_000_000));
+        }
+        site.publish(&first, "1.0").await;
+        let origin = site.serve().await;
+        site.seal(&second, "2.0").await;
+        preload(site.options(&origin.url(), "a")).await;
+        site.unseal("2.0").await;
+        let before = sent(&origin);
+        installed(site.options(&origin.url(), "a")).await;
+        assert_eq!(sent(&origin), before, "{kind}");
+        for n in 0..12 {
+            let found = fs::read(site.target("a").join(format!("{n}.pak"))).expect("there");
+            assert!(found == noise(n, 5_000_000), "{kind}: {n}");
+        }
+        drop((site, mounted));
+    }
 }
