@@ -84,7 +84,7 @@ impl Opener {
         };
         let trackers = trackers.map_err(GetError::from)?;
         let located = Ok(Located { id, trackers, note });
-        let Found { fetched, network, documents } =
+        let Found { fetched, network, documents, .. } =
             find(&options, &self.origin, trust, located, &events, &stop).await?;
         let release = Arc::new(fetched.release);
         if release.root.version != name.version {

@@ -188,7 +188,7 @@ impl Site {
 pub(crate) async fn run(options: GetOptions) -> (Report, Result<(), GetError>) {
     let (sender, mut events) = mpsc::channel::<Event>(16);
     tokio::spawn(async move { while events.recv().await.is_some() {} });
-    get(options, sender, CancellationToken::new(), Instant::now()).await
+    Box::pin(get(options, sender, CancellationToken::new(), Instant::now())).await
 }
 
 /// Runs a job that must succeed.
