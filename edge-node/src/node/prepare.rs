@@ -103,7 +103,14 @@ impl Preparing<'_> {
             laid => laid?,
         };
         let before = if is_only { Before { installed: None, release: None } } else { before.clone() };
-        let (release, local, before) = self.look(laid.release.clone(), before, None).await?;
+        let (release, local, before) = match self.look(laid.release.clone(), before, None).await {
+            // A full disk, say: what is installed is shared all the same.
+            Err(error) if !is_only && !self.stop.is_cancelled() => {
+                self.note(Some(format!("version {} cannot be fetched ahead: {error}", named.version))).await;
+                return Ok(Ahead::Later);
+            }
+            looked => looked?,
+        };
         if !is_only && !is_all_here(&release, &local) {
             return Ok(Ahead::No);
         }

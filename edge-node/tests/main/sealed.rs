@@ -514,3 +514,30 @@ async fn it_opens_where_there_is_no_room_for_two() {
         drop((site, mounted));
     }
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_room_is_left_for_later() {
+    let site = Site::new();
+    let image = site.folder.path().join("image");
+    let make = ["mkfs.ext4", "-q", "-m", "0"];
+    let Some(mounted) = Mounted::make(&make, "ext4", 24 << 20, &image, site.target("")) else {
+        return not_run("a small file system");
+    };
+    let [first, second] = ["1", "2"].map(|name| site.source(name));
+    write(&first, "small", b"small");
+    write(&second, "large", &noise(1, 40_000_000));
+    site.publish(&first, "1.0").await;
+    let origin = site.serve().await;
+    site.seal(&second, "2.0").await;
+    let alone = refused(preloading(site.options(&origin.url(), "a"))).await;
+    assert!(matches!(alone, GetError::DiskFull { .. }), "{alone}");
+    let mut following =
+        Following::start(GetOptions { preload: Preload::Also, ..site.options(&origin.url(), "b") });
+    following.installed("1.0").await;
+    let is_told = |event: &Event| matches!(event, Event::Note { message } if message.contains("cannot be fetched ahead"));
+    following.wait_for(is_told).await;
+    following.installed("1.0").await;
+    following.stop().await;
+    drop((site, mounted));
+}

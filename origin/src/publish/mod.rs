@@ -231,7 +231,9 @@ async fn assemble(
             })
         }
     };
-    let steps = stream::poll_fn(|context| pieces.poll_recv(context)).map(encode).buffered(in_flight(chunker));
+    let steps = stream::poll_fn(|context| pieces.poll_recv(context))
+        .map(encode)
+        .buffered(in_flight(chunker.bytes_max));
     let run = async {
         futures_util::pin_mut!(steps);
         while let Some(step) = steps.try_next().await? {
@@ -256,10 +258,10 @@ enum Step {
     Chunk(Encoded),
 }
 
-/// Chunks hashed and compressed at once: enough for every core, within a bound of memory.
-fn in_flight(chunker: &Chunker) -> usize {
+/// Chunks hashed and compressed, or sealed, at once: enough for every core, within a bound of memory.
+fn in_flight(chunk_bytes_max: u32) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (2 * cores).min(IN_FLIGHT_BYTES / chunker.bytes_max as usize).max(2)
+    (2 * cores).min(IN_FLIGHT_BYTES / chunk_bytes_max as usize).max(2)
 }
 
 /// Packs relied on from before must still be there: no lock keeps a gc elsewhere out of a bucket.

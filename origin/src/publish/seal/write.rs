@@ -12,14 +12,12 @@ use ring::digest::{Context, SHA256};
 use super::super::PublishError;
 use super::super::assemble::Assembly;
 use super::super::encode::Encoded;
+use super::super::in_flight;
 use super::super::known::Places;
 use super::plan::PlainFile;
 use super::read::{self, Check};
 use crate::release::ReadError;
 use crate::store::Store;
-
-/// Plain bytes that are being sealed.
-const IN_FLIGHT_BYTES: usize = 8 << 20;
 
 /// What files are sealed with.
 #[derive(Clone, Copy)]
@@ -76,8 +74,7 @@ pub(super) async fn write(
             Ok::<_, PublishError>(work.await.expect("sealing does not panic"))
         }
     };
-    let at_once = (IN_FLIGHT_BYTES / seal.chunk_bytes as usize).max(2);
-    let sealed = plain.map(seal_one).buffered(at_once);
+    let sealed = plain.map(seal_one).buffered(in_flight(seal.chunk_bytes));
     futures_util::pin_mut!(sealed);
     while let Some(chunk) = sealed.try_next().await? {
         assembly.chunk(chunk).await?;
