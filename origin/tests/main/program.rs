@@ -363,6 +363,48 @@ fn memory_is_bounded() {
     assert!((1..RESIDENT_KIB_MAX).contains(&most), "{most} KiB resident");
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn sealing_and_opening_are_said_and_bounded() {
+    let fixture = Fixture::new();
+    fixture.write("data", &noise(1, 1_000_000));
+    let sealed = |version: &str, more: &[&str]| {
+        let mut command = publish_command(&fixture, version);
+        command.args(more);
+        command
+    };
+    let refused = |more: &[&str], expected: &str| {
+        let output = sealed("2", more).output().expect("run");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), text.contains(expected)), (Some(2), true), "{text}");
+    };
+    refused(&["--sealed"], "--opens");
+    refused(&["--opens", "7d"], "--sealed");
+    refused(&["--sealed", "--opens", "tomorrow"], "no time like");
+    refused(&["--sealed", "--opens", "7d"], "shows nothing");
+    assert!(publish_command(&fixture, "1").status().expect("run").success());
+    refused(&["--sealed", "--opens", "7d", "--version", "1"], "cannot be used multiple times");
+
+    fixture.write("data", &noise(2, 200 << 20));
+    let mut sealing = sealed("2", &["--sealed", "--opens", "1h"]);
+    let most = resident_kib(sealing.stderr(Stdio::inherit()).spawn().expect("started"));
+    assert!((1..RESIDENT_KIB_MAX).contains(&most), "{most} KiB resident");
+    let again = last_json(&sealed("2", &["--sealed", "--opens", "1h"]).output().expect("run"));
+    assert_eq!((&again["sealed_version"], &again["new_chunks"]), (&Value::from("2-sealed"), &Value::from(0)));
+    let store = fixture.store_dir();
+    let ls = program(&["ls", "--store", path_text(&store)]).output().expect("run");
+    let listed = String::from_utf8_lossy(&ls.stdout).into_owned();
+    assert!(
+        listed.contains("version 2-sealed (sealed until") && listed.contains("prepares 2 for"),
+        "{listed}"
+    );
+    let mut unseal = program(&["unseal", "--json", "--content", "game/demo", "--version", "2", "--now"]);
+    unseal.arg("--keys-dir").arg(fixture.keys_dir()).arg("--store").arg(&store);
+    assert!(unseal.status().expect("run").success());
+    let ls = last_json(&program(&["ls", "--json", "--store", path_text(&store)]).output().expect("run"));
+    assert_eq!(ls["channels"][0]["version"], Value::from("2"));
+}
+
 #[tokio::test]
 async fn killed_it_resumes() {
     let fixture = Fixture::new();

@@ -299,6 +299,13 @@ async fn another_build_gets_another_key() {
     fixture.write("words", b"other words");
     let again = seal(&fixture, "2").await.expect("the same");
     assert_eq!((again.root, again.sequence), (other.root, other.sequence));
+    // Another time is a word of the channel alone.
+    let earlier = SealOptions { opens: 5, ..sealing(&fixture, "2") };
+    let earlier = publish_sealed(earlier, &mut |_| {}).await.expect("the same");
+    assert_eq!((earlier.root, earlier.sequence), (other.root, other.sequence + 1));
+    assert_eq!(pointer(&fixture).preload.expect("told").opens, 5);
+    let (channel, version) = (fixture.channel(), "2".parse().expect("name"));
+    unseal(UnsealOptions { channel, version, opening: Opening::AsPublished }).await.expect("it is time");
 }
 
 fn pointer_key(fixture: &Fixture, sealed: &SealedPublished) -> Hash {

@@ -24,6 +24,7 @@ use super::{Made, Progress, PublishError, PublishOptions};
 use super::{documents, make, refuse_lost_packs, survey, unix_now};
 use crate::key_document;
 use crate::keys::{KeptKey, may_publish};
+use crate::release;
 use crate::store::{ContentLock, Store};
 use plan::{FROM, PlainFile};
 use write::Seal;
@@ -100,6 +101,9 @@ pub async fn publish_sealed(
     if documents::published_root(&store, &content, &version).await?.is_some() {
         return Err(PublishError::IsOpen(version));
     }
+    if Channel::read(&options.channel, &document).await?.version().is_none() {
+        return Err(PublishError::NoChannel(options.channel.name));
+    }
     // What is not sealed lies beside the store, and is gone at the end.
     options.channel.store = store.dry()?;
     let Made { id, places, .. } = make(&options, &mut |_| {}).await?;
@@ -120,6 +124,7 @@ pub async fn publish_sealed(
     let seal = Seal { key: kept.key, chunk_bytes };
     let assembled = write_files(&options, &plain, &sealed_version, &files, seal, report).await?;
     let sealed = Sealed { opens, key_hash: kept.key.hash() };
+    let sealed = published_seal(&options, &sealed_version, &sealed).await?.unwrap_or(sealed);
     refuse_lost_packs(&options.channel.store, &content, &assembled.packs_used).await?;
     let root = sealed_root(&content, &sealed_version, sealed, chunk_bytes, &assembled);
     let id = put(&options, &root).await?;
@@ -150,6 +155,18 @@ pub async fn publish_sealed(
 fn sealed_name(version: &Name) -> Result<Name, PublishError> {
     let name = format!("{version}{SEALED_SUFFIX}");
     name.parse().map_err(|_| PublishError::SealedName(version.clone()))
+}
+
+/// What the sealed version says already, if it is this one: it stays as it is, and the pointer tells another time.
+async fn published_seal(
+    options: &PublishOptions,
+    version: &Name,
+    sealed: &Sealed,
+) -> Result<Option<Sealed>, PublishError> {
+    let (store, content) = (&options.channel.store, &options.channel.content);
+    let Some(root) = documents::published_root(store, content, version).await? else { return Ok(None) };
+    let known = release::root(store, content, root).await?.sealed;
+    Ok(known.filter(|known| known.key_hash == sealed.key_hash))
 }
 
 /// Seals the files, whose plain bytes are in `plain`.

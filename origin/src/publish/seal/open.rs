@@ -31,7 +31,7 @@ const LOOK_AT_CLOCK: Duration = Duration::from_secs(10);
 /// When to open a sealed release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {
-    /// When it was meant to be opened as it was published.
+    /// When the channel says that it is going to open.
     AsPublished,
     /// At this time, Unix seconds.
     At(u64),
@@ -88,7 +88,9 @@ pub async fn unseal(options: UnsealOptions) -> Result<Opened, PublishError> {
     let Some(sealed) = map.root.sealed.clone() else { return Err(PublishError::NotSealed(version)) };
     let key = keys.release_key(sealed.key_hash)?.key;
     if !channel.dry_run {
-        wait(opening, sealed.opens).await;
+        let told = release::pointer(store, content, &channel.name).await.ok();
+        let told = told.and_then(|pointer| pointer.preload).filter(|preload| preload.root == sealed_root);
+        wait(opening, told.map_or(sealed.opens, |preload| preload.opens)).await;
     }
     let _lock = ContentLock::take(store, content)?;
     let may = |document: &_| may_publish(document, keys.online().public());
