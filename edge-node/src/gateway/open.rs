@@ -65,7 +65,9 @@ impl Opener {
         self.options.folder.join(&hash.to_string()[..32])
     }
 
-    pub(super) async fn open(&self, name: &ReleaseName) -> Result<Opened, OpenError> {
+    /// Opens a release. Each takes part in its swarm by itself, so the identity that the options keep is for one that is
+    /// alone; others have one of their own.
+    pub(super) async fn open(&self, name: &ReleaseName, is_alone: bool) -> Result<Opened, OpenError> {
         let stop = self.stop.child_token();
         let layout = Layout::new(&self.folder(name));
         let id = self.root(name, &layout).await?;
@@ -74,6 +76,7 @@ impl Opener {
         options.url = ReleaseUrl { base: options.url.base, target: Target::Root(name.content.clone(), id) };
         options.policy = *self.policies.borrow();
         options.listen = free_port(options.listen);
+        options.state_dir = options.state_dir.filter(|_| is_alone);
         let (events, job_events) = mpsc::channel(EVENTS_MAX);
         let Folder { layout, mut trust, lock } = Folder::take(&options, &stop).await?;
         let note = fetch_keys(&self.origin, &mut trust, &name.content).await.map_err(GetError::from)?;

@@ -222,9 +222,10 @@ impl Shelf {
         if let Some(ended) = before {
             ended.cancelled().await;
         }
+        let is_alone = self.slots().running.is_empty();
         let _folder_stays = self.folders.read().await;
         let opened = tokio::select! {
-            opened = self.opener.open(&name) => opened,
+            opened = self.opener.open(&name, is_alone) => opened,
             () = self.opener.stop.cancelled() => Err(GetError::Stopped.into()),
         };
         let opened = match opened {
