@@ -15,7 +15,7 @@ use crate::peers::Swarm;
 #[cfg(target_os = "linux")]
 use crate::program::not_run;
 use crate::site::{CONTENT, Running, Site, installed, refused, run};
-use crate::tree::{assert_same, make_sample, noise, write};
+use crate::tree::{assert_same, copy, make_sample, noise, write};
 
 /// Two versions that differ in a few places and by a file; the first is published, the second is not.
 async fn two_versions(site: &Site, trackers: Vec<String>) -> [PathBuf; 2] {
@@ -363,8 +363,7 @@ async fn a_hostile_publisher_is_an_error_and_no_more() {
     ];
     for (name, file, plain) in cases {
         let target = site.target(name);
-        let copied = std::process::Command::new("cp").arg("-a").arg(site.target("a")).arg(&target).status();
-        assert!(copied.expect("cp runs").success());
+        copy(&site.target("a"), &target);
         let path = if file == "inner" { "inner".to_owned() } else { root(&target) };
         write_sealed(&target, file, &path, plain);
         let (_, notes) = notes(site.options(&origin.url(), name)).await;

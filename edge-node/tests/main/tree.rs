@@ -28,6 +28,29 @@ pub(crate) fn assert_same(expected: &Path, found: &Path) {
     assert!(extra.is_empty(), "not published: {extra:?}");
 }
 
+/// Copies a folder, with the times at which files were changed.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let to = to.join(entry.file_name());
+        let found = entry.metadata().expect("there");
+        if found.is_dir() {
+            copy(&entry.path(), &to);
+            continue;
+        }
+        #[cfg(unix)]
+        if found.is_symlink() {
+            let target = std::fs::read_link(entry.path()).expect("link");
+            std::os::unix::fs::symlink(target, &to).expect("linked");
+            continue;
+        }
+        std::fs::copy(entry.path(), &to).expect("copied");
+        let file = std::fs::File::options().write(true).open(&to).expect("there");
+        file.set_modified(found.modified().expect("told")).expect("set");
+    }
+}
+
 fn walk(top: &Path, folder: &Path, found: &mut BTreeMap<String, Entry>) {
     for entry in std::fs::read_dir(folder).expect("readable") {
         let path = entry.expect("readable").path();
