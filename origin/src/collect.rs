@@ -106,8 +106,9 @@ impl Used {
         Ok(())
     }
 
-    /// What a channel needs: the releases that it shows, the sealed ones that it names, the patches to what it shows, the releases that these lead from, which the
-    /// next publish makes patches of, and the release that a rollback would show.
+    /// What a channel needs: the releases that it shows, the sealed ones that it names, the patches to what it shows,
+    /// the releases that these lead from, which the next publish makes patches of, and the release that a rollback
+    /// would show.
     async fn add_channel(
         &mut self,
         store: &Store,

@@ -61,6 +61,7 @@ pub use sealed::head::{
     SealedBlob, SealedHead, SealedHeadError, SealedHeadReader, SealedItem, sealed_head_start,
 };
 pub use sealed::key::{BadSeal, ReleaseKey};
+pub use sealed::paths::{SEALED_FULL, SEALED_INNER, parse_sealed_from, sealed_from};
 pub use sealed::size::{SEAL_BYTES, padded_chunks};
 pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_at, piece_position};
 pub use shard::ShardMap;

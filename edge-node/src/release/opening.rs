@@ -4,7 +4,7 @@
 use std::io;
 
 use bytes::Bytes;
-use freshet_protocol::{Page, PageError, PatchId, PatchPage, RootId, SealedHead, Unsealed};
+use freshet_protocol::{Page, PageError, PatchId, PatchPage, RootId, SEALED_INNER, SealedHead, Unsealed};
 
 use crate::release::SealedPart;
 use crate::release::trust::{Trust, TrustError};
@@ -53,7 +53,7 @@ pub(crate) fn open_sealed(
         let place = layout.sealed_file(root, part);
         SealedFile { place, path: path.to_owned(), key, chunk_bytes }
     };
-    let (inner, _) = file(SealedPart::Inner, "inner").head()?;
+    let (inner, _) = file(SealedPart::Inner, SEALED_INNER).head()?;
     keep_release(trust, layout, id, inner)?;
     let file = file(SealedPart::Stream, &waiting.stream);
     if std::fs::metadata(&file.place).is_ok_and(|found| found.len() < u64::from(chunk_bytes)) {

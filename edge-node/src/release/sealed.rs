@@ -3,17 +3,13 @@
 
 use std::ops::Range;
 
-use freshet_protocol::{Hash, PageRef, Root, RootId, SEAL_BYTES};
+use freshet_protocol::{Hash, PageRef, Root, RootId, SEAL_BYTES, SEALED_FULL, SEALED_INNER, sealed_from};
 
 use crate::release::map::{Release, ReleaseError};
 use crate::release::patch::Span;
 
 /// What stands before the root and the path of a file in its name among peers.
 const SPAN_DOMAIN: &[u8] = b"freshet sealed file 1\n";
-/// The file for everybody, and that for who has nothing.
-const INNER: &str = "inner";
-pub(crate) const FULL: &str = "full";
-
 /// Which of the two files of a sealed release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SealedPart {
@@ -46,8 +42,8 @@ struct SealedFile {
 
 /// The path of the file for who has this release; that for who has nothing, where there is none.
 pub(crate) fn stream_path(sealed: &Release, installed: Option<RootId>) -> String {
-    let path = installed.map(|root| format!("from/{root}"));
-    path.filter(|path| find(sealed, path).is_some()).unwrap_or_else(|| FULL.to_owned())
+    let path = installed.map(sealed_from);
+    path.filter(|path| find(sealed, path).is_some()).unwrap_or_else(|| SEALED_FULL.to_owned())
 }
 
 fn find<'a>(sealed: &'a Release, path: &str) -> Option<&'a crate::release::FileEntry> {
@@ -70,7 +66,7 @@ impl SealedMap {
             let positions = start..start + (end - first);
             Ok(SealedFile { id: RootId(Hash::of(&name)), positions, first })
         };
-        let inner = file(INNER, start)?;
+        let inner = file(SEALED_INNER, start)?;
         let stream = file(stream, inner.positions.end)?;
         let (pages, page_starts) = (sealed.root.pages.clone(), sealed.page_starts.clone());
         Ok(Self { root: sealed.id, chunk_bytes, pages, page_starts, inner, stream })
@@ -223,8 +219,8 @@ mod tests {
 
     #[test]
     fn two_files_stand_behind_the_release() {
-        let from = format!("from/{}", installed().id);
-        let other = format!("from/{}", RootId(Hash([9; 32])));
+        let from = sealed_from(installed().id);
+        let other = sealed_from(RootId(Hash([9; 32])));
         let mut files = [(from.as_str(), 2), (other.as_str(), 1)];
         files.sort_unstable();
         let sealed = sealed(&[files[0], files[1], ("full", 4), ("inner", 1)]);

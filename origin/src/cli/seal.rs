@@ -3,6 +3,7 @@
 use freshet_origin::{
     Opened, Opening, Progress, SealOptions, SealedPublished, UnsealOptions, publish_sealed, unseal,
 };
+use freshet_protocol::SEALED_FULL;
 
 use super::arguments::UnsealArguments;
 use super::channel::{channel_options, shows};
@@ -29,7 +30,7 @@ pub(super) async fn run_publish(
     for file in &sealed.files {
         let who = match (&file.from, file.path.as_str()) {
             (Some(version), _) => format!("who has {version}"),
-            (None, "full") => "who has nothing".to_owned(),
+            (None, SEALED_FULL) => "who has nothing".to_owned(),
             (None, _) => "everybody".to_owned(),
         };
         println!("for {who}: {}", size(file.bytes));

@@ -2,4 +2,5 @@
 
 pub(crate) mod head;
 pub(crate) mod key;
+pub(crate) mod paths;
 pub(crate) mod size;

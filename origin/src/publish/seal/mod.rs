@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use freshet_protocol::{
     Chunker, ContentName, FIXED_CHUNKER, Name, Preload, ROOT_SCHEMA, Root, RootId, SEALED_FEATURE, Sealed,
+    sealed_from,
 };
 use serde::Serialize;
 
@@ -26,7 +27,7 @@ use crate::key_document;
 use crate::keys::{KeptKey, may_publish};
 use crate::release;
 use crate::store::{ContentLock, Store};
-use plan::{FROM, PlainFile};
+use plan::PlainFile;
 use write::Seal;
 
 /// What is added to a version's name where it is sealed.
@@ -132,7 +133,7 @@ pub async fn publish_sealed(
     let sequence = Channel::read(&options.channel, &document).await?.preload(preload).await?;
     let listed = |file: &PlainFile| {
         let path = file.path.to_string();
-        let is_for = |base: &&crate::history::Shown| path == format!("{FROM}{}", base.root);
+        let is_for = |base: &&crate::history::Shown| path == sealed_from(base.root);
         let from = bases.iter().find(is_for).map(|base| base.version.clone());
         SealedFile { from, path, bytes: file.chunks(chunk_bytes) * u64::from(chunk_bytes) }
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use freshet_protocol::{
     ContentName, KeyDocument, Name, PackId, Page, Patch, PatchChunk, PatchId, PatchPage, PatchRef, Role,
-    Root, RootId, SealedHead, Unsealed, origin_path,
+    Root, RootId, SEALED_FULL, SEALED_INNER, SealedHead, Unsealed, origin_path, parse_sealed_from,
 };
 use serde::Serialize;
 
@@ -17,7 +17,6 @@ use super::super::packs::{Blob, Packs};
 use super::super::{ChannelOptions, PublishError, UpdateFrom};
 use super::super::{documents, known, refuse_lost_packs, unix_now};
 use super::opened::{OpenedFile, SealedRelease, opening};
-use super::plan::{FROM, FULL, INNER};
 use super::sealed_name;
 use crate::key_document;
 use crate::keys::may_publish;
@@ -154,22 +153,23 @@ impl<'a> Publishing<'a> {
     /// Publishes all of it: chunks, pages, root and version, then the patches.
     async fn release(&mut self, version: &Name) -> Result<(RootId, Ready), PublishError> {
         let ChannelOptions { store, content, .. } = self.channel;
-        let mut full = self.file(FULL)?;
+        let mut full = self.file(SEALED_FULL)?;
         let head = full.head().await?;
         self.blobs(&mut full, &head).await?;
         self.packs.close().await?;
-        let SealedHead { root: envelope, pages, .. } = self.file(INNER)?.head().await?;
-        let envelope = envelope.ok_or_else(|| self.wrong(INNER, "it has no root"))?;
+        let SealedHead { root: envelope, pages, .. } = self.file(SEALED_INNER)?.head().await?;
+        let envelope = envelope.ok_or_else(|| self.wrong(SEALED_INNER, "it has no root"))?;
         let (id, root) = Root::open(&envelope, &self.document.keys_for(Role::Root, 0))?;
         if root.version != *version || root.content != *content || root.pages.len() != pages.len() {
-            return Err(self.wrong(INNER, "it is another release than it is listed as"));
+            return Err(self.wrong(SEALED_INNER, "it is another release than it is listed as"));
         }
         let mut packs_used = BTreeSet::new();
         for (page, plain) in root.pages.iter().zip(pages) {
             let plain = Bytes::from(plain);
-            let read = Page::open(page, &plain).map_err(|error| self.wrong(INNER, &error.to_string()))?;
+            let read =
+                Page::open(page, &plain).map_err(|error| self.wrong(SEALED_INNER, &error.to_string()))?;
             let chunks = read.chunks().map(|chunk| chunk.id);
-            packs_used.extend(self.page(INNER, &plain, chunks, true).await?);
+            packs_used.extend(self.page(SEALED_INNER, &plain, chunks, true).await?);
         }
         refuse_lost_packs(store, content, &packs_used).await?;
         store.create(&origin_path::root(content, id), envelope.into()).await?;
@@ -183,8 +183,8 @@ impl<'a> Publishing<'a> {
         let new = ReleaseMap::read(store, content, to).await?;
         let mut ready = Ready::default();
         for file in &self.sealed.map.files {
-            let Some(from) = file.path.as_str().strip_prefix(FROM) else { continue };
-            let from: RootId = from.parse().map_err(|_| self.wrong(file.path.as_str(), "its name"))?;
+            let Some(from) = parse_sealed_from(file.path.as_str()) else { continue };
+            let from = from.map_err(|error| self.wrong(file.path.as_str(), &error.to_string()))?;
             match release::root(store, content, from).await {
                 Err(error) if error.is_not_found() => continue,
                 found => found?,

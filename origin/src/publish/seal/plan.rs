@@ -2,8 +2,8 @@
 
 use freshet_protocol::limits::{CHUNK_BYTES_MAX, CHUNKS_MAX, SEALED_CHUNK_BYTES_MIN};
 use freshet_protocol::{
-    ChunkId, ContentName, PageId, PatchChunk, PatchRef, Place, RelPath, RootId, SEAL_BYTES, SealedBlob,
-    SealedItem, origin_path, padded_chunks, sealed_head_start,
+    ChunkId, ContentName, PageId, PatchChunk, PatchRef, Place, RelPath, RootId, SEAL_BYTES, SEALED_FULL,
+    SEALED_INNER, SealedBlob, SealedItem, origin_path, padded_chunks, sealed_from, sealed_head_start,
 };
 
 use super::super::PublishError;
@@ -11,13 +11,6 @@ use super::super::map::ReleaseMap;
 use crate::history::Shown;
 use crate::release::{self, ReadError};
 use crate::store::Store;
-
-/// The file for everybody.
-pub(super) const INNER: &str = "inner";
-/// The file for who has nothing.
-pub(super) const FULL: &str = "full";
-/// What precedes a release in the path of the file for who has it.
-pub(super) const FROM: &str = "from/";
 
 /// A file before it is sealed.
 pub(super) struct PlainFile {
@@ -104,7 +97,7 @@ pub(super) async fn plan(
             None => whole(store, content, &new, base.root).await,
         };
         match planned {
-            Ok((head, blobs)) => files.push(PlainFile::new(&format!("{FROM}{}", base.root), head, blobs)),
+            Ok((head, blobs)) => files.push(PlainFile::new(&sealed_from(base.root), head, blobs)),
             Err(error) => {
                 tracing::warn!(version = %base.version, %error, "nothing is sealed for this version; scrub tells more");
             }
@@ -112,7 +105,7 @@ pub(super) async fn plan(
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let all = new.firsts(|_| true);
-    files.push(PlainFile::new(FULL, Vec::new(), stored(&new, all)));
+    files.push(PlainFile::new(SEALED_FULL, Vec::new(), stored(&new, all)));
     let envelope = release::envelope(store, &origin_path::root(content, id)).await?;
     let mut head = vec![HeadPart::Item(SealedItem::Root(envelope))];
     let page = |page: &freshet_protocol::PageRef| HeadPart::Page {
@@ -121,7 +114,7 @@ pub(super) async fn plan(
         is_of_patch: false,
     };
     head.extend(new.root.pages.iter().map(page));
-    files.push(PlainFile::new(INNER, head, Vec::new()));
+    files.push(PlainFile::new(SEALED_INNER, head, Vec::new()));
     Ok(files)
 }
 
@@ -191,7 +184,7 @@ mod tests {
         let blob = |bytes| StoredBlob::new(ChunkId::of(b"blob"), bytes, place(bytes));
         let mut blobs = vec![blob(1 << 20); (bytes >> 20) as usize];
         blobs.extend(((bytes & 0xf_ffff) > 0).then(|| blob((bytes & 0xf_ffff) as u32)));
-        PlainFile { path: FULL.parse().expect("path"), head: Vec::new(), blobs }
+        PlainFile { path: SEALED_FULL.parse().expect("path"), head: Vec::new(), blobs }
     }
 
     #[test]
