@@ -10,6 +10,7 @@ use freshet_edge_node::{
     check_download_rate,
 };
 
+use crate::cli::gateway::Gateway;
 use crate::cli::quantity::{Bytes, Rate, Time};
 
 /// Least time between two questions to the origin.
@@ -160,41 +161,15 @@ pub(crate) struct Run {
     #[command(flatten)]
     parts: ChosenParts,
     /// How often, about, to ask the origin whether the channel shows another version: from 1s. Peers tell at once.
-    #[arg(long, value_name = "TIME", default_value = "5m")]
+    #[arg(long, value_name = "TIME", default_value = "5m", conflicts_with = "gateway")]
     look_every: Time,
     /// Do not fetch what the channel prepares ahead of its time.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "gateway")]
     no_preload: bool,
     #[command(flatten)]
     pub(super) gateway: Gateway,
     #[command(flatten)]
     pub(super) job: Job,
-}
-
-/// A local HTTP gateway.
-#[derive(Debug, Args)]
-pub(crate) struct Gateway {
-    /// Answer HTTP here, such as 127.0.0.1:8188, with the origin's own paths: files of releases come from peers and the
-    /// origin, all else from the origin. Port 0 picks one.
-    #[arg(long, value_name = "ADDR:PORT", requires = "origin", requires = "cache")]
-    gateway: Option<SocketAddr>,
-    /// Any channel of the origin to stand in front of (http://host/game/demo/channels/live); the tenant's key may follow as
-    /// #key=ed25519:... Trackers are those that channels of this name point to.
-    #[arg(long, value_name = "URL", requires = "gateway")]
-    origin: Option<String>,
-    /// Folder to keep what was read in; made if missing.
-    #[arg(long, value_name = "DIR", requires = "gateway")]
-    cache: Option<PathBuf>,
-    /// Most that is kept there, about. What was read longest ago goes first; a file that is read now stays.
-    #[arg(long, value_name = "BYTES", default_value = "20GB", requires = "gateway")]
-    cache_size: Bytes,
-    /// A name by which clients call the gateway, where it is none of this machine's own: localhost, 127.0.0.1, ::1 in
-    /// brackets; may be repeated.
-    #[arg(long, value_name = "HOST", requires = "gateway")]
-    allow_host: Vec<String>,
-    /// A site whose pages may ask the gateway, as scheme://host; may be repeated. By default no page may.
-    #[arg(long, value_name = "ORIGIN", requires = "gateway")]
-    allow_origin: Vec<String>,
 }
 
 /// Arguments of `repair`.
@@ -327,14 +302,9 @@ impl Get {
 impl Run {
     /// The gateway that is to be run, if it is one.
     pub(super) fn gateway(&self) -> Option<Result<GatewayOptions, GetError>> {
-        let Gateway { gateway, origin, cache, cache_size, allow_host, allow_origin } = &self.gateway;
-        let (listen, url, cache) = (gateway.as_ref()?, origin.as_ref()?, cache.as_ref()?);
-        let options = |get| {
-            let options = GatewayOptions::new(url, cache, *listen)?;
-            let (hosts, origins) = (allow_host.clone(), allow_origin.clone());
-            Ok(GatewayOptions { get, cache_bytes_max: cache_size.0, hosts, origins, ..options })
-        };
-        Some(self.job.options(url, cache).and_then(options))
+        let options = self.gateway.options(&self.job)?;
+        let of_follow = GetError::Usage("--parts is for --follow: a gateway has all files".to_owned());
+        Some(if self.parts.parts.is_some() { Err(of_follow) } else { options })
     }
 
     /// The job that each version is got by.
@@ -363,7 +333,8 @@ impl Repair {
 }
 
 impl Job {
-    fn options(&self, url: &str, folder: &Path) -> Result<GetOptions, GetError> {
+    /// The job on what is at `url`.
+    pub(super) fn options(&self, url: &str, folder: &Path) -> Result<GetOptions, GetError> {
         let mut options = GetOptions::new(url, folder)?;
         if let (Some(in_url), Some(given)) = (options.key, self.key)
             && in_url != given

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod care;
+mod gateway;
 mod output;
 mod quantity;
 mod run;

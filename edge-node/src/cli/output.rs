@@ -130,7 +130,9 @@ fn line(event: &Event) -> Option<String> {
             HumanBytes(*bytes),
             HumanBytes(*missing_bytes)
         ),
-        Event::Preloaded { version, opens } => here(version, *opens),
+        Event::Preloaded { version, opens } => {
+            format!("version {version} is here, it opens at {}", date(*opens))
+        }
         Event::Paused { pause } => match pause {
             Pause::Asked => "paused".to_owned(),
             Pause::Playing => "paused while the game is played".to_owned(),
@@ -139,11 +141,6 @@ fn line(event: &Event) -> Option<String> {
         Event::Resumed => "going on".to_owned(),
         Event::Note { message } => format!("note: {message}"),
     })
-}
-
-/// What is to be said of a version that waits for its key.
-pub(super) fn here(version: &str, opens: u64) -> String {
-    format!("version {version} is here, it opens at {}", date(opens))
 }
 
 /// Unix seconds for people.
