@@ -53,6 +53,25 @@ pub struct Report {
     pub moved_aside: Vec<PathBuf>,
 }
 
+impl Report {
+    /// Adds what a job did that went on beside others. What is said of one release alone stays.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        for (reason, bytes) in other.origin_bytes_by_reason {
+            *self.origin_bytes_by_reason.entry(reason).or_default() += bytes;
+        }
+        self.waste_bytes += other.waste_bytes;
+        self.corrupt_bytes += other.corrupt_bytes;
+        self.sent_bytes += other.sent_bytes;
+        for (transport, traffic) in other.peer_bytes_by_transport {
+            *self.peer_bytes_by_transport.entry(transport).or_default() += traffic;
+        }
+        self.download_ms += other.download_ms;
+        self.links += other.links;
+        self.peers_banned.extend(other.peers_banned);
+    }
+}
+
 /// Payload bytes over one transport.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
@@ -78,4 +97,12 @@ pub struct Sources {
     pub origin: u64,
     /// From this folder: files that stay, an earlier download, chunks of the installed release.
     pub local: u64,
+}
+
+impl AddAssign for Sources {
+    fn add_assign(&mut self, other: Self) {
+        self.peer += other.peer;
+        self.origin += other.origin;
+        self.local += other.local;
+    }
 }

@@ -22,8 +22,6 @@ pub(super) struct Cache {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) folder: PathBuf,
-    /// What it takes of the disk.
-    pub(super) bytes: u64,
     pub(super) used: SystemTime,
 }
 
@@ -41,10 +39,14 @@ impl Cache {
         self.bytes_max
     }
 
-    /// What is kept.
-    pub(super) async fn look(&self) -> Vec<Kept> {
+    /// What is kept, and what each takes of the disk.
+    pub(super) async fn look(&self) -> Vec<(Kept, u64)> {
         let folder = self.folder.clone();
-        blocking(move || look(&folder).unwrap_or_default()).await
+        let sized = |kept: Kept| {
+            let bytes = bytes_below(&kept.folder).unwrap_or(0);
+            (kept, bytes)
+        };
+        blocking(move || look(&folder).unwrap_or_default().into_iter().map(sized).collect()).await
     }
 
     /// Notes when a release was used last.
@@ -79,7 +81,7 @@ pub(super) fn look(folder: &Path) -> io::Result<Vec<Kept>> {
         }
         let used = std::fs::metadata(own.own(USED)).and_then(|found| found.modified());
         let used = used.unwrap_or(SystemTime::UNIX_EPOCH);
-        kept.push(Kept { bytes: bytes_below(&folder)?, folder, used });
+        kept.push(Kept { folder, used });
     }
     Ok(kept)
 }
@@ -118,10 +120,10 @@ mod tests {
         // Somebody else's.
         std::fs::create_dir(folder.path().join("cache/photos")).expect("made");
         let mut kept = cache.look().await;
-        kept.sort_by_key(|kept| kept.used);
-        let [a, b] = kept.as_slice() else { panic!("{kept:?}") };
+        kept.sort_by_key(|(kept, _)| kept.used);
+        let [(a, a_bytes), (b, b_bytes)] = kept.as_slice() else { panic!("{kept:?}") };
         assert!(a.folder.ends_with("a") && b.folder.ends_with("b"));
-        assert!((100_000..150_000).contains(&a.bytes) && (200_000..250_000).contains(&b.bytes), "{kept:?}");
+        assert!((100_000..150_000).contains(a_bytes) && (200_000..250_000).contains(b_bytes), "{kept:?}");
         cache.remove(&a.folder).await.expect("removed");
         assert_eq!(cache.look().await.len(), 1);
         let error = Cache::open(folder.path().join("cache"), 7).await.map(drop).expect_err("taken");

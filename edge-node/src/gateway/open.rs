@@ -8,7 +8,6 @@ use freshet_protocol::origin_path::Target;
 use freshet_protocol::{Hash, RootId};
 use freshet_swarm::Policy;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::{Kept, look};
@@ -67,8 +66,12 @@ impl Opener {
 
     /// Opens a release. Each takes part in its swarm by itself, so the identity that the options keep is for one that is
     /// alone; others have one of their own.
-    pub(super) async fn open(&self, name: &ReleaseName, is_alone: bool) -> Result<Opened, OpenError> {
-        let stop = self.stop.child_token();
+    pub(super) async fn open(
+        &self,
+        name: &ReleaseName,
+        is_alone: bool,
+        stop: &CancellationToken,
+    ) -> Result<Opened, OpenError> {
         let layout = Layout::new(&self.folder(name));
         let id = self.root(name, &layout).await?;
         let mut options = self.options.clone();
@@ -78,7 +81,7 @@ impl Opener {
         options.listen = free_port(options.listen);
         options.state_dir = options.state_dir.filter(|_| is_alone);
         let (events, job_events) = mpsc::channel(EVENTS_MAX);
-        let Folder { layout, mut trust, lock } = Folder::take(&options, &stop).await?;
+        let Folder { layout, mut trust, lock } = Folder::take(&options, stop).await?;
         let note = fetch_keys(&self.origin, &mut trust, &name.content).await.map_err(GetError::from)?;
         let trackers = match self.origin.pointer(&name.content, &self.channel).await {
             Ok(pointer) => trust.open_pointer(&self.channel, &pointer).map(|pointer| pointer.trackers),
@@ -88,7 +91,7 @@ impl Opener {
         let trackers = trackers.map_err(GetError::from)?;
         let located = Ok(Located { id, trackers, note });
         let Found { fetched, network, documents, .. } =
-            find(&options, &self.origin, trust, located, &events, &stop).await?;
+            find(&options, &self.origin, trust, located, &events, stop).await?;
         let release = Arc::new(fetched.release);
         if release.root.version != name.version {
             let found = &release.root.version;
@@ -119,7 +122,7 @@ impl Opener {
             stop: stop.clone(),
         };
         let job = Job::new(config, u32::from_be_bytes(random_bytes()))?;
-        let release = Arc::new(OpenRelease::new(files, asks, stop));
+        let release = Arc::new(OpenRelease::new(files, asks, stop.clone()));
         Ok(Opened { release, job, events: job_events, owner: self.events.clone(), _lock: lock })
     }
 
@@ -173,7 +176,7 @@ fn siblings(cache: &Path, files: &ChunkFiles) -> Vec<Sibling> {
 
 impl Opened {
     /// Runs the job until it is stopped or fails.
-    pub(super) async fn run(self, began: Instant) -> (JobReport, Result<(), GetError>) {
+    pub(super) async fn run(self) -> (JobReport, Result<(), GetError>) {
         let Self { release, job, mut events, owner, _lock } = self;
         let listening = async move {
             while let Some(event) = events.recv().await {
@@ -187,7 +190,6 @@ impl Opened {
             }
         };
         let ((report, result), ()) = tokio::join!(job.run(), listening);
-        tracing::debug!(open_for = ?began.elapsed(), "a release is closed");
         let result = match result {
             Err(GetError::Stopped) => Ok(()),
             result => result,

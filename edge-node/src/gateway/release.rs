@@ -22,7 +22,7 @@ const DIGESTS_MAX: usize = 4096;
 pub(super) struct OpenRelease {
     pub(super) files: ChunkFiles,
     asks: mpsc::Sender<Ask>,
-    /// Ends the job.
+    /// Tells that the job is to end.
     stop: CancellationToken,
     used: Mutex<Instant>,
     files_used: Mutex<BTreeMap<usize, FileUse>>,
@@ -61,11 +61,6 @@ impl OpenRelease {
 
     pub(super) async fn ask(&self, ask: Ask) -> Result<(), ReadError> {
         self.asks.send(ask).await.map_err(|_| ReadError::Closed)
-    }
-
-    /// Ends the job; what was fetched is kept.
-    pub(super) fn close(&self) {
-        self.stop.cancel();
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -1,18 +1,17 @@
 //! The releases that are open: each is opened once, whoever asks, and closed when nobody has read it for long.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::sync::RwLock;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::cache::Cache;
+use super::cache::{Cache, Kept};
 use super::open::{OpenError, Opener};
 use super::refusal::Refusal;
 use super::release::OpenRelease;
@@ -22,7 +21,7 @@ use crate::event::Event;
 use crate::node::GetError;
 use crate::report::Report;
 
-/// Most releases open at a time: each has a socket, and two bits and a number for each of its chunks.
+/// Most releases open at a time: each has a socket, and its map in memory.
 const OPEN_MAX: usize = 8;
 /// How long a release that nobody reads stays open, where it is not shared.
 const IDLE_MAX: Duration = Duration::from_secs(300);
@@ -38,6 +37,8 @@ struct Slot {
     opening: Opening,
     /// When the origin was asked what the version is.
     asked: Instant,
+    /// Ends the job, or the way to it.
+    stop: CancellationToken,
 }
 
 pub(super) struct Shelf {
@@ -48,17 +49,24 @@ pub(super) struct Shelf {
     report: Mutex<Report>,
     began: Instant,
     tasks: TaskTracker,
-    /// Shared by those who open releases, so that no folder is removed meanwhile.
-    folders: RwLock<()>,
 }
 
 #[derive(Default)]
 struct Slots {
     by_name: BTreeMap<ReleaseName, Slot>,
-    /// Jobs that have not ended, with what tells that they have. Each has its folder for itself.
-    running: BTreeMap<ReleaseName, CancellationToken>,
+    /// Folders in which somebody works, with what tells the end of that.
+    busy: BTreeMap<PathBuf, CancellationToken>,
     /// Why nothing is opened.
     pause: Option<Pause>,
+}
+
+/// A turn to work in a folder, which ends when this is dropped.
+struct Turn {
+    /// Who has the folder before.
+    before: Option<CancellationToken>,
+    /// Whether nobody works in another folder.
+    is_alone: bool,
+    _over: DropGuard,
 }
 
 impl Shelf {
@@ -70,7 +78,6 @@ impl Shelf {
             report: Mutex::default(),
             began: Instant::now(),
             tasks: TaskTracker::new(),
-            folders: RwLock::default(),
         })
     }
 
@@ -96,8 +103,7 @@ impl Shelf {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (_, release) in self.open() {
             let traffic = release.traffic();
-            report.bytes.peer += traffic.bytes.peer;
-            report.bytes.origin += traffic.bytes.origin;
+            report.bytes += traffic.bytes;
             report.sent_bytes += traffic.sent_bytes;
         }
         report.origin_wire_bytes = self.opener.origin.body_bytes();
@@ -124,7 +130,7 @@ impl Shelf {
 
     /// Closes what is open. Who reads is cut off; what was fetched is kept.
     pub(super) fn close_all(&self) {
-        std::mem::take(&mut self.slots().by_name).into_values().for_each(|slot| slot.close());
+        std::mem::take(&mut self.slots().by_name).into_values().for_each(Slot::close);
     }
 
     /// Waits for all jobs to end, once all are closed.
@@ -135,45 +141,64 @@ impl Shelf {
 
     /// Closes what nobody reads, and keeps the cache within its bound; runs until dropped.
     pub(super) async fn look_after(self: Arc<Self>) {
+        // What was taken in at the look before, and when all of it was on the disk and the cache within its bound.
+        let (mut before, mut settled) = (None, None);
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             if !self.opener.policies.borrow().sharing {
-                self.close_where(|release| release.idle() >= IDLE_MAX);
+                for (name, _) in self.open() {
+                    self.close_if(&name, |release| release.idle() >= IDLE_MAX);
+                }
             }
-            self.shrink().await;
+            let taken = Some(self.taken_bytes());
+            if settled != taken && self.shrink().await && before == taken {
+                settled = taken;
+            }
+            before = taken;
         }
     }
 
+    /// Changes with whatever may make the cache larger.
+    fn taken_bytes(&self) -> u64 {
+        let report = self.report();
+        report.origin_wire_bytes + report.bytes.peer + report.bytes.local
+    }
+
     /// Removes what was read longest ago, until the cache is within its bound: releases that nobody reads, and then files of
-    /// those that somebody reads. Files that are read now stay.
-    async fn shrink(&self) {
+    /// those that somebody reads. Files that are read now stay. Whether it is within its bound, with nothing left to remove.
+    async fn shrink(&self) -> bool {
         let mut kept = self.cache.look().await;
         for (name, release) in self.open() {
             let folder = self.opener.folder(&name);
             let used = release.used_at();
-            kept.iter_mut().filter(|kept| kept.folder == folder).for_each(|kept| kept.used = used);
+            kept.iter_mut().filter(|(kept, _)| kept.folder == folder).for_each(|(kept, _)| kept.used = used);
         }
-        kept.sort_by_key(|release| release.used);
-        let mut bytes: u64 = kept.iter().map(|release| release.bytes).sum();
-        for release in kept {
+        kept.sort_by_key(|(kept, _)| kept.used);
+        let mut bytes: u64 = kept.iter().map(|(_, bytes)| bytes).sum();
+        let mut closing = false;
+        for (Kept { folder, .. }, its_bytes) in kept {
             if bytes <= self.cache.bytes_max() {
-                return;
+                break;
             }
-            let _nobody_opens = self.folders.write().await;
-            let is_going = match self.running_in(&release.folder) {
+            let turn = self.slots().turn_if_free(&folder);
+            let is_going = match turn {
                 // Its folder is free with the end of its job: a later look removes it.
-                Some(name) => self.close_named(&name, |open| open.readers() == 0),
-                None => match self.cache.remove(&release.folder).await {
+                None if self.close_unread(&folder) => {
+                    closing = true;
+                    true
+                }
+                None => false,
+                Some(_turn) => match self.cache.remove(&folder).await {
                     Ok(()) => true,
                     Err(error) => {
-                        let folder = release.folder.display();
+                        let folder = folder.display();
                         tracing::warn!(%folder, %error, "cannot remove a release from the cache");
                         false
                     }
                 },
             };
             if is_going {
-                bytes -= release.bytes;
+                bytes -= its_bytes;
             }
         }
         for (_, release) in self.open() {
@@ -182,10 +207,7 @@ impl Shelf {
                 bytes -= release.free(above).await.min(bytes);
             }
         }
-    }
-
-    fn running_in(&self, folder: &Path) -> Option<ReleaseName> {
-        self.slots().running.keys().find(|name| self.opener.folder(name) == folder).cloned()
+        bytes <= self.cache.bytes_max() && !closing
     }
 
     fn slots(&self) -> std::sync::MutexGuard<'_, Slots> {
@@ -210,23 +232,27 @@ impl Shelf {
         if slots.by_name.len() >= OPEN_MAX && !slots.make_room() {
             return Err(Refusal::Busy);
         }
+        let (stop, turn) = (self.opener.stop.child_token(), slots.turn(self.opener.folder(name)));
         // Who asked first may leave; the others wait on.
-        let opening = self.tasks.spawn(Arc::clone(self).begin(name.clone()));
+        let opening = self.tasks.spawn(Arc::clone(self).begin(name.clone(), turn, stop.clone()));
         let opening = async move { opening.await.expect("opening does not panic") }.boxed().shared();
-        slots.by_name.insert(name.clone(), Slot { opening: opening.clone(), asked: Instant::now() });
+        let slot = Slot { opening: opening.clone(), asked: Instant::now(), stop };
+        slots.by_name.insert(name.clone(), slot);
         Ok(opening)
     }
 
-    async fn begin(self: Arc<Self>, name: ReleaseName) -> Result<Arc<OpenRelease>, Refusal> {
-        let before = self.slots().running.get(&name).cloned();
-        if let Some(ended) = before {
-            ended.cancelled().await;
+    async fn begin(
+        self: Arc<Self>,
+        name: ReleaseName,
+        turn: Turn,
+        stop: CancellationToken,
+    ) -> Result<Arc<OpenRelease>, Refusal> {
+        if let Some(before) = &turn.before {
+            before.cancelled().await;
         }
-        let is_alone = self.slots().running.is_empty();
-        let _folder_stays = self.folders.read().await;
         let opened = tokio::select! {
-            opened = self.opener.open(&name, is_alone) => opened,
-            () = self.opener.stop.cancelled() => Err(GetError::Stopped.into()),
+            opened = self.opener.open(&name, turn.is_alone, &stop) => opened,
+            () = stop.cancelled() => Err(GetError::Stopped.into()),
         };
         let opened = match opened {
             Ok(opened) => opened,
@@ -237,17 +263,17 @@ impl Shelf {
             }
         };
         let release = Arc::clone(&opened.release);
-        self.cache.used(&self.opener.folder(&name), release.used_at()).await;
+        let folder = self.opener.folder(&name);
+        self.cache.used(&folder, release.used_at()).await;
         tracing::info!(content = %name.content, version = %name.version, "a release is open");
-        let (shelf, ended) = (Arc::clone(&self), CancellationToken::new());
-        let open = Arc::clone(&release);
-        self.slots().running.insert(name.clone(), ended.clone());
+        let (shelf, open) = (Arc::clone(&self), Arc::clone(&release));
         self.tasks.spawn(async move {
-            let _ended = ended.drop_guard();
-            let (report, result) = opened.run(Instant::now()).await;
-            report.add_to(&mut shelf.report.lock().unwrap_or_else(PoisonError::into_inner), shelf.began);
-            shelf.cache.used(&shelf.opener.folder(&name), open.used_at()).await;
-            shelf.slots().running.remove(&name);
+            let _turn = turn;
+            let (job_report, result) = opened.run().await;
+            let mut report = Report::default();
+            job_report.add_to(&mut report, shelf.began);
+            shelf.report.lock().unwrap_or_else(PoisonError::into_inner).add(report);
+            shelf.cache.used(&folder, open.used_at()).await;
             if let Err(error) = result {
                 let message = format!("{} {}: {error}", name.content, name.version);
                 let _ = shelf.opener.events.send(Event::Note { message }).await;
@@ -259,29 +285,42 @@ impl Shelf {
     /// Closes a release whose version is another one by now: it was removed, and published anew.
     async fn ask_again(self: Arc<Self>, name: ReleaseName) {
         let Ok(id) = self.opener.origin.version(&name.content, &name.version).await else { return };
-        self.close_named(&name, |release| release.files.release.id != id);
+        self.close_if(&name, |release| release.files.release.id != id);
     }
 
-    /// Closes a release that is open, if it fits; whether it is going to be closed.
-    fn close_named(&self, name: &ReleaseName, fits: impl Fn(&OpenRelease) -> bool) -> bool {
+    /// Closes what is open in a folder, if nobody reads it; whether the folder is going to be free.
+    fn close_unread(&self, folder: &Path) -> bool {
+        let name = self.slots().by_name.keys().find(|name| self.opener.folder(name) == folder).cloned();
+        name.is_none_or(|name| self.close_if(&name, |release| release.readers() == 0))
+    }
+
+    /// Closes a release that is open, if it fits; whether it did.
+    fn close_if(&self, name: &ReleaseName, fits: impl Fn(&OpenRelease) -> bool) -> bool {
         let mut slots = self.slots();
-        match slots.by_name.get(name).and_then(Slot::open) {
-            Some(release) if !fits(&release) => return false,
-            Some(_) => slots.by_name.remove(name).into_iter().for_each(Slot::close),
-            // Its job winds down, or it is being opened anew.
-            None => {}
+        let closes = slots.by_name.get(name).and_then(Slot::open).is_some_and(|release| fits(&release));
+        if closes {
+            slots.by_name.remove(name).into_iter().for_each(Slot::close);
         }
-        !slots.by_name.contains_key(name)
-    }
-
-    fn close_where(&self, fits: impl Fn(&OpenRelease) -> bool) {
-        for (name, _) in self.open() {
-            self.close_named(&name, &fits);
-        }
+        closes
     }
 }
 
 impl Slots {
+    /// The next turn to work in a folder.
+    fn turn(&mut self, folder: PathBuf) -> Turn {
+        self.busy.retain(|_, over| !over.is_cancelled());
+        let is_alone = self.busy.keys().all(|busy| *busy == folder);
+        let over = CancellationToken::new();
+        let before = self.busy.insert(folder, over.clone());
+        Turn { before, is_alone, _over: over.drop_guard() }
+    }
+
+    /// The same, if nobody works there.
+    fn turn_if_free(&mut self, folder: &Path) -> Option<Turn> {
+        let is_free = self.busy.get(folder).is_none_or(CancellationToken::is_cancelled);
+        is_free.then(|| self.turn(folder.to_owned()))
+    }
+
     /// Closes the release that was read longest ago, if there is one that nobody reads.
     fn make_room(&mut self) -> bool {
         let idle = |(name, slot): (&ReleaseName, &Slot)| {
@@ -289,9 +328,7 @@ impl Slots {
             Some((release.used(), name.clone()))
         };
         let Some((_, name)) = self.by_name.iter().filter_map(idle).min() else { return false };
-        if let Some(slot) = self.by_name.remove(&name) {
-            slot.close();
-        }
+        self.by_name.remove(&name).into_iter().for_each(Slot::close);
         true
     }
 }
@@ -312,8 +349,6 @@ impl Slot {
     }
 
     fn close(self) {
-        if let Some(release) = self.open() {
-            release.close();
-        }
+        self.stop.cancel();
     }
 }

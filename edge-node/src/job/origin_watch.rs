@@ -38,12 +38,7 @@ impl OriginWatch {
         }
     }
 
-    /// Something is wanted after a time in which nothing was.
-    pub(super) fn begin(&mut self) {
-        self.progressed();
-    }
-
-    /// A verified chunk came, from wherever.
+    /// A verified chunk came, from wherever, or one is wanted after a time in which none was.
     pub(super) fn progressed(&mut self) {
         self.last_progress = Instant::now();
         self.last_error = None;

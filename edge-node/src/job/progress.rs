@@ -124,30 +124,29 @@ impl Job {
 impl JobReport {
     /// Adds what the job did to the whole report.
     pub(crate) fn add_to(self, report: &mut Report, process_started: Instant) {
-        let by_reason = OriginReason::ALL.iter().zip(self.totals.origin_bytes);
-        for (reason, bytes) in by_reason.filter(|(_, bytes)| *bytes > 0) {
-            *report.origin_bytes_by_reason.entry(reason.name()).or_default() += bytes;
-        }
         let is_first = report.bytes == Sources::default();
-        report.bytes = Sources {
-            peer: report.bytes.peer + self.totals.peer_bytes,
-            origin: report.bytes.origin + self.totals.origin_bytes.iter().sum::<u64>(),
-            // After a pause what was fetched before it is there, too.
-            local: if is_first { self.local_bytes } else { report.bytes.local },
-        };
-        report.waste_bytes += self.totals.waste_bytes;
-        report.corrupt_bytes += self.totals.corrupt_bytes;
-        report.sent_bytes += self.totals.sent_bytes + self.document_bytes_sent;
-        for (transport, traffic) in self.traffic {
-            *report.peer_bytes_by_transport.entry(transport).or_default() += traffic;
-        }
-        report.download_ms += self.download.as_millis() as u64;
+        let by_reason = OriginReason::ALL.iter().map(|reason| reason.name()).zip(self.totals.origin_bytes);
+        report.add(Report {
+            bytes: Sources {
+                peer: self.totals.peer_bytes,
+                origin: self.totals.origin_bytes.iter().sum(),
+                // After a pause what was fetched before it is there, too.
+                local: if is_first { self.local_bytes } else { 0 },
+            },
+            origin_bytes_by_reason: by_reason.filter(|(_, bytes)| *bytes > 0).collect(),
+            waste_bytes: self.totals.waste_bytes,
+            corrupt_bytes: self.totals.corrupt_bytes,
+            sent_bytes: self.totals.sent_bytes + self.document_bytes_sent,
+            peer_bytes_by_transport: self.traffic,
+            download_ms: self.download.as_millis() as u64,
+            links: self.links,
+            peers_banned: self.banned.iter().map(KeyId::to_string).collect(),
+            ..Report::default()
+        });
         report.preloaded = self.preloaded;
         report.installed |= self.installed.is_some();
         let installed_ms = |at: Instant| at.saturating_duration_since(process_started).as_millis() as u64;
         report.installed_ms = report.installed_ms.or(self.installed.map(installed_ms));
-        report.links += self.links;
-        report.peers_banned.extend(self.banned.iter().map(KeyId::to_string));
         report.moved_aside.extend(self.moved_aside);
     }
 }

@@ -129,7 +129,9 @@ impl Job {
         } else if let Some(place) = self.held_place(position) {
             let _ = answer.send(Found::At(place));
         } else {
-            self.readers.waiting.entry(id).or_default().push(answer);
+            let waiting = self.readers.waiting.entry(id).or_default();
+            waiting.retain(|reader| !reader.is_closed());
+            waiting.push(answer);
         }
     }
 
@@ -198,7 +200,7 @@ impl Job {
         let was_complete = self.core.is_complete();
         self.tell(Input::Want { ranges: ranges_of(wanted) });
         if was_complete && !self.core.is_complete() {
-            self.origin_watch.begin();
+            self.origin_watch.progressed();
             self.standing_changed();
         }
     }

@@ -82,15 +82,14 @@ async fn until_news(
         tokio::select! {
             event = job_events.recv() => {
                 let Some(event) = event else { break };
-                if let Event::NewVersion { start_window_s, .. } = event {
+                let window_s = match event {
+                    Event::NewVersion { start_window_s, .. } => Some(start_window_s),
+                    Event::NewPreload { start_window_s, .. } if preload == Preload::Also => Some(start_window_s),
+                    _ => None,
+                };
+                if let Some(window_s) = window_s {
                     // The first word counts: who has waited for a version waits no longer for the one after it.
-                    let window = Duration::from_secs(start_window_s.into());
-                    start.get_or_insert_with(|| Instant::now() + jitter(window));
-                }
-                if let Event::NewPreload { start_window_s, .. } = event
-                    && preload == Preload::Also
-                {
-                    let window = Duration::from_secs(start_window_s.into());
+                    let window = Duration::from_secs(window_s.into());
                     start.get_or_insert_with(|| Instant::now() + jitter(window));
                 }
                 let _ = events.send(event).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use freshet_edge_node::{Control, Event, GatewayOptions, GetError, Goal, Report, gateway};
+use freshet_edge_node::{Control, Event, GatewayOptions, GetError, Goal, Pause, Report, gateway};
 use freshet_origin::Serving;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -25,12 +25,13 @@ struct Gate {
     address: SocketAddr,
     control: Control,
     stop: CancellationToken,
+    events: mpsc::Receiver<Event>,
     task: JoinHandle<(Report, Result<(), GetError>)>,
 }
 
 impl Gate {
     async fn start(options: GatewayOptions) -> Self {
-        let (sender, mut events) = mpsc::channel::<Event>(64);
+        let (sender, mut events) = mpsc::channel::<Event>(4096);
         let (stop, control) = (CancellationToken::new(), options.get.control.clone());
         let task = tokio::spawn(gateway(options, sender, stop.clone()));
         let address = loop {
@@ -38,8 +39,7 @@ impl Gate {
                 break address;
             }
         };
-        tokio::spawn(async move { while events.recv().await.is_some() {} });
-        Self { address, control, stop, task }
+        Self { address, control, stop, events, task }
     }
 
     fn url(&self, path: &str) -> String {
@@ -389,27 +389,64 @@ async fn pages_and_foreign_names_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_is_told_and_ends() {
     let (site, origin) = published().await;
-    let gate = Gate::start(options(&site, &origin.url())).await;
+    let mut gate = Gate::start(options(&site, &origin.url())).await;
     let url = gate.file("1.0", "small.txt");
     body(&url).await;
     gate.control.change(|wishes| wishes.playing = true);
-    let paused = async || ask(&url, &[]).await.status() == StatusCode::SERVICE_UNAVAILABLE;
-    let until = Instant::now() + Duration::from_secs(5);
-    while !paused().await {
-        assert!(Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    assert_eq!(gate.events.recv().await, Some(Event::Paused { pause: Pause::Playing }));
     let answer = ask(&url, &[]).await;
-    assert_eq!(answer.headers()["retry-after"], "5");
+    assert_eq!(
+        (answer.status(), &answer.headers()["retry-after"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"5".parse().expect("value"))
+    );
     assert_eq!(answer.text().await.expect("text"), "The gateway rests while the game is played.\n");
     gate.control.change(|wishes| wishes.playing = false);
-    let until = Instant::now() + Duration::from_secs(5);
-    while paused().await {
-        assert!(Instant::now() < until);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    assert_eq!(gate.events.recv().await, Some(Event::Resumed));
     assert_eq!(body(&url).await, b"hello");
     gate.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_reaches_what_is_only_being_opened() {
+    let (site, origin) = published().await;
+    let base = origin.url();
+    let address = origin.address();
+    origin.shutdown().await;
+    // It takes connections, and says nothing.
+    let silent = tokio::net::TcpListener::bind(address).await.expect("free");
+    let mut gate = Gate::start(options(&site, &base)).await;
+    let url = gate.file("1.0", "small.txt");
+    let asking = tokio::spawn(async move { ask(&url, &[]).await.status() });
+    let asked = silent.accept().await.expect("asked");
+    gate.control.change(|wishes| wishes.paused = true);
+    assert_eq!(asking.await.expect("no panic"), StatusCode::SERVICE_UNAVAILABLE);
+    drop((asked, silent));
+    let origin = site.serve_again(address).await;
+    assert_eq!(gate.events.recv().await, Some(Event::Paused { pause: Pause::Asked }));
+    gate.control.change(|wishes| wishes.paused = false);
+    assert_eq!(gate.events.recv().await, Some(Event::Resumed));
+    assert_eq!(body(&gate.file("1.0", "small.txt")).await, b"hello");
+    gate.stop().await;
+    origin.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_is_opened_again_as_soon_as_it_is_closed() {
+    let (site, origin) = published().await;
+    let mut gate = Gate::start(options(&site, &origin.url())).await;
+    let url = gate.file("1.0", "data/big.pak");
+    body(&url).await;
+    for _ in 0..3 {
+        gate.control.change(|wishes| wishes.paused = true);
+        assert_eq!(gate.events.recv().await, Some(Event::Paused { pause: Pause::Asked }));
+        gate.control.change(|wishes| wishes.paused = false);
+        assert_eq!(gate.events.recv().await, Some(Event::Resumed));
+        // Its folder is still in use by the job that winds down.
+        let both = tokio::join!(body(&url), body(&url));
+        assert!(both.0 == both.1 && both.0 == noise(1, 3_000_000));
+    }
+    let report = gate.stop().await;
+    assert_eq!((report.bytes.origin, report.bytes.local), (3_000_000, 3 * 3_000_000), "{report:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use crate::site::{Site, installed};
 use crate::tree::{assert_same, make_sample, noise, write};
 
 /// Two versions whose large file differs a little in ten places, and the patch between them.
-async fn two_versions(site: &Site, trackers: Vec<String>) -> [std::path::PathBuf; 2] {
+pub(crate) async fn two_versions(site: &Site, trackers: Vec<String>) -> [std::path::PathBuf; 2] {
     let [first, second] = ["1", "2"].map(|name| site.source(name));
     for folder in [&first, &second] {
         make_sample(folder);

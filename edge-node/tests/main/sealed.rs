@@ -11,27 +11,18 @@ use tokio_util::sync::CancellationToken;
 use crate::follow::Following;
 #[cfg(target_os = "linux")]
 use crate::mounted::Mounted;
+use crate::patching;
 use crate::peers::Swarm;
 #[cfg(target_os = "linux")]
 use crate::program::not_run;
 use crate::site::{CONTENT, Running, Site, installed, refused, run};
-use crate::tree::{assert_same, copy, make_sample, noise, write};
+use crate::tree::{assert_same, copy, files_below, noise, write};
 
-/// Two versions that differ in a few places and by a file; the first is published, the second is not.
+/// Two versions that differ in a few places and by some files; the first is published, the second is not.
 async fn two_versions(site: &Site, trackers: Vec<String>) -> [PathBuf; 2] {
-    let [first, second] = ["1", "2"].map(|name| site.source(name));
-    for folder in [&first, &second] {
-        make_sample(folder);
-    }
-    let mut big = noise(1, 8_000_000);
-    write(&first, "data/big.pak", &big);
-    for n in 0..10 {
-        big.splice(n * 700_000..n * 700_000 + 5, noise(n as u64, 300));
-    }
-    write(&second, "data/big.pak", &big);
-    write(&second, "data/chapter-nine.pak", &noise(7, 3_000_000));
+    let [first, second] = patching::two_versions(site, trackers).await;
+    write(&second, "data/chapter-nine.pak", &noise(78, 3_000_000));
     write(&second, "data/words.txt", "the duke did it. ".repeat(50_000).as_bytes());
-    site.publish_naming(&first, "1.0", trackers).await;
     [first, second]
 }
 
@@ -157,16 +148,6 @@ async fn followers_fetch_ahead_share_and_open_at_once() {
     }
 }
 
-/// All that lies in a folder, the node's own included.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_can_be_read_before() {
     let site = Site::new();
@@ -177,7 +158,7 @@ async fn nothing_can_be_read_before() {
     preload(site.options(&origin.url(), "a")).await;
     preload(site.options(&origin.url(), "b")).await;
     let secrets: Vec<Vec<u8>> = vec![
-        noise(7, 3_000_000)[1_000_000..1_000_016].to_vec(),
+        noise(78, 3_000_000)[1_000_000..1_000_016].to_vec(),
         noise(3, 300)[100..116].to_vec(),
         b"the duke did it".to_vec(),
         b"chapter-nine".to_vec(),

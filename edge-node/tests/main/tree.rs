@@ -51,6 +51,16 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// All files that lie in a folder, the node's own included.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files
+}
+
 fn walk(top: &Path, folder: &Path, found: &mut BTreeMap<String, Entry>) {
     for entry in std::fs::read_dir(folder).expect("readable") {
         let path = entry.expect("readable").path();

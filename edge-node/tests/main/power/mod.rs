@@ -5,7 +5,7 @@ mod disk;
 mod trace;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::program::node;
 use crate::site::{Site, installed, run};
-use crate::tree::{assert_same, noise, write};
+use crate::tree::{assert_same, files_below, noise, write};
 use disk::Disk;
 use trace::Call;
 
@@ -343,13 +343,4 @@ async fn damaged_records_lead_nobody_out_of_the_folder() {
         }
     }
     assert!(mended > 2 * refused, "{mended} mended, {refused} refused");
-}
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("readable").path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files
 }
