@@ -2,6 +2,7 @@
 
 mod arguments;
 mod forwarded;
+pub mod hls;
 pub mod http;
 mod proxies;
 mod stop_signal;

@@ -1,6 +1,6 @@
 //! Names of the objects in a store: those of `freshet_protocol::origin_path`, and one that only origins read.
 
-use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, PatchId, RelPath, RootId};
+use freshet_protocol::{ContentName, Hash, Name, PackId, PageId, PatchId, RelPath, RootId, origin_path};
 
 /// Ending of a pack's list of chunks.
 const CHUNKS_SUFFIX: &str = ".chunks";
@@ -53,9 +53,7 @@ pub(crate) fn folder(content: &ContentName, name: &str) -> String {
 /// What an object or request path names, if it is one of ours.
 pub(crate) fn parse(path: &str) -> Option<(ContentName, Kind)> {
     // A file of a stream may have any name, even one of those below.
-    if let Some((content, file)) = path.split_once("/media/")
-        && let Ok(content) = content.parse()
-    {
+    if let Some((content, file)) = origin_path::split_media(path) {
         return Some((content, Kind::Media(file.parse().ok()?)));
     }
     let (head, last) = path.rsplit_once('/')?;

@@ -41,5 +41,5 @@ pub use serve::{Counters, KindCount, ServeError, ServeOptions, Serving, serve};
 pub use store::{Store, StoreError};
 pub use stream::{
     HlsOptions, HlsPublished, IndexInput, IndexOptions, Indexed, IngestError, IngestOptions, Ingesting,
-    Input, NameError, PlaylistError, SegmentProblem, StreamError, TooLarge, index, ingest, publish_hls,
+    Input, SegmentProblem, StreamError, TooLarge, index, ingest, publish_hls,
 };

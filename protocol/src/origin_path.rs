@@ -73,6 +73,12 @@ pub fn split_file(path: &str) -> Option<(ContentName, &str)> {
     Some((content.parse().ok()?, rest))
 }
 
+/// Splits the path of a file of a stream, percent-encoded or not, into the stream and the path below its folder.
+pub fn split_media(path: &str) -> Option<(ContentName, &str)> {
+    let (stream, rest) = path.split_once("/media/")?;
+    Some((stream.parse().ok()?, rest)).filter(|(_, rest)| !rest.is_empty())
+}
+
 /// Strong entity tag of a file of a release in the plain file view, quoted: the release and the path within it fix the bytes.
 /// Whoever serves the file calls it so, and a download that one began another one can end.
 pub fn file_tag(root: RootId, path: &RelPath) -> String {

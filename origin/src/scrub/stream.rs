@@ -10,7 +10,8 @@ use super::Scrub;
 use crate::layout;
 use crate::release;
 use crate::store::StoreError;
-use crate::stream::{Cutter, file_of};
+use crate::stream::Cutter;
+use freshet_listen::hls::file_of;
 
 impl Scrub<'_> {
     /// Checks all entries, by the key document as it lies in the store; whether the tenant signed that is checked apart.

@@ -20,7 +20,8 @@ use super::route::Target;
 use crate::layout;
 use crate::release::{self, PACKED_PAGE_BYTES_MAX, ReadError};
 use crate::store::{State, Store};
-use crate::stream::{self, PLAYLIST_BYTES_MAX};
+use crate::stream;
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 
 /// For what never changes under its name.
 const FOREVER: &str = "public, max-age=31536000, immutable";

@@ -9,12 +9,12 @@ use url::Url;
 
 use super::book::Book;
 use super::error::{SegmentProblem, StreamError};
-use super::names::Names;
-use super::playlist::Media;
 use super::source::{Source, Wanted, look_along, wanted_along};
 use crate::keys::StreamKey;
 use crate::push::Pusher;
 use crate::store::Store;
+use freshet_listen::hls::Names;
+use freshet_listen::hls::playlist::Media;
 
 /// A stream that goes on.
 #[derive(Debug)]

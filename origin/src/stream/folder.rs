@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use freshet_protocol::RelPath;
 
 use super::error::SegmentProblem;
-use super::names::Names;
 use super::pieces::{Cutter, Pieces};
 use super::source::{Source, Wanted};
 use crate::platform;
+use freshet_listen::hls::Names;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;

@@ -11,8 +11,8 @@ use freshet_protocol::RelPath;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::folder::Stamp;
-use super::playlist::{self, PLAYLIST_BYTES_MAX, Playlist};
 use crate::platform;
+use freshet_listen::hls::playlist::{self, PLAYLIST_BYTES_MAX, Playlist};
 
 /// How often playlists are looked at.
 const EVERY: Duration = Duration::from_millis(200);

@@ -8,10 +8,10 @@ use futures_util::stream::{self, StreamExt};
 use url::Url;
 
 use super::error::SegmentProblem;
-use super::names::{self, Names};
 use super::pieces::Pieces;
-use super::playlist::{Media, Resource, Segment};
 use super::rendition::{Listed, ListedInit, Rendition};
+use freshet_listen::hls::playlist::{Media, Resource, Segment};
+use freshet_listen::hls::{self, Names};
 
 /// Segments looked at side by side.
 const AT_ONCE: usize = 4;
@@ -83,7 +83,7 @@ pub(super) fn wanted_along(
     known: Option<&Rendition>,
 ) -> Vec<Wanted> {
     let want = |resource: &Resource, is_known: &dyn Fn(&Rendition, &str) -> bool| {
-        let url = names::join(url, &resource.uri).ok()?;
+        let url = hls::join(url, &resource.uri).ok()?;
         let path = names.path(&url).ok()?;
         let is_known = known.is_some_and(|known| is_known(known, &path));
         Some(Wanted { url, range: resource.range, is_known })
@@ -135,7 +135,7 @@ impl<S: Source> Along<'_, S> {
         resource: &Resource,
         is_known: impl Fn(&Rendition, &str) -> bool,
     ) -> Result<(String, Option<Arc<Pieces>>), SegmentProblem> {
-        let url = names::join(self.url, &resource.uri)?;
+        let url = hls::join(self.url, &resource.uri)?;
         let path = self.names.path(&url)?;
         let is_known = self.known.is_some_and(|known| is_known(known, &path));
         let pieces = self.source.look(Wanted { url, range: resource.range, is_known }).await?;

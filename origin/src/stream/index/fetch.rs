@@ -12,7 +12,7 @@ use url::Url;
 use crate::http_client;
 use crate::stream::error::SegmentProblem;
 use crate::stream::pieces::{Cutter, Pieces};
-use crate::stream::playlist::PLAYLIST_BYTES_MAX;
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 
 /// Most redirects that one request follows.
 const REDIRECTS_MAX: usize = 5;

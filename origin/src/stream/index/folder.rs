@@ -14,10 +14,10 @@ use crate::stream::error::SegmentProblem;
 use crate::stream::folder::{self, Stamp};
 use crate::stream::folder_watch::FolderWatch;
 use crate::stream::live::IngestError;
-use crate::stream::names::Names;
 use crate::stream::pieces::Pieces;
-use crate::stream::playlist::Playlist;
 use crate::stream::source::{Source, Wanted};
+use freshet_listen::hls::Names;
+use freshet_listen::hls::playlist::Playlist;
 
 /// How long a playlist is looked at again for segments that cannot be read.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -14,13 +14,13 @@ use serde::Serialize;
 
 use super::desk::{self, Desk};
 use super::live::{IngestError, check_folder, check_knobs};
-use super::names::{self, Names};
-use super::playlist::Media;
 use super::source::Source;
 use super::{SegmentProblem, StreamError};
 use crate::keys::StreamKey;
 use crate::publish::unix_now;
 use crate::store::{ContentLock, Store};
+use freshet_listen::hls::playlist::Media;
+use freshet_listen::hls::{self, Names};
 
 /// Where the media is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Index {
     async fn enter(&mut self, url: &Url, media: &Media, source: &impl Source) -> Result<bool, StreamError> {
         let signed = self.desk.sign(url, media, source).await?;
         self.indexed.new_segments += signed.segments;
-        let name = |uri: &String| names::join(url, uri).and_then(|url| self.desk.names().path(&url)).ok();
+        let name = |uri: &String| hls::join(url, uri).and_then(|url| self.desk.names().path(&url)).ok();
         let listed = media.segments.iter().filter_map(|segment| name(&segment.resource.uri)).collect();
         self.listed.insert(url.path().to_owned(), listed);
         self.indexed.renditions = self.listed.len();

@@ -18,10 +18,10 @@ use crate::stream::book::RENDITIONS_MAX;
 use crate::stream::desk::{self, Desk};
 use crate::stream::error::SegmentProblem;
 use crate::stream::live::IngestError;
-use crate::stream::names::{self, Names};
 use crate::stream::pieces::Pieces;
-use crate::stream::playlist::{self, Media, Playlist};
 use crate::stream::source::{Source, Wanted};
+use freshet_listen::hls::playlist::{self, Media, Playlist};
+use freshet_listen::hls::{self, Names};
 
 /// Segments of one rendition fetched side by side.
 const AT_ONCE: usize = 4;
@@ -62,7 +62,7 @@ pub(super) async fn run(
             let mut renditions = BTreeMap::new();
             for uri in &master.renditions {
                 let fail = |error| StreamError::Name { path: shortened(&first), error };
-                let url = names::join(&got.url, uri).map_err(fail)?;
+                let url = hls::join(&got.url, uri).map_err(fail)?;
                 // Two hosts of one rendition give one stream.
                 renditions.entry(names.path(&url).map_err(fail)?).or_insert(url);
             }

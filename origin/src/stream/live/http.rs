@@ -22,7 +22,7 @@ use super::options::IngestError;
 use super::room::{Room, TakeError};
 use crate::private::{SILENCE_MAX, Token, TokenError, timely};
 use crate::serve;
-use crate::stream::playlist::PLAYLIST_BYTES_MAX;
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 
 /// Most connections at once; a packager has one for each file on its way.
 const CONNECTIONS_MAX: usize = 256;

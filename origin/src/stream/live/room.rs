@@ -19,10 +19,10 @@ use crate::store::{ContentLock, Store, StoreError};
 use crate::stream::StreamError;
 use crate::stream::desk::{self, Desk};
 use crate::stream::error::SegmentProblem;
-use crate::stream::names::{self, NameError, Names};
 use crate::stream::pieces::{Cutter, Pieces, TooLarge};
-use crate::stream::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
 use crate::stream::source::{Source, Wanted};
+use freshet_listen::hls::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
+use freshet_listen::hls::{self, NameError, Names};
 
 /// Most playlists of a stream.
 const PLAYLISTS_MAX: usize = 128;
@@ -198,9 +198,9 @@ impl Room {
         let mut state = self.state.lock().await;
         let State { desk, shown } = &mut *state;
         let is_listed = |file: &RelPath| shown.values().any(|shown| shown.files.contains(file));
-        desk.retire(before, |path| names::file_of(path).is_ok_and(|file| is_listed(&file))).await?;
+        desk.retire(before, |path| hls::file_of(path).is_ok_and(|file| is_listed(&file))).await?;
         let needed: BTreeSet<RelPath> =
-            desk.resources().into_iter().filter_map(|path| names::file_of(path).ok()).collect();
+            desk.resources().into_iter().filter_map(|path| hls::file_of(path).ok()).collect();
         for file in self.files.written_before(before) {
             // A list is never too old.
             if !matches!(ending(&file).as_str(), "m3u8" | "m3u" | "mpd")
@@ -224,7 +224,7 @@ impl Room {
         let segments = media.segments.iter().map(|segment| &segment.resource.uri);
         let inits = media.inits.iter().map(|init| &init.uri);
         let links = media.links.iter().filter(|_| is_all);
-        let file = |uri: &String| names::join(url, uri).and_then(|url| self.names.file(&url)).ok();
+        let file = |uri: &String| hls::join(url, uri).and_then(|url| self.names.file(&url)).ok();
         segments.chain(inits).chain(links).filter_map(file).collect()
     }
 

@@ -13,8 +13,8 @@ use super::room::{Room, TakeError};
 use crate::platform;
 use crate::stream::folder::Stamp;
 use crate::stream::folder_watch::{Changed, FolderWatch};
-use crate::stream::names;
-use crate::stream::playlist::Playlist;
+use freshet_listen::hls;
+use freshet_listen::hls::playlist::Playlist;
 
 /// How long a playlist waits for files that it lists.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -57,8 +57,7 @@ impl Watching {
         let url = self.room.names().url(&changed.path);
         let (mut files, mut links) = (BTreeSet::new(), BTreeSet::new());
         if let Playlist::Media(media) = &changed.playlist {
-            let file =
-                |uri: &String| names::join(&url, uri).and_then(|url| self.room.names().file(&url)).ok();
+            let file = |uri: &String| hls::join(&url, uri).and_then(|url| self.room.names().file(&url)).ok();
             files.extend(media.segments.iter().filter_map(|segment| file(&segment.resource.uri)));
             files.extend(media.inits.iter().filter_map(|init| file(&init.uri)));
             links.extend(media.links.iter().filter_map(file).filter(|link| !Room::is_playlist(link)));

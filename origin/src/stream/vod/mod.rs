@@ -14,11 +14,11 @@ use serde::Serialize;
 use super::book::Book;
 use super::error::StreamError;
 use super::folder::Folder;
-use super::names::{Names, file_of};
 use super::rendition::Listed;
 use super::source::look_along;
 use crate::keys::StreamKey;
 use crate::store::{ContentLock, Store};
+use freshet_listen::hls::{Names, file_of};
 use survey::{Rendition, Survey};
 use upload::Uploader;
 

@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::stream::book::RENDITIONS_MAX;
 use crate::stream::error::StreamError;
-use crate::stream::names::{self, NameError, Names};
-use crate::stream::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
+use freshet_listen::hls::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
+use freshet_listen::hls::{self, NameError, Names};
 
 /// What a folder holds of a stream.
 pub(super) struct Survey {
@@ -93,7 +93,7 @@ impl Reader<'_> {
         let fail = |error: NameError| StreamError::Name { path: path.to_string(), error };
         let mut listed = BTreeMap::new();
         for uri in uris {
-            let url = names::join(url, uri).map_err(fail)?;
+            let url = hls::join(url, uri).map_err(fail)?;
             listed.entry(self.names.file(&url).map_err(fail)?).or_insert(url);
         }
         if listed.len() > RENDITIONS_MAX { Err(StreamError::TooManyRenditions) } else { Ok(listed) }
@@ -109,7 +109,7 @@ impl Reader<'_> {
     /// part of a live stream is not there yet.
     async fn links(&mut self, path: &RelPath, url: &Url, uris: &[String]) -> Result<(), StreamError> {
         for uri in uris {
-            let file = names::join(url, uri).and_then(|url| self.names.file(&url));
+            let file = hls::join(url, uri).and_then(|url| self.names.file(&url));
             let Ok(file) = file else {
                 tracing::info!(playlist = %path, "a key or part lies elsewhere and is left there");
                 continue;

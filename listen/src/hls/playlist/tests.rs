@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::stream::names::{self, Names};
+use crate::hls::{self, Names};
 
 fn media(text: &str) -> Media {
     match parse(text.as_bytes()) {
@@ -130,7 +130,7 @@ proptest! {
             let names = Names::of_store(&"site/show".parse().expect("name"));
             let playlist = names.url_of_request("a.m3u8");
             for segment in &media.segments {
-                let Ok(url) = names::join(&playlist, &segment.resource.uri) else { continue };
+                let Ok(url) = hls::join(&playlist, &segment.resource.uri) else { continue };
                 let path = names.path(&url).expect("short");
                 prop_assert!(path.split('/').all(|part| part != ".."), "{path}");
                 // A file has a name that cannot escape, or none.

@@ -8,13 +8,13 @@ use freshet_protocol::limits::INTEGER_MAX;
 use attributes::attribute;
 
 /// Largest playlist, in bytes: a day of segments of two seconds, each with a date and a title.
-pub(crate) const PLAYLIST_BYTES_MAX: usize = 8 << 20;
+pub const PLAYLIST_BYTES_MAX: usize = 8 << 20;
 /// Most segments that a playlist may list.
-pub(crate) const SEGMENTS_MAX: usize = 1 << 16;
+pub const SEGMENTS_MAX: usize = 1 << 16;
 /// Most other resources that a playlist may name: playlists of a master, keys, parts.
-pub(crate) const LINKS_MAX: usize = 1 << 16;
+pub const LINKS_MAX: usize = 1 << 16;
 /// Most initialisations that a playlist may name: each is compared with those before.
-pub(crate) const INITS_MAX: usize = 1024;
+pub const INITS_MAX: usize = 1024;
 /// Longest address in a playlist, in bytes.
 const URI_BYTES_MAX: usize = 4096;
 /// Longest duration of a segment, in microseconds; so sums stay far within 64 bits.
@@ -44,59 +44,66 @@ pub enum PlaylistError {
 
 /// A playlist, as far as entries need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Playlist {
+pub enum Playlist {
+    /// It lists renditions.
     Master(Master),
+    /// It lists segments.
     Media(Media),
 }
 
 /// A list of renditions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Master {
+pub struct Master {
     /// Addresses of media playlists: variants, audio, subtitles.
-    pub(crate) renditions: Vec<String>,
+    pub renditions: Vec<String>,
     /// Addresses of playlists of key frames, which list parts of segments that others list whole.
-    pub(crate) key_frames: Vec<String>,
+    pub key_frames: Vec<String>,
     /// Addresses of whatever else it names.
-    pub(crate) links: Vec<String>,
+    pub links: Vec<String>,
 }
 
 /// A list of segments.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Media {
-    pub(crate) segments: Vec<Segment>,
+pub struct Media {
+    /// In the order of play.
+    pub segments: Vec<Segment>,
     /// The initialisations that segments refer to by their place here.
-    pub(crate) inits: Vec<Resource>,
+    pub inits: Vec<Resource>,
     /// Addresses of whatever else it names: keys, parts.
-    pub(crate) links: Vec<String>,
+    pub links: Vec<String>,
     /// Longest segment, in microseconds.
-    pub(crate) target_us: u64,
+    pub target_us: u64,
     /// Whether no segment will be added.
-    pub(crate) is_ended: bool,
+    pub is_ended: bool,
 }
 
 /// A resource, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Resource {
-    pub(crate) uri: String,
+pub struct Resource {
+    /// Its address, as the playlist writes it.
+    pub uri: String,
     /// First byte and number of bytes; none for the whole.
-    pub(crate) range: Option<(u64, u64)>,
+    pub range: Option<(u64, u64)>,
 }
 
 /// A segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Segment {
-    pub(crate) sequence: u64,
-    pub(crate) resource: Resource,
-    pub(crate) duration_us: u64,
+pub struct Segment {
+    /// Its media sequence number.
+    pub sequence: u64,
+    /// Where its bytes are.
+    pub resource: Resource,
+    /// How long it plays, in microseconds.
+    pub duration_us: u64,
     /// Place in [`Media::inits`] of the initialisation that it needs.
-    pub(crate) init: Option<usize>,
+    pub init: Option<usize>,
 }
 
 /// Reads a playlist.
 ///
 /// # Errors
 /// [`PlaylistError`] when it is none, or when what entries need of it makes no sense.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Playlist, PlaylistError> {
+pub fn parse(bytes: &[u8]) -> Result<Playlist, PlaylistError> {
     if bytes.len() > PLAYLIST_BYTES_MAX {
         return Err(PlaylistError::TooLong);
     }

@@ -32,13 +32,13 @@ pub enum NameError {
 
 /// The folder of a stream's first playlist, from which its resources have their names.
 #[derive(Debug, Clone)]
-pub(crate) struct Names {
+pub struct Names {
     folder: Url,
 }
 
 impl Names {
     /// Names from the folder of `first`, the address of the playlist that players open.
-    pub(crate) fn of_playlist(first: &Url) -> Self {
+    pub fn of_playlist(first: &Url) -> Self {
         let mut folder = first.clone();
         folder.set_query(None);
         folder.set_fragment(None);
@@ -48,27 +48,27 @@ impl Names {
     }
 
     /// Names of a stream that lies in a store, from `CONTENT/media/` on.
-    pub(crate) fn of_store(content: &ContentName) -> Self {
+    pub fn of_store(content: &ContentName) -> Self {
         let url = Url::parse(&format!("{STORE_HOST}{content}/media/"));
         Self { folder: url.expect("a content's name is a path") }
     }
 
     /// Address of a file below the folder.
-    pub(crate) fn url(&self, path: &RelPath) -> Url {
+    pub fn url(&self, path: &RelPath) -> Url {
         let mut url = self.folder.clone();
         url.path_segments_mut().expect("http has paths").pop_if_empty().extend(path.parts());
         url
     }
 
     /// Address of a path below the folder, as a request names it: percent-encoded, without a query.
-    pub(crate) fn url_of_request(&self, path: &str) -> Url {
+    pub fn url_of_request(&self, path: &str) -> Url {
         let mut url = self.folder.clone();
         url.set_path(&format!("{}{path}", self.folder.path()));
         url
     }
 
     /// What entries call the resource at `url`.
-    pub(crate) fn path(&self, url: &Url) -> Result<String, NameError> {
+    pub fn path(&self, url: &Url) -> Result<String, NameError> {
         let path = url.path();
         let name = path.strip_prefix(self.folder.path()).filter(|rest| !rest.is_empty()).unwrap_or(path);
         if name.len() <= PATH_BYTES_MAX {
@@ -79,7 +79,7 @@ impl Names {
     }
 
     /// Which file below the folder `url` is.
-    pub(crate) fn file(&self, url: &Url) -> Result<RelPath, NameError> {
+    pub fn file(&self, url: &Url) -> Result<RelPath, NameError> {
         let is_here = url.origin() == self.folder.origin();
         let rest = url.path().strip_prefix(self.folder.path()).filter(|_| is_here);
         file_of(rest.ok_or_else(|| NameError::Outside(shortened(url.as_str())))?)
@@ -87,14 +87,14 @@ impl Names {
 }
 
 /// The file that a name below the folder stands for; none where it lies elsewhere.
-pub(crate) fn file_of(name: &str) -> Result<RelPath, NameError> {
+pub fn file_of(name: &str) -> Result<RelPath, NameError> {
     let fail = |error| NameError::Path { path: shortened(name), error };
     let decoded = percent_decode_str(name).decode_utf8().map_err(|_| fail(PathError::Character))?;
     decoded.parse().map_err(fail)
 }
 
 /// The address that a playlist names.
-pub(crate) fn join(playlist: &Url, uri: &str) -> Result<Url, NameError> {
+pub fn join(playlist: &Url, uri: &str) -> Result<Url, NameError> {
     playlist.join(uri).map_err(|error| NameError::Address(shortened(uri), error))
 }
 
