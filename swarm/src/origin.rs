@@ -225,10 +225,11 @@ impl Origin {
         self.failures = 0;
     }
 
-    /// The origin failed: it is left alone for its own word, or longer with each failure.
+    /// The origin failed: it is left alone for its own word, or longer with each failure. What fails while it rests was begun
+    /// before: that is one failure.
     pub(crate) fn failed(&mut self, now: u64, retry_after_us: Option<u64>) {
         let doubled = ORIGIN_REST_US << self.failures.min(10);
-        self.failures += 1;
+        self.failures += u32::from(now >= self.rest_until);
         let pause = retry_after_us.unwrap_or(doubled).clamp(ORIGIN_REST_US, ORIGIN_REST_MAX_US);
         // Full jitter over the second half, so that peers do not come back together.
         let jitter = u64::from(mix32(self.salt ^ self.failures)) % (pause / 2 + 1);

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use freshet_protocol::RefuseReason;
+
 use crate::input::{ChunkIndex, FetchId, LinkId, RequestId};
 
 /// Why bytes come from the origin. Ends up in the metrics: operators ask "why origin?".
@@ -66,6 +68,17 @@ pub enum ServeRefusal {
     Budget,
     /// The owner does not share.
     NotSharing,
+}
+
+impl From<ServeRefusal> for RefuseReason {
+    fn from(refusal: ServeRefusal) -> Self {
+        match refusal {
+            ServeRefusal::NotHeld => Self::NotHeld,
+            ServeRefusal::Busy => Self::Busy,
+            ServeRefusal::Budget => Self::Budget,
+            ServeRefusal::NotSharing => Self::NotSharing,
+        }
+    }
 }
 
 /// Why a link should be closed.

@@ -182,10 +182,13 @@ export class Origin {
     this.#failures = 0;
   }
 
-  /** The origin failed: it is left alone for its own word, or longer with each failure. */
+  /**
+   * The origin failed: it is left alone for its own word, or longer with each failure. What fails while it rests was begun
+   * before: that is one failure.
+   */
   failed(now: number, retryAfterUs: number | null): void {
     const doubled = ORIGIN_REST_US * 2 ** Math.min(this.#failures, 10);
-    this.#failures += 1;
+    if (now >= this.#restUntil) this.#failures += 1;
     const pause = clamp(retryAfterUs ?? doubled, ORIGIN_REST_US, ORIGIN_REST_MAX_US);
     // Full jitter over the second half, so that peers do not come back together.
     const half = quotient(pause, 2);

@@ -92,10 +92,11 @@ impl Fetches {
         self.failures = 0;
     }
 
-    /// The origin failed: it is left alone for a while, longer each time.
+    /// The origin failed: it is left alone for a while, longer each time. What fails while it rests was begun before: that is
+    /// one failure.
     pub(super) fn failed(&mut self, now: u64, retry_after_us: Option<u64>) {
         let rest_us = (ORIGIN_REST_US << self.failures.min(5)).min(ORIGIN_REST_MAX_US);
-        self.failures += 1;
+        self.failures += u32::from(now >= self.rest_until_us);
         self.rest_until_us = now + retry_after_us.unwrap_or(0).clamp(rest_us, ORIGIN_REST_MAX_US);
     }
 

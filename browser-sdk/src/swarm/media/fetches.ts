@@ -72,10 +72,13 @@ export class Fetches {
     this.#failures = 0;
   }
 
-  /** The origin failed: it is left alone for a while, longer each time. */
+  /**
+   * The origin failed: it is left alone for a while, longer each time. What fails while it rests was begun before: that is
+   * one failure.
+   */
   failed(now: number, retryAfterUs: number | null): void {
     const restUs = Math.min(ORIGIN_REST_US * 2 ** Math.min(this.#failures, 5), ORIGIN_REST_MAX_US);
-    this.#failures += 1;
+    if (now >= this.#restUntilUs) this.#failures += 1;
     this.#restUntilUs = now + clamp(retryAfterUs ?? 0, restUs, ORIGIN_REST_MAX_US);
   }
 
