@@ -43,9 +43,21 @@ test("a number that names another release forgets what was said of the one befor
   expect(link.holds(id("b"), ALL)).toEqual([{ start: 5, end: 9 }]);
   link.frame(named(3, "c"));
   expect(link.holds(id("b"), ALL)).toEqual([]);
-  expect(told.at(-1)).toEqual(["positions", "withdraw", id("b"), [{ start: 5, end: 9 }]]);
+  expect(told.at(-1)).toMatchObject(["positions", "withdraw", [{ key: id("b"), ranges: [{ start: 0, end: Infinity }] }]]);
   link.frame({ type: "have", release: 4, ranges: [ALL] });
   expect(told).toHaveLength(2);
+});
+
+test("what is fetched of one shelf stays true when another one is spoken of", () => {
+  const { link, told } = linked();
+  const [first, second] = [{ start: 1, end: 2 }, { start: 5, end: 9 }];
+  link.frame(named(3, "b"));
+  link.frame(named(4, "c"));
+  link.frame({ type: "fetching", release: 3, ranges: [first] });
+  link.frame({ type: "fetching", release: 4, ranges: [second] });
+  expect(told.at(-1)).toMatchObject(["positions", "fetching", [{ ranges: [first] }, { key: id("c"), ranges: [second] }]]);
+  link.frame({ type: "fetching", release: 3, ranges: [] });
+  expect(told.at(-1)).toMatchObject(["positions", "fetching", [{ key: id("b"), ranges: [] }, { ranges: [second] }]]);
 });
 
 test("positions go out in as many frames as they need", () => {

@@ -25,6 +25,12 @@ export interface Shelf {
   frame(sharing: boolean): Frame;
 }
 
+/** What a peer says of the shelf with a key. */
+export interface Word {
+  readonly key: string;
+  readonly ranges: readonly Range[];
+}
+
 /** Where bytes of a segment come from over HTTP. */
 export interface HttpSource {
   url: string;
@@ -68,11 +74,10 @@ export class Library {
     return [...this.#shelves.values()];
   }
 
-  /** The shelf with this key; `undefined` when there are too many. */
-  shelf(key: string, frame: (number: number, sharing: boolean) => Frame): Shelf | undefined {
-    const known = this.#shelves.get(key);
+  /** A shelf for a key that has none; `undefined` when there are too many. */
+  addShelf(key: string, frame: (number: number, sharing: boolean) => Frame): Shelf | undefined {
     const number = this.#shelves.size;
-    if (known !== undefined || number >= LINK_RELEASES_MAX) return known;
+    if (number >= LINK_RELEASES_MAX) return undefined;
     const shelf = { number, key, frame: (sharing: boolean) => frame(number, sharing) };
     this.#shelves.set(key, shelf);
     return shelf;
@@ -165,11 +170,10 @@ export class Library {
     return new Map([...positions].map(([shelf, all]) => [shelf, rangesOf(all.sort((a, b) => a - b))]));
   }
 
-  /** Wire ranges of one shelf as the core's, as far as segments are known. */
-  fromWire(shelf: Shelf, ranges: readonly Range[]): readonly Range[] {
-    const own = [...this.#segments.values()].filter((segment) => segment.shelf === shelf);
-    const local = ranges.flatMap((range) => own.flatMap((segment) => localRange(segment, range)));
-    return local.sort((a, b) => a.start - b.start);
+  /** What a peer says of a shelf, in the core's positions as far as segments are known, in any order. */
+  fromWire({ key, ranges }: Word): readonly Range[] {
+    const own = [...this.#segments.values()].filter(({ shelf }) => shelf.key === key);
+    return ranges.flatMap((range) => own.flatMap((segment) => localRange(segment, range)));
   }
 }
 

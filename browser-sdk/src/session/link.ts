@@ -4,7 +4,7 @@ import type { KeyId } from "../protocol/id.ts";
 import { HAVE_RANGES_MAX, LINK_REQUESTS_MAX } from "../protocol/limits.ts";
 import type { Range } from "../protocol/ranges.ts";
 import type { Wire } from "../transport/wire.ts";
-import type { Shelf } from "./library.ts";
+import type { Shelf, Word } from "./library.ts";
 import { RangeSet } from "./range_set.ts";
 
 type Positions = "have" | "withdraw" | "fetching";
@@ -18,9 +18,16 @@ const REFUSED = {
   "not-sharing": "exhausted",
 } as const;
 
+/** A shelf as the peer speaks of it, with what it holds of it, and fetches. */
+interface Named extends Word {
+  readonly held: RangeSet;
+  ranges: readonly Range[];
+}
+
 /** What a link tells its session. Positions are those of the wire. */
 export interface LinkEvents {
-  positions(link: Link, type: Positions, key: string, ranges: readonly Range[]): void;
+  /** What is fetched is told of all shelves together. */
+  positions(link: Link, type: Positions, words: readonly Word[]): void;
   /** Bytes of an answer came; `whole` once all did. */
   received(link: Link, request: number, bytes: number, whole: Uint8Array | undefined): void;
   ended(link: Link, request: number, why: "failed" | "not-held" | "busy" | "exhausted"): void;
@@ -47,8 +54,8 @@ export class Link {
   receivedBytes = 0;
   sentBytes = 0;
   readonly #events: LinkEvents;
-  /** Shelves by the numbers that the peer gave them, which are few, and what it holds of each. */
-  readonly #shelves = new Map<number, { readonly key: string; readonly held: RangeSet }>();
+  /** Shelves by the numbers that the peer gave them, which are few. */
+  readonly #shelves = new Map<number, Named>();
   readonly #pending = new Map<number, Pending>();
   /** Requests of the peer that wait. */
   readonly #asked = new Set<number>();
@@ -166,8 +173,8 @@ export class Link {
   #name(release: number, key: string): void {
     const before = this.#shelves.get(release);
     if (before?.key === key) return;
-    this.#shelves.set(release, { key, held: new RangeSet() });
-    if (before !== undefined) this.#events.positions(this, "withdraw", before.key, before.held.within(ALL));
+    this.#shelves.set(release, { key, held: new RangeSet(), ranges: [] });
+    if (before !== undefined) this.#events.positions(this, "withdraw", [{ ...before, ranges: [ALL] }]);
   }
 
   #positions(type: Positions, release: number, ranges: readonly Range[]): void {
@@ -177,6 +184,11 @@ export class Link {
       if (type === "have") shelf.held.add(range);
       else if (type === "withdraw") shelf.held.remove(range);
     }
-    this.#events.positions(this, type, shelf.key, ranges);
+    let words: readonly Word[] = [{ ...shelf, ranges }];
+    if (type === "fetching") {
+      shelf.ranges = ranges;
+      words = [...this.#shelves.values()];
+    }
+    this.#events.positions(this, type, words);
   }
 }

@@ -21,11 +21,9 @@ interface Reader {
   handed: number;
   failures: number;
   readonly delivery: Delivery;
-  resolve: () => void;
-  reject: (reason: Error) => void;
+  readonly resolve: () => void;
+  readonly reject: (reason: Error) => void;
 }
-
-const NOBODY = { resolve: () => undefined, reject: () => undefined };
 
 export class Readers {
   readonly #readers = new Set<Reader>();
@@ -43,8 +41,10 @@ export class Readers {
 
   /** Begins at once, and resolves when all was handed on. Rejects when the origin fails too often, or `signal` aborts. */
   async read(segment: Segment, deadlineUs: number, signal: AbortSignal, delivery: Delivery): Promise<void> {
-    const reader: Reader = { segment, deadlineUs, handed: 0, failures: 0, delivery, ...NOBODY };
-    const done = new Promise<void>((resolve, reject) => Object.assign(reader, { resolve, reject }));
+    let reader!: Reader;
+    const done = new Promise<void>((resolve, reject) => {
+      reader = { segment, deadlineUs, handed: 0, failures: 0, delivery, resolve, reject };
+    });
     this.#readers.add(reader);
     // A signal may live for many segments: what waits for it is taken back below.
     const onAbort = (): void => reader.reject(signal.reason as Error);

@@ -15,7 +15,7 @@ import type { PlayerInput } from "../swarm/media/timeline.ts";
 import type { Output } from "../swarm/output.ts";
 import type { Policy } from "../swarm/policy.ts";
 import type { Wire } from "../transport/wire.ts";
-import { Library, localRange, type HttpSource, type PieceRef, type Segment, type Shelf } from "./library.ts";
+import { Library, localRange, type HttpSource, type PieceRef, type Segment, type Shelf, type Word } from "./library.ts";
 import { Link, type LinkEvents } from "./link.ts";
 import { Readers, type Delivery } from "./readers.ts";
 import { fetchRun, verified, type RunEvents } from "./run.ts";
@@ -70,10 +70,10 @@ export class Session implements LinkEvents {
   }
 
   /** A rendition or release that is spoken of on links; `undefined` when there are too many. */
-  shelf(key: string, frame: Parameters<Library["shelf"]>[1]): Shelf | undefined {
+  shelf(key: string, frame: Parameters<Library["addShelf"]>[1]): Shelf | undefined {
     const known = this.#library.shelfOf(key);
     if (known !== undefined) return known;
-    const shelf = this.#library.shelf(key, frame);
+    const shelf = this.#library.addShelf(key, frame);
     if (shelf !== undefined) for (const { wire } of this.#links.values()) wire.send(shelf.frame(this.#policy.sharing));
     return shelf;
   }
@@ -157,10 +157,8 @@ export class Session implements LinkEvents {
 
   // What links say.
 
-  positions(link: Link, type: "have" | "withdraw" | "fetching", key: string, wireRanges: readonly Range[]): void {
-    const shelf = this.#library.shelfOf(key);
-    const ranges = shelf === undefined ? [] : this.#library.fromWire(shelf, wireRanges);
-    this.#input({ input: type, link: link.id, ranges });
+  positions(link: Link, input: "have" | "withdraw" | "fetching", words: readonly Word[]): void {
+    this.#input({ input, link: link.id, ranges: words.flatMap((word) => this.#library.fromWire(word)) });
   }
 
   received(link: Link, request: number, bytes: number, whole: Uint8Array | undefined): void {
@@ -306,7 +304,7 @@ export class Session implements LinkEvents {
     const link = this.#links.get(id);
     if (link === undefined) return;
     if (isCorrupt) this.#events.banned(link.key);
-    link.close(isCorrupt ? "sent bytes that do not match their hash" : "no place for another link");
+    link.close(isCorrupt ? "sent wrong bytes" : "no place for another link");
     this.closed(link);
   }
 
