@@ -10,7 +10,7 @@ export const browserTest = hasChromium() && hasFfmpeg() ? test : notRun("chromiu
 /** A test with a browser, a real origin and a real tracker. */
 export const swarmTest =
   programs() === undefined
-    ? notRun("freshet-origin and freshet-tracker in target/ or FRESHET_BIN_DIR (cargo build)")
+    ? notRun("freshet-origin, freshet-tracker and freshet-node in target/ or FRESHET_BIN_DIR (cargo build)")
     : browserTest;
 
 function hasFfmpeg(): boolean {

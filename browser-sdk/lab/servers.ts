@@ -1,4 +1,4 @@
-/** The real origin and the real tracker, started by the lab. */
+/** The real origin, the real tracker and real nodes, started by the lab. */
 import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,11 +8,13 @@ import { written } from "./written.ts";
 
 const ORIGIN = "freshet-origin";
 const TRACKER = "freshet-tracker";
+const NODE = "freshet-node";
 
 /** The programs. */
 export interface Programs {
   readonly origin: string;
   readonly tracker: string;
+  readonly node: string;
 }
 
 /** Where programs are looked for: in `FRESHET_BIN_DIR`, or where they were built for release or debugging. */
@@ -24,9 +26,10 @@ export function binFolders(): readonly string[] {
 
 /** Where the programs are, all in one folder. */
 export function programs(): Programs | undefined {
-  const has = (folder: string): boolean => [ORIGIN, TRACKER].every((program) => existsSync(join(folder, program)));
+  const has = (folder: string): boolean => [ORIGIN, TRACKER, NODE].every((program) => existsSync(join(folder, program)));
   const folder = binFolders().find(has);
-  return folder === undefined ? undefined : { origin: join(folder, ORIGIN), tracker: join(folder, TRACKER) };
+  if (folder === undefined) return undefined;
+  return { origin: join(folder, ORIGIN), tracker: join(folder, TRACKER), node: join(folder, NODE) };
 }
 
 /** A folder with what servers write, and the servers that run on it. */

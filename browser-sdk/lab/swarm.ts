@@ -45,7 +45,7 @@ export class Swarm {
 
   static async start({ folder, isLive = false, isElsewhere = false, line = {} }: SwarmOptions): Promise<Swarm> {
     const known = programs();
-    if (known === undefined) throw new Error("there is no freshet-origin and freshet-tracker to run: cargo build");
+    if (known === undefined) throw new Error("there is no freshet-origin, freshet-tracker and freshet-node to run: cargo build");
     const { origin, tracker } = known;
     const servers = new Servers(await mkdtemp(join(tmpdir(), "freshet-lab-swarm-")));
     try {
@@ -89,6 +89,15 @@ export class Swarm {
   /** Kills the tracker. */
   killTracker(): Promise<void> {
     return this.#servers.kill(this.#programs.tracker);
+  }
+
+  /** Starts a node's local gateway before the site, which shares what it gets; its base URL. */
+  async gateway(): Promise<string> {
+    const { tenantKey, tracker } = this.config;
+    const origin = ["--origin", `${this.site.url}/${STREAM}/channels/live`, "--key", tenantKey, "--tracker", tracker];
+    const own = ["--gateway", "127.0.0.1:0", "--cache", this.#servers.at("cache"), "--share", "--goal", "offload"];
+    const { gateway } = await this.#servers.start(this.#programs.node, ["run", ...own, ...origin], "gateway");
+    return `http://${gateway as string}`;
   }
 
   /** Publishes a file beside the stream; its URL. */

@@ -16,6 +16,7 @@ mod random;
 mod release;
 mod report;
 mod store;
+mod stream;
 mod tracker_client;
 mod transport;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::path::PathBuf;
 
+use freshet_swarm::{OriginReason, Totals};
 use serde::Serialize;
 
 /// The outcome of a job. All sizes are in bytes.
@@ -70,6 +71,29 @@ impl Report {
         self.links += other.links;
         self.peers_banned.extend(other.peers_banned);
     }
+}
+
+impl Report {
+    /// What a core has counted.
+    pub(crate) fn of_totals(totals: &Totals) -> Self {
+        let by_reason = OriginReason::ALL.iter().map(|reason| reason.name()).zip(totals.origin_bytes);
+        Self {
+            bytes: Sources { peer: totals.peer_bytes, origin: totals.origin_bytes.iter().sum(), local: 0 },
+            origin_bytes_by_reason: by_reason.filter(|(_, bytes)| *bytes > 0).collect(),
+            waste_bytes: totals.waste_bytes,
+            corrupt_bytes: totals.corrupt_bytes,
+            sent_bytes: totals.sent_bytes,
+            ..Self::default()
+        }
+    }
+}
+
+/// What is done so far by something that goes on.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SoFar {
+    pub(crate) bytes: Sources,
+    pub(crate) sent_bytes: u64,
+    pub(crate) links: u32,
 }
 
 /// Payload bytes over one transport.

@@ -12,12 +12,13 @@ use crate::cli::quantity::Bytes;
 /// A local HTTP gateway.
 #[derive(Debug, Args)]
 pub(super) struct Gateway {
-    /// Answer HTTP here, such as 127.0.0.1:8188, with the origin's own paths: files of releases come from peers and the
-    /// origin, all else from the origin. Port 0 picks one.
+    /// Answer HTTP here, such as 127.0.0.1:8188, with the origin's own paths: files of releases and segments of streams come
+    /// from peers and the origin, all else from the origin. Port 0 picks one.
     #[arg(long, value_name = "ADDR:PORT", requires = "origin", requires = "cache")]
     gateway: Option<SocketAddr>,
     /// Any channel of the origin to stand in front of (http://host/game/demo/channels/live); the tenant's key may follow as
-    /// #key=ed25519:... Trackers are those that channels of this name point to.
+    /// #key=ed25519:... Trackers are those that channels of this name point to, for streams those of this one; a site that has
+    /// streams alone names them with --tracker.
     #[arg(long, value_name = "URL", requires = "gateway")]
     origin: Option<String>,
     /// Folder to keep what was read in; made if missing.

@@ -1,6 +1,8 @@
 //! Runs a command from start to exit code.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -104,14 +106,11 @@ where
             }
             let (sender, mut events) = mpsc::channel(EVENTS_MAX);
             let job = tokio::spawn(start(options, sender, stop));
+            let mut ready = Ready { path: arguments.ready_file.as_deref(), addresses: BTreeMap::new() };
             while let Some(event) = events.recv().await {
                 match &event {
-                    Event::Listening { address } => {
-                        tell_ready(arguments.ready_file.as_deref(), "listen", *address)
-                    }
-                    Event::Gateway { address } => {
-                        tell_ready(arguments.ready_file.as_deref(), "gateway", *address)
-                    }
+                    Event::Listening { address } => ready.tell("listen", *address),
+                    Event::Gateway { address } => ready.tell("gateway", *address),
                     _ => {}
                 }
                 output.event(&event);
@@ -143,11 +142,21 @@ fn exit_code(result: &Result<(), GetError>, signal: Option<u8>) -> u8 {
     }
 }
 
-fn tell_ready(path: Option<&Path>, what: &str, address: std::net::SocketAddr) {
-    let Some(path) = path else { return };
-    let text = serde_json::json!({ what: address }).to_string();
-    if let Err(error) = write_whole(path, &text) {
-        eprintln!("freshet-node: cannot write {}: {error}", path.display());
+/// What a script that has started this program waits for.
+struct Ready<'a> {
+    path: Option<&'a Path>,
+    addresses: BTreeMap<&'static str, SocketAddr>,
+}
+
+impl Ready<'_> {
+    /// Writes the address beside those that are known.
+    fn tell(&mut self, what: &'static str, address: SocketAddr) {
+        let Some(path) = self.path else { return };
+        self.addresses.insert(what, address);
+        let text = serde_json::json!(self.addresses).to_string();
+        if let Err(error) = write_whole(path, &text) {
+            eprintln!("freshet-node: cannot write {}: {error}", path.display());
+        }
     }
 }
 

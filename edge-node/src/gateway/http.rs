@@ -7,55 +7,44 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use freshet_listen::http::{ByteStream, Content, media_type_of, respond};
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
+use freshet_listen::http::{ByteStream, Content, is_playlist, media_type_of, respond};
 use freshet_protocol::{Hash, RelPath, origin_path};
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::StreamExt;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::guard::Guard;
+use super::media;
+use super::passed::{Asked, Passed};
 use super::reader::{FileSource, ReadError};
 use super::refusal::Refusal;
-use super::route::{self, ReleaseName, Target};
+use super::route::{self, MediaName, ReleaseName, Target};
 use super::shelf::Shelf;
+use super::streams::Streams;
 use crate::node::GetError;
+use crate::origin::OriginError;
+use crate::report::SoFar;
 
 /// Most requests answered at once: each holds a few chunks while its client reads.
 const REQUESTS_MAX: usize = 256;
 /// A version may be removed and published anew, and asking the gateway costs nothing.
 const CACHE_CONTROL: &str = "no-cache";
-/// What of a request is passed on to the origin, and what of its answer comes back.
-const ASKED: [HeaderName; 4] =
-    [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH, header::IF_MODIFIED_SINCE];
-const ANSWERED: [&str; 12] = [
-    "accept-ranges",
-    "age",
-    "cache-control",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "content-type",
-    "etag",
-    "last-modified",
-    "repr-digest",
-    "retry-after",
-    "x-content-type-options",
-];
-
 struct Service {
     guard: Guard,
     /// Requests that the guard has refused.
     refused: AtomicU64,
     shelf: Arc<Shelf>,
+    streams: Arc<Streams>,
     places: Arc<Semaphore>,
 }
 
-pub(super) fn router(guard: Guard, shelf: Arc<Shelf>) -> Router {
-    let refused = AtomicU64::new(0);
-    let service = Service { guard, refused, shelf, places: Arc::new(Semaphore::new(REQUESTS_MAX)) };
+pub(super) fn router(guard: Guard, shelf: Arc<Shelf>, streams: Arc<Streams>) -> Router {
+    let (refused, places) = (AtomicU64::new(0), Arc::new(Semaphore::new(REQUESTS_MAX)));
+    let service = Service { guard, refused, shelf, streams, places };
     Router::new().fallback(answer).with_state(Arc::new(service))
 }
 
@@ -87,14 +76,18 @@ impl Service {
             return Err(Refusal::Method);
         }
         match route::parse(request.uri.path(), request.uri.query())? {
-            Target::Status => Ok(Json(self.status()).into_response()),
+            Target::Status => Ok(Json(self.status().await).into_response()),
             Target::File(name, path) => self.file(request, &name, &path).await,
+            Target::Media(name, path) if is_playlist(&name.path) => {
+                self.playlist(request, &name, &path).await
+            }
+            Target::Media(name, path) => self.media(request, &name, &path).await,
             Target::Origin(path) => self.pass(request, &path).await,
         }
     }
 
     async fn file(&self, request: &Parts, name: &ReleaseName, path: &RelPath) -> Result<Response, Refusal> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let place = self.place()?;
         let release = self.shelf.release(name).await?;
         let file = release.files.release.resolve(path).ok_or(Refusal::NotFound)?;
         let source = FileSource { release, file };
@@ -127,46 +120,83 @@ impl Service {
         Ok(response)
     }
 
-    /// What is no file of a release is the origin's to answer.
-    async fn pass(&self, request: &Parts, path: &str) -> Result<Response, Refusal> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)?;
-        let asked = ASKED.iter().filter_map(|name| Some((name.clone(), request.headers.get(name)?.clone())));
-        let asked: HeaderMap = asked.collect();
-        let passed = self.shelf.opener().origin.pass(request.method.clone(), path, asked).await;
-        let (status, headers, body) = passed.map_err(|error| Refusal::from(&GetError::from(error)))?;
-        let body = stream::unfold((body, place), |(mut body, place)| async {
-            let next = body.next().await.transpose()?;
-            Some((next, (body, place)))
-        });
-        let mut response = Response::new(match request.method == Method::HEAD {
-            true => Body::empty(),
-            false => Body::from_stream(body),
-        });
-        *response.status_mut() = status;
-        for name in ANSWERED.map(HeaderName::from_static) {
-            if let Some(value) = headers.get(&name) {
-                response.headers_mut().insert(name, value.clone());
-            }
+    /// A playlist is passed on, and read on its way: it says what segments are asked for next.
+    async fn playlist(&self, request: &Parts, name: &MediaName, path: &str) -> Result<Response, Refusal> {
+        if request.method == Method::HEAD {
+            return self.pass(request, path).await;
         }
-        Ok(response)
+        self.streams.expect(&name.content);
+        let place = self.place()?;
+        // One that was not seen yet has to come whole.
+        let is_known = self.streams.playlists().knows(name);
+        let asked = if is_known { Asked::AsItIs } else { Asked::Whole };
+        let mut passed = self.ask_origin(request, path, asked).await?;
+        if let Some(playlist) = passed.read(PLAYLIST_BYTES_MAX).await.map_err(refusal)? {
+            self.streams.playlists().take(name, &playlist);
+        }
+        Ok(passed.answer(&request.method, place, |_| {}))
     }
 
-    fn status(&self) -> serde_json::Value {
-        let report = self.shelf.report();
+    /// What else a stream has comes from its swarm, where it is a segment that is signed.
+    async fn media(&self, request: &Parts, name: &MediaName, path: &str) -> Result<Response, Refusal> {
+        let (place, reason) = match media::answer(&self.streams, request, name, path, self.place()?).await {
+            Ok(response) => return Ok(response),
+            Err(not) => not,
+        };
+        let passed = self.ask_origin(request, path, Asked::AsItIs).await?;
+        if let Some(resource) = passed.resource() {
+            self.streams.playlists().learn(name, resource);
+        }
+        let streams = Arc::clone(&self.streams);
+        Ok(passed.answer(&request.method, place, move |bytes| {
+            if let Some(reason) = reason {
+                streams.passed(bytes, reason);
+            }
+        }))
+    }
+
+    /// What is neither a file of a release nor of a stream is the origin's to answer.
+    async fn pass(&self, request: &Parts, path: &str) -> Result<Response, Refusal> {
+        let place = self.place()?;
+        let passed = self.ask_origin(request, path, Asked::AsItIs).await?;
+        Ok(passed.answer(&request.method, place, |_| {}))
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::Busy)
+    }
+
+    async fn ask_origin(&self, request: &Parts, path: &str, asked: Asked) -> Result<Passed, Refusal> {
+        let origin = &self.shelf.opener().origin;
+        Passed::ask(origin, request, path, asked).await.map_err(refusal)
+    }
+
+    async fn status(&self) -> serde_json::Value {
+        let mut report = self.shelf.report();
+        report.add(self.streams.report());
+        let mut streams = Vec::new();
+        for (name, stream) in self.streams.open() {
+            let Some(SoFar { bytes, sent_bytes, links }) = stream.so_far().await else { continue };
+            report.bytes += bytes;
+            report.sent_bytes += sent_bytes;
+            streams
+                .push(json!({ "content": name, "links": links, "bytes": bytes, "sent_bytes": sent_bytes }));
+        }
         let open = self.shelf.open().into_iter().map(|(name, release)| {
-            let traffic = release.traffic();
+            let so_far = release.so_far();
             json!({
                 "content": name.content,
                 "version": name.version,
                 "root": release.files.release.id,
                 "readers": release.readers(),
-                "links": traffic.links,
-                "bytes": traffic.bytes,
-                "sent_bytes": traffic.sent_bytes,
+                "links": so_far.links,
+                "bytes": so_far.bytes,
+                "sent_bytes": so_far.sent_bytes,
             })
         });
         json!({
             "releases": open.collect::<Vec<_>>(),
+            "streams": streams,
             "bytes": report.bytes,
             "sent_bytes": report.sent_bytes,
             "waste_bytes": report.waste_bytes,
@@ -178,8 +208,12 @@ impl Service {
     }
 }
 
+fn refusal(error: OriginError) -> Refusal {
+    Refusal::from(&GetError::from(error))
+}
+
 /// The same stream once its first bytes are there, so that who cannot be served is told why.
-async fn begun(stream: ByteStream<ReadError>) -> Result<ByteStream<ReadError>, Refusal> {
+pub(super) async fn begun(stream: ByteStream<ReadError>) -> Result<ByteStream<ReadError>, Refusal> {
     let mut stream = stream.peekable();
     if let Some(Err(error)) = Pin::new(&mut stream).peek().await {
         return Err(broken(error));
@@ -208,6 +242,8 @@ fn wants_digest(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderName;
+
     use super::*;
 
     #[test]

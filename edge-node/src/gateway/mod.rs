@@ -5,12 +5,16 @@
 mod cache;
 mod guard;
 mod http;
+mod media;
 mod open;
+mod passed;
+mod playlists;
 mod reader;
 mod refusal;
 mod release;
 mod route;
 mod shelf;
+mod streams;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +32,7 @@ use cache::Cache;
 use guard::Guard;
 use open::Opener;
 use shelf::Shelf;
+use streams::Streams;
 
 use crate::control::Following;
 use crate::event::Event;
@@ -113,27 +118,35 @@ pub async fn gateway(
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
 ) -> (Report, Result<(), GetError>) {
-    let (shelf, connections, policies) = match start(&options, &events, &stop).await {
+    let (gateway, connections) = match start(&options, &events, &stop).await {
         Ok(started) => started,
         Err(error) => return (Report::default(), Err(error)),
     };
-    let following = options.get.control.follow();
-    let steering = steer(following, options.get.policy, &shelf, &policies, &events);
     tokio::select! {
         () = connections.run() => {}
-        () = Arc::clone(&shelf).look_after() => {}
-        () = steering => {}
+        () = Arc::clone(&gateway.shelf).look_after() => {}
+        () = gateway.streams.look_after() => {}
+        () = gateway.steer(options.get.control.follow(), options.get.policy, &events) => {}
     }
-    shelf.close_all();
-    shelf.end().await;
-    (shelf.report(), Ok(()))
+    gateway.close_all();
+    tokio::join!(gateway.shelf.end(), gateway.streams.end());
+    let mut report = gateway.shelf.report();
+    report.add(gateway.streams.report());
+    (report, Ok(()))
+}
+
+/// What a gateway serves.
+struct Gateway {
+    shelf: Arc<Shelf>,
+    streams: Arc<Streams>,
+    policies: watch::Sender<Policy>,
 }
 
 async fn start(
     options: &GatewayOptions,
     events: &mpsc::Sender<Event>,
     stop: &CancellationToken,
-) -> Result<(Arc<Shelf>, Connections, watch::Sender<Policy>), GetError> {
+) -> Result<(Gateway, Connections), GetError> {
     let channel = options.check()?;
     let cache = Cache::open(options.get.folder.clone(), options.cache_bytes_max).await?;
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
@@ -156,10 +169,10 @@ async fn start(
         hosts: options.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
         origins: options.origins.clone(),
     };
-    let shelf = Shelf::new(opener, cache);
+    let (shelf, streams) = (Shelf::new(opener.clone(), cache), Streams::new(opener));
     let connections = Connections {
         listener,
-        router: http::router(guard, Arc::clone(&shelf)),
+        router: http::router(guard, Arc::clone(&shelf), Arc::clone(&streams)),
         meter: Arc::new(()),
         tls: None,
         stop: stop.clone(),
@@ -167,34 +180,36 @@ async fn start(
         idle_timeout: IDLE_MAX,
     };
     let _ = events.send(Event::Gateway { address }).await;
-    Ok((shelf, connections, policies))
+    Ok((Gateway { shelf, streams, policies }, connections))
 }
 
-/// Follows what its owner wants, until dropped.
-async fn steer(
-    mut following: Following,
-    base: Policy,
-    shelf: &Shelf,
-    policies: &watch::Sender<Policy>,
-    events: &mpsc::Sender<Event>,
-) {
-    let mut paused = None;
-    loop {
-        let standing = following.standing(base);
-        let pause = standing.err();
-        if let Ok(policy) = standing {
-            let before = policies.send_replace(policy);
-            if !can_follow(before, policy) {
-                // Links are made and listened for as the first policy says.
-                shelf.close_all();
+impl Gateway {
+    /// Follows what its owner wants, until dropped.
+    async fn steer(&self, mut following: Following, base: Policy, events: &mpsc::Sender<Event>) {
+        let mut paused = None;
+        loop {
+            let standing = following.standing(base);
+            let pause = standing.err();
+            if let Ok(policy) = standing {
+                let before = self.policies.send_replace(policy);
+                if !can_follow(before, policy) {
+                    // Links are made and listened for as the first policy says.
+                    self.close_all();
+                }
             }
+            if pause != paused {
+                self.shelf.set_pause(pause);
+                self.streams.set_pause(pause.is_some());
+                let event = pause.map_or(Event::Resumed, |pause| Event::Paused { pause });
+                let _ = events.send(event).await;
+                paused = pause;
+            }
+            following.changed().await;
         }
-        if pause != paused {
-            shelf.set_pause(pause);
-            let event = pause.map_or(Event::Resumed, |pause| Event::Paused { pause });
-            let _ = events.send(event).await;
-            paused = pause;
-        }
-        following.changed().await;
+    }
+
+    fn close_all(&self) {
+        self.shelf.close_all();
+        self.streams.close_all();
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::cache::{Kept, look};
-use super::release::{OpenRelease, Traffic};
+use super::release::OpenRelease;
 use super::route::ReleaseName;
 use crate::event::Event;
 use crate::job::{ASKS_MAX, Job, JobConfig, JobReport, Preloading, Purpose};
@@ -19,6 +19,7 @@ use crate::node::{Folder, Found, GetError, GetOptions, ReleaseUrl, blocking, fin
 use crate::origin::Origin;
 use crate::random::random_bytes;
 use crate::release::{Located, Trust, cached_release, fetch_keys};
+use crate::report::SoFar;
 use crate::store::{ChunkFiles, FolderLock, Layout, ScanError, Sibling, take_up, write_atomic};
 
 /// Events of a job that wait to be heard.
@@ -149,7 +150,7 @@ impl Opener {
 const ROOT_FILE: &str = "root";
 
 /// The address to accept links at: each release has a socket of its own, and the port that was asked for goes to the first.
-fn free_port(wanted: SocketAddr) -> SocketAddr {
+pub(super) fn free_port(wanted: SocketAddr) -> SocketAddr {
     match std::net::UdpSocket::bind(wanted) {
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => SocketAddr::new(wanted.ip(), 0),
         _ => wanted,
@@ -182,7 +183,7 @@ impl Opened {
             while let Some(event) = events.recv().await {
                 match event {
                     Event::Progress { bytes, sent_bytes, links, .. } => {
-                        release.set_traffic(Traffic { bytes, sent_bytes, links });
+                        release.set_so_far(SoFar { bytes, sent_bytes, links });
                     }
                     Event::Note { .. } => drop(owner.send(event).await),
                     _ => {}

@@ -13,7 +13,7 @@ use super::reader::ReadError;
 use crate::job::Ask;
 use crate::node::blocking;
 use crate::platform::allocated_bytes;
-use crate::report::Sources;
+use crate::report::SoFar;
 use crate::store::ChunkFiles;
 
 /// Digests that are remembered.
@@ -27,7 +27,7 @@ pub(super) struct OpenRelease {
     used: Mutex<Instant>,
     files_used: Mutex<BTreeMap<usize, FileUse>>,
     digests: Mutex<BTreeMap<usize, Hash>>,
-    traffic: Mutex<Traffic>,
+    so_far: Mutex<SoFar>,
 }
 
 /// Who reads a file.
@@ -36,14 +36,6 @@ struct FileUse {
     readers: usize,
     /// Last time that somebody did.
     at: Instant,
-}
-
-/// What the job has done so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Traffic {
-    pub(super) bytes: Sources,
-    pub(super) sent_bytes: u64,
-    pub(super) links: u32,
 }
 
 impl OpenRelease {
@@ -55,7 +47,7 @@ impl OpenRelease {
             used: Mutex::new(Instant::now()),
             files_used: Mutex::default(),
             digests: Mutex::default(),
-            traffic: Mutex::default(),
+            so_far: Mutex::default(),
         }
     }
 
@@ -143,12 +135,12 @@ impl OpenRelease {
         }
     }
 
-    pub(super) fn traffic(&self) -> Traffic {
-        *lock(&self.traffic)
+    pub(super) fn so_far(&self) -> SoFar {
+        *lock(&self.so_far)
     }
 
-    pub(super) fn set_traffic(&self, traffic: Traffic) {
-        *lock(&self.traffic) = traffic;
+    pub(super) fn set_so_far(&self, so_far: SoFar) {
+        *lock(&self.so_far) = so_far;
     }
 }
 

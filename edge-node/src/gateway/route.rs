@@ -17,6 +17,14 @@ pub(super) struct ReleaseName {
     pub(super) version: Name,
 }
 
+/// A resource of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MediaName {
+    pub(super) content: ContentName,
+    /// Path below the stream's `media/`, still percent-encoded.
+    pub(super) path: String,
+}
+
 /// Something that may be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
@@ -24,6 +32,8 @@ pub(super) enum Target {
     Status,
     /// A file of a release.
     File(ReleaseName, RelPath),
+    /// A playlist, a segment or what else a stream has; with it the whole path, as for [`Target::Origin`].
+    Media(MediaName, String),
     /// Anything else that the origin may have, below its base URL, still percent-encoded.
     Origin(String),
 }
@@ -50,7 +60,11 @@ pub(super) fn parse(path: &str, query: Option<&str>) -> Result<Target, Refusal> 
     if raw.is_empty() || decoded.split(['/', '\\']).any(|part| part == "." || part == "..") {
         return Err(Refusal::NotFound);
     }
-    Ok(Target::Origin(query.map_or_else(|| raw.to_owned(), |query| format!("{raw}?{query}"))))
+    let whole = query.map_or_else(|| raw.to_owned(), |query| format!("{raw}?{query}"));
+    Ok(match origin_path::split_media(raw) {
+        Some((content, path)) => Target::Media(MediaName { content, path: path.to_owned() }, whole),
+        None => Target::Origin(whole),
+    })
 }
 
 #[cfg(test)]
@@ -63,6 +77,9 @@ mod tests {
             let found = parse(path, Some("a=1")).map(|target| match target {
                 Target::Status => "status".to_owned(),
                 Target::File(ReleaseName { content, version }, path) => format!("{content} {version} {path}"),
+                Target::Media(MediaName { content, path }, whole) => {
+                    format!("{content} media {path}: {whole}")
+                }
                 Target::Origin(path) => format!("origin {path}"),
             });
             assert_eq!(found, expected.map(str::to_owned), "{path}");
@@ -70,7 +87,12 @@ mod tests {
         check("/.freshet/status", Ok("status"));
         check("/game/demo/files/1.2/data/a%20b", Ok("game/demo 1.2 data/a b"));
         check("/game/demo/channels/live", Ok("origin game/demo/channels/live?a=1"));
+        check(
+            "/site/live/media/files/1/x%20",
+            Ok("site/live media files/1/x%20: site/live/media/files/1/x%20?a=1"),
+        );
         check("/live/media/files/1/x", Ok("origin live/media/files/1/x?a=1"));
+        check("/site/live/media/", Ok("origin site/live/media/?a=1"));
         check("/a/b%2fc", Ok("origin a/b%2fc?a=1"));
         for path in
             ["/", "/a/../b", "/a/%2e%2e/b", "/a/%2e./b", "/a%2f..%2fb", "/a/..%5cb", "/game/demo/files/1.2"]

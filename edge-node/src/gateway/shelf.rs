@@ -102,9 +102,9 @@ impl Shelf {
     pub(super) fn report(&self) -> Report {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (_, release) in self.open() {
-            let traffic = release.traffic();
-            report.bytes += traffic.bytes;
-            report.sent_bytes += traffic.sent_bytes;
+            let so_far = release.so_far();
+            report.bytes += so_far.bytes;
+            report.sent_bytes += so_far.sent_bytes;
         }
         report.origin_wire_bytes = self.opener.origin.body_bytes();
         report.origin_requests = self.opener.origin.requests();

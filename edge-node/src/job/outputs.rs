@@ -1,7 +1,7 @@
 //! What the core says, carried out.
 
-use freshet_protocol::{BlobKind, Frame, RefuseReason};
-use freshet_swarm::{DropReason, Output, ServeRefusal};
+use freshet_protocol::{BlobKind, Frame};
+use freshet_swarm::{DropReason, Output};
 
 use crate::job::Job;
 use crate::node::GetError;
@@ -44,7 +44,7 @@ impl Job {
                 Output::AskShards { want, done } => self.ask_shards(want, &done),
                 Output::Serve { link, request, chunk } => self.serve(link, request, chunk),
                 Output::Refuse { link, request, reason } => {
-                    self.refuse(link, request, refuse_reason(reason));
+                    self.refuse(link, request, reason.into());
                 }
                 Output::DropLink { link, reason } => self.drop_link(link, reason),
                 Output::Complete => self.standing_changed(),
@@ -63,14 +63,5 @@ impl Job {
             }
             DropReason::Misbehaved => gone.handle.close("no place for another link"),
         }
-    }
-}
-
-fn refuse_reason(reason: ServeRefusal) -> RefuseReason {
-    match reason {
-        ServeRefusal::NotHeld => RefuseReason::NotHeld,
-        ServeRefusal::Busy => RefuseReason::Busy,
-        ServeRefusal::Budget => RefuseReason::Budget,
-        ServeRefusal::NotSharing => RefuseReason::NotSharing,
     }
 }

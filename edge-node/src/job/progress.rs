@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use freshet_protocol::KeyId;
-use freshet_swarm::{OriginReason, Totals};
+use freshet_swarm::Totals;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -125,23 +125,19 @@ impl JobReport {
     /// Adds what the job did to the whole report.
     pub(crate) fn add_to(self, report: &mut Report, process_started: Instant) {
         let is_first = report.bytes == Sources::default();
-        let by_reason = OriginReason::ALL.iter().map(|reason| reason.name()).zip(self.totals.origin_bytes);
+        let counted = Report::of_totals(&self.totals);
         report.add(Report {
             bytes: Sources {
-                peer: self.totals.peer_bytes,
-                origin: self.totals.origin_bytes.iter().sum(),
                 // After a pause what was fetched before it is there, too.
                 local: if is_first { self.local_bytes } else { 0 },
+                ..counted.bytes
             },
-            origin_bytes_by_reason: by_reason.filter(|(_, bytes)| *bytes > 0).collect(),
-            waste_bytes: self.totals.waste_bytes,
-            corrupt_bytes: self.totals.corrupt_bytes,
-            sent_bytes: self.totals.sent_bytes + self.document_bytes_sent,
+            sent_bytes: counted.sent_bytes + self.document_bytes_sent,
             peer_bytes_by_transport: self.traffic,
             download_ms: self.download.as_millis() as u64,
             links: self.links,
             peers_banned: self.banned.iter().map(KeyId::to_string).collect(),
-            ..Report::default()
+            ..counted
         });
         report.preloaded = self.preloaded;
         report.installed |= self.installed.is_some();

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use freshet_protocol::{ContentName, PairOutcome, PublicKey, ServerMessage, SwarmId};
+use freshet_protocol::{ContentName, KeyId, PairOutcome, PublicKey, ServerMessage, SwarmId};
 use freshet_swarm::{Input, LinkId};
 use tokio::sync::mpsc;
 
@@ -55,6 +55,7 @@ pub(crate) struct Network {
     /// Live links, with the pairings that they answer.
     links: BTreeMap<LinkId, Option<u64>>,
     is_tracker_up: bool,
+    key: KeyId,
 }
 
 impl Network {
@@ -75,6 +76,7 @@ impl Network {
         transport_config.quic.web_transport = config.web_transport;
         transport_config.web_rtc = config.web_rtc;
         transport_config.limiter = config.limiter;
+        let key = identity.key_id();
         let bound = Transport::bind(transport_config).await;
         let (transport, transport_events) = bound.map_err(transport_error)?;
         transport.set_swarm(SwarmId::of_content(config.content));
@@ -97,7 +99,13 @@ impl Network {
             early: Vec::new(),
             links: BTreeMap::new(),
             is_tracker_up: false,
+            key,
         })
+    }
+
+    /// Who this node is to peers.
+    pub(crate) fn key(&self) -> KeyId {
+        self.key
     }
 
     pub(crate) fn link_count(&self) -> usize {

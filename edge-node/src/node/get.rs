@@ -1,6 +1,6 @@
 //! The steps of `get`, from a URL to an installed folder.
 
-use freshet_protocol::PublicKey;
+use freshet_protocol::{ContentName, PublicKey};
 use freshet_swarm::Policy;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -133,7 +133,7 @@ pub(crate) async fn find(
         Ok(located) => located.trackers.clone(),
         Err(_) => documents.trackers(),
     };
-    let mut network = join(options, named, tracker_keys, events).await?;
+    let mut network = join(options, content_of(&options.url.target), named, tracker_keys, events).await?;
     let (mut sealed, opening) = match &located {
         Ok(Located { id, .. }) => documents.open_sealed(*id),
         Err(_) => (None, None),
@@ -174,8 +174,9 @@ pub(crate) async fn find(
 }
 
 /// Opens the way to peers, where policy wants them and a tracker is known.
-async fn join(
+pub(crate) async fn join(
     options: &GetOptions,
+    content: &ContentName,
     named: Vec<String>,
     tracker_keys: Vec<PublicKey>,
     events: &mpsc::Sender<Event>,
@@ -185,7 +186,7 @@ async fn join(
         return Ok(None);
     }
     let config = NetworkConfig {
-        content: content_of(&options.url.target),
+        content,
         listen: options.listen,
         advertise: &options.advertise,
         web_transport: options.web_transport && options.policy.sharing,

@@ -18,7 +18,7 @@ pub use care::{Verified, uninstall, verify};
 pub use error::GetError;
 pub(crate) use folder::{Folder, blocking, lock as lock_folder};
 pub use follow::follow;
-pub(crate) use get::{Found, find, open_origin};
+pub(crate) use get::{Found, find, join, open_origin};
 pub use options::GetOptions;
 pub use plan::{Plan, PlannedPart, PlannedPreload, plan};
 pub use preload::Preload;

@@ -51,6 +51,17 @@ impl Origin {
         })
     }
 
+    /// The entries of a stream's rendition around a sequence, unchecked.
+    pub(crate) async fn entry_page(
+        &self,
+        stream: &ContentName,
+        rendition: &str,
+        sequence: u64,
+    ) -> Result<Bytes, OriginError> {
+        let path = origin_path::entries(stream, rendition, sequence);
+        self.whole(&path, limits::ENTRY_PAGE_BYTES_MAX as u64).await
+    }
+
     /// A root's envelope, unchecked.
     pub(crate) async fn root(&self, content: &ContentName, id: RootId) -> Result<Bytes, OriginError> {
         self.whole(&origin_path::root(content, id), envelope_bytes_max(ROOT_KIND) as u64).await

@@ -4,12 +4,14 @@ mod client;
 mod documents;
 mod error;
 mod index;
+mod pieces;
 mod run;
 mod slices;
 mod stored;
 
-pub(crate) use client::{Origin, OriginConfig};
+pub(crate) use client::{Body, Origin, OriginConfig};
 pub(crate) use error::{OriginError, OriginFault};
 pub(crate) use index::EarlyIndex;
+pub(crate) use pieces::PieceRun;
 pub(crate) use run::{RunEvent, Runs};
 pub(crate) use slices::plain;

@@ -16,7 +16,7 @@ use crate::origin::slices::{Cutter, join, plain};
 use crate::release::Release;
 
 /// Bytes after which a run reports progress, so that slow bodies are seen to move.
-const PROGRESS_BYTES: u32 = 16 << 10;
+pub(super) const PROGRESS_BYTES: u32 = 16 << 10;
 
 /// What a run reports, in order.
 #[derive(Debug)]

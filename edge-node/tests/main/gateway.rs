@@ -21,7 +21,7 @@ use crate::tree::{assert_same, noise, write};
 const LINKED: &str = if cfg!(unix) { "latest.pak" } else { "data/big.pak" };
 
 /// A gateway that runs beside the test.
-struct Gate {
+pub(crate) struct Gate {
     address: SocketAddr,
     control: Control,
     stop: CancellationToken,
@@ -30,7 +30,7 @@ struct Gate {
 }
 
 impl Gate {
-    async fn start(options: GatewayOptions) -> Self {
+    pub(crate) async fn start(options: GatewayOptions) -> Self {
         let (sender, mut events) = mpsc::channel::<Event>(4096);
         let (stop, control) = (CancellationToken::new(), options.get.control.clone());
         let task = tokio::spawn(gateway(options, sender, stop.clone()));
@@ -42,7 +42,7 @@ impl Gate {
         Self { address, control, stop, events, task }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
@@ -50,12 +50,19 @@ impl Gate {
         self.url(&format!("{CONTENT}/files/{version}/{path}"))
     }
 
-    async fn status(&self) -> serde_json::Value {
+    pub(crate) async fn status(&self) -> serde_json::Value {
         let answer = ask(&self.url(".freshet/status"), &[]).await.bytes().await.expect("whole");
         serde_json::from_slice(&answer).expect("JSON")
     }
 
-    async fn stop(self) -> Report {
+    /// Pauses it, or lets it go on.
+    pub(crate) async fn set_paused(&mut self, is_paused: bool) {
+        self.control.change(|wishes| wishes.paused = is_paused);
+        let told = if is_paused { Event::Paused { pause: Pause::Asked } } else { Event::Resumed };
+        while self.events.recv().await.expect("it goes on") != told {}
+    }
+
+    pub(crate) async fn stop(self) -> Report {
         self.stop.cancel();
         let (report, result) = self.task.await.expect("no panic");
         result.expect("ends well");
@@ -63,7 +70,7 @@ impl Gate {
     }
 }
 
-fn options(site: &Site, base: &str) -> GatewayOptions {
+pub(crate) fn options(site: &Site, base: &str) -> GatewayOptions {
     let url = format!("{}/{CONTENT}/channels/live", base.trim_end_matches('/'));
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut options = GatewayOptions::new(&url, cache(site), listen).expect("good");
@@ -77,7 +84,7 @@ fn cache(site: &Site) -> PathBuf {
     site.folder.path().join("cache")
 }
 
-async fn send(method: Method, url: &str, headers: &[(&'static str, &str)]) -> Response {
+pub(crate) async fn send(method: Method, url: &str, headers: &[(&'static str, &str)]) -> Response {
     let headers = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("value")));
@@ -85,11 +92,11 @@ async fn send(method: Method, url: &str, headers: &[(&'static str, &str)]) -> Re
     reqwest::Client::new().request(method, url).headers(headers).send().await.expect("answered")
 }
 
-async fn ask(url: &str, headers: &[(&'static str, &str)]) -> Response {
+pub(crate) async fn ask(url: &str, headers: &[(&'static str, &str)]) -> Response {
     send(Method::GET, url, headers).await
 }
 
-async fn body(url: &str) -> Vec<u8> {
+pub(crate) async fn body(url: &str) -> Vec<u8> {
     let answer = ask(url, &[]).await;
     assert_eq!(answer.status(), StatusCode::OK, "{url}");
     answer.bytes().await.expect("whole").to_vec()
@@ -423,8 +430,7 @@ async fn a_pause_reaches_what_is_only_being_opened() {
     drop((asked, silent));
     let origin = site.serve_again(address).await;
     assert_eq!(gate.events.recv().await, Some(Event::Paused { pause: Pause::Asked }));
-    gate.control.change(|wishes| wishes.paused = false);
-    assert_eq!(gate.events.recv().await, Some(Event::Resumed));
+    gate.set_paused(false).await;
     assert_eq!(body(&gate.file("1.0", "small.txt")).await, b"hello");
     gate.stop().await;
     origin.shutdown().await;
@@ -437,10 +443,8 @@ async fn a_release_is_opened_again_as_soon_as_it_is_closed() {
     let url = gate.file("1.0", "data/big.pak");
     body(&url).await;
     for _ in 0..3 {
-        gate.control.change(|wishes| wishes.paused = true);
-        assert_eq!(gate.events.recv().await, Some(Event::Paused { pause: Pause::Asked }));
-        gate.control.change(|wishes| wishes.paused = false);
-        assert_eq!(gate.events.recv().await, Some(Event::Resumed));
+        gate.set_paused(true).await;
+        gate.set_paused(false).await;
         // Its folder is still in use by the job that winds down.
         let both = tokio::join!(body(&url), body(&url));
         assert!(both.0 == both.1 && both.0 == noise(1, 3_000_000));

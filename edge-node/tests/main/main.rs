@@ -28,5 +28,6 @@ mod resume;
 mod sealed;
 mod site;
 mod steering;
+mod streams;
 mod tree;
 mod update;

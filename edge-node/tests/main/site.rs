@@ -42,6 +42,10 @@ impl Site {
         Keys::load(&self.keys).expect("keys")
     }
 
+    pub(crate) fn keys_folder(&self) -> PathBuf {
+        self.keys.clone()
+    }
+
     /// A folder of this name to fill and publish.
     pub(crate) fn source(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join("sources").join(name);
