@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::bench::Bench;
 use super::needs::Need;
 use super::row::Row;
-use super::{far, few, flash, kills, large, memory, patches, seeds, simulator, updates, wire};
+use super::{far, few, flash, gateway, kills, large, memory, patches, seeds, simulator, updates, wire};
 
 /// When a figure is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,7 @@ pub(super) const FIGURES: &[Figure] = &[
         &[Need::Lab, Need::Program("curl")],
         far::measure,
     ),
+    bench("gateway", "the local gateway beside nginx with a cache", gateway::NEEDS, gateway::measure),
     bench("wire", "one node as fast as the machine can", wire::NEEDS, wire::measure),
     bench("large", "60 GB in 480,000 chunks: loading and deciding", large::NEEDS, large::measure),
     bench("memory", "publish and get of 4 GiB", memory::NEEDS, memory::measure),

@@ -21,7 +21,7 @@ use crate::report::Shaping;
 const RATIO_MIN: f64 = 0.95;
 /// Size of the file: long enough that fetching a manifest first is a small part of it.
 const FILE_BYTES: usize = 256 << 20;
-const FILE_NAME: &str = "film.bin";
+pub(super) const FILE_NAME: &str = "film.bin";
 /// A node behind a line of 100 Mbit/s, 40 ms from the origin.
 const PLAN: &str = "one-http";
 const SETTINGS: [&str; 2] = ["origin.rtt_ms=40", "groups.0.rtt_ms=40"];
@@ -37,7 +37,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let plan = read_plan(PLAN, &SETTINGS.map(str::to_owned))?;
     let folder = memory_folder()?;
     let source = folder.path().join("source");
-    make_file(&source, bench.seeds().start)?;
+    make_file(&source, FILE_BYTES, bench.seeds().start)?;
     let options = bench.options(Shaping::Lab, Release::Folder(source), bench.seeds().start);
     let run = folder.path().join("run");
     std::fs::create_dir(&run)?;
@@ -66,9 +66,9 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
 }
 
 /// A file that no compression makes smaller.
-fn make_file(folder: &Path, seed: u64) -> Result<()> {
+pub(super) fn make_file(folder: &Path, bytes: usize, seed: u64) -> Result<()> {
     let mut random = Random::new(seed);
-    let words = (0..FILE_BYTES / 8).flat_map(|_| random.next_u64().to_le_bytes());
+    let words = (0..bytes / 8).flat_map(|_| random.next_u64().to_le_bytes());
     std::fs::create_dir(folder)
         .and_then(|()| std::fs::write(folder.join(FILE_NAME), words.collect::<Vec<u8>>()))
         .context("make the file")

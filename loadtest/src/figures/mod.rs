@@ -10,6 +10,7 @@ mod command;
 mod far;
 mod few;
 mod flash;
+mod gateway;
 mod kills;
 mod large;
 mod memory;
