@@ -162,7 +162,8 @@ impl Network {
             ServerMessage::Error { code, message } => {
                 tracing::warn!(%code, %message, "the tracker refused a message");
             }
-            // The tracker's client has dealt with the opening and with drains; nothing here takes part in streams.
+            // The tracker's client has dealt with the opening and with drains; who takes part in a stream, or follows a
+            // channel, has dealt with entries and pointers.
             ServerMessage::Challenge { .. }
             | ServerMessage::Welcome { .. }
             | ServerMessage::Drain { .. }
