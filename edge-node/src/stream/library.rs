@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
-use freshet_protocol::limits::LINK_RELEASES_MAX;
+use freshet_protocol::limits::{LINK_RELEASES_MAX, PIECE_BYTES, SEGMENT_BYTES_MAX};
 use freshet_protocol::{ChunkId, SegmentEntry, VerifiedChunk, piece_position};
 use freshet_swarm::limits::PIECES_MAX;
 use freshet_swarm::{ChunkIndex, SegmentIndex};
@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 /// Numbers of segments: all of which the core can count the pieces.
 const SEGMENT_NUMBERS: SegmentIndex = ChunkIndex::MAX / PIECES_MAX;
+
+/// Segments are as far apart on the wire as they are in the core.
+const _: () = assert!(PIECES_MAX as u64 * PIECE_BYTES as u64 == SEGMENT_BYTES_MAX);
 
 /// A rendition in one epoch of its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,11 +238,13 @@ impl Library {
 
     /// Wire ranges of one shelf as the core's, as far as segments are known.
     pub(super) fn of_wire(&self, shelf: ShelfIndex, ranges: &[Range<u64>]) -> Vec<Range<ChunkIndex>> {
-        let own = || self.segments.iter().filter(|(_, segment)| segment.shelf == shelf);
-        let local = ranges
-            .iter()
-            .flat_map(|range| own().filter_map(move |(&number, segment)| segment.local(number, range)));
-        let mut local: Vec<_> = local.collect();
+        let local = |range: &Range<u64>| {
+            let first = range.start - range.start % u64::from(PIECES_MAX);
+            let numbers = self.places.range((shelf, first)..(shelf, range.end)).map(|(_, &number)| number);
+            let local = numbers.filter_map(|number| self.segments.get(&number)?.local(number, range));
+            local.collect::<Vec<_>>()
+        };
+        let mut local: Vec<_> = ranges.iter().flat_map(local).collect();
         local.sort_unstable_by_key(|range| range.start);
         local
     }
@@ -260,7 +265,6 @@ fn joined(mut positions: Vec<u64>) -> Vec<Range<u64>> {
 
 #[cfg(test)]
 mod tests {
-    use freshet_protocol::limits::PIECE_BYTES;
     use freshet_protocol::{SegmentKind, SegmentPlace};
 
     use super::*;

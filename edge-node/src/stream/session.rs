@@ -9,7 +9,7 @@ use freshet_protocol::{
     BlobKind, ChunkId, ContentName, Frame, KeyId, RefuseReason, Request, RootId, ServerMessage, SwarmId,
     VerifiedChunk,
 };
-use freshet_swarm::limits::{PIECES_MAX, SEGMENTS_MAX};
+use freshet_swarm::limits::SEGMENTS_MAX;
 use freshet_swarm::{
     DropReason, FetchEnd, FetchId, Input, LinkId, MediaConfig, MediaCore, Output, PlayerInput, Policy,
     RequestEnd, RequestId, SegmentIndex,
@@ -583,8 +583,3 @@ async fn sleep_until(due: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-
-const _: () = assert!(
-    PIECES_MAX as u64 * freshet_protocol::limits::PIECE_BYTES as u64
-        >= freshet_protocol::limits::SEGMENT_BYTES_MAX
-);
