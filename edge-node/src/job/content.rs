@@ -8,6 +8,7 @@ use bytes::Bytes;
 use freshet_protocol::{ChunkId, VerifiedChunk};
 use tokio::time::Instant;
 
+use crate::job::deriving::DERIVING_MAX;
 use crate::store::{ChunkFiles, HotChunks, Positions, StoreEvent, WRITES_WAITING_MAX, Writers};
 
 /// Least time between two checkpoints.
@@ -62,9 +63,10 @@ impl Content {
         }
     }
 
-    /// Whether more chunks may be taken in.
+    /// Whether more chunks may be taken in. Those that are being made of deltas come without a further question, so there
+    /// stays room for them.
     pub(super) fn has_room(&self) -> bool {
-        self.waiting.len() < WRITES_WAITING_MAX && self.waiting_bytes < WAITING_BYTES_MAX
+        self.waiting.len() + DERIVING_MAX < WRITES_WAITING_MAX && self.waiting_bytes < WAITING_BYTES_MAX
     }
 
     /// Takes a chunk for all of its positions.
@@ -173,5 +175,39 @@ impl Content {
     /// Ends the writers; nothing is taken in any more.
     pub(super) fn take_writers(&mut self) -> Option<Writers> {
         self.writers.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::release::samples::{build, file};
+    use crate::store::Layout;
+
+    #[tokio::test]
+    async fn there_is_always_room_for_what_is_being_made() {
+        let folder = tempfile::tempdir().expect("folder");
+        let names: Vec<String> = (0..WRITES_WAITING_MAX).map(|number| format!("{number:04}")).collect();
+        let chunks: Vec<(&str, u32)> = names.iter().map(|name| (name.as_str(), 4)).collect();
+        let release = build(vec![vec![file("a", 0, 4 * chunks.len() as u64, &chunks)]]).expect("consistent");
+        let files = ChunkFiles { layout: Layout::new(folder.path()), release: Arc::new(release) };
+        let (writers, _events) = Writers::start(&files).expect("threads");
+        let none = || Positions::new(chunks.len() as u32);
+        let mut content = Content::new(files, 0, writers, none(), none());
+        let mut chunks = names.into_iter().map(|name| {
+            let bytes = Bytes::from(name);
+            VerifiedChunk::check(ChunkId::of(&bytes), bytes).expect("its own hash")
+        });
+        let mut taken = 0;
+        while content.has_room() {
+            content.keep(chunks.next().expect("enough of them"));
+            taken += 1;
+        }
+        assert_eq!(taken, WRITES_WAITING_MAX - DERIVING_MAX);
+        // Nothing was heard of them, and yet these may come.
+        chunks.take(DERIVING_MAX).for_each(|chunk| content.keep(chunk));
+        assert_eq!(content.waiting.len(), WRITES_WAITING_MAX);
     }
 }

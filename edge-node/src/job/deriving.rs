@@ -11,7 +11,7 @@ use crate::job::Job;
 use crate::store::{OldFiles, derive};
 
 /// Chunks made at a time.
-const DERIVING_MAX: usize = 2;
+pub(super) const DERIVING_MAX: usize = 2;
 
 /// A chunk that was made, or could not be.
 #[derive(Debug)]

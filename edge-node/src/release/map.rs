@@ -349,11 +349,11 @@ fn inconsistent(path: &RelPath, what: &'static str) -> ReleaseError {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use freshet_protocol::{Chunker, Hash, PageId, PageRef, Part, ROOT_SCHEMA};
 
-    pub(in crate::release) fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
+    pub(crate) fn file(path: &str, offset: u64, size: u64, chunks: &[(&str, u32)]) -> Entry {
         Entry::File(FileExtent {
             path: path.parse().expect("path"),
             part: None,
@@ -399,7 +399,7 @@ pub(super) mod tests {
     }
 
     /// A release of these pages, with as many of the parts `ja` and `ko` as they speak of; `ja` alone is a default one.
-    pub(in crate::release) fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
+    pub(crate) fn build(pages: Vec<Vec<Entry>>) -> Result<Release, ReleaseError> {
         let pages: Vec<Page> = pages.into_iter().map(|entries| Page { entries }).collect();
         let files = || pages.iter().flat_map(|page| &page.entries);
         let starts = |entry: &&Entry| !matches!(entry, Entry::File(extent) if extent.offset > 0);

@@ -13,6 +13,8 @@ pub(crate) use documents::{
     DocumentError, Fetched, Located, cached_release, channel_of, content_of, fetch, fetch_keys,
     fetch_patched, locate,
 };
+#[cfg(test)]
+pub(crate) use map::tests as samples;
 pub(crate) use map::{FileEntry, Release, ReleaseError};
 pub(crate) use opening::open_sealed;
 pub(crate) use parts::{PartChoice, decide};
