@@ -193,9 +193,7 @@ async fn followers_spread_over_the_start_window() {
     }
     let source = site.source("2");
     write(&source, "data/big.pak", b"new");
-    let mut options = site.publish_options(&source, "2.0");
-    options.channel.start_window = Duration::from_secs(3);
-    publish(options).await.expect("published");
+    site.publish_with(&source, "2.0", |options| options.channel.start_window = Duration::from_secs(3)).await;
     let begun = tokio::time::Instant::now();
     let mut took = Vec::new();
     for mut follower in followers {

@@ -88,11 +88,21 @@ impl Site {
         version: &str,
         trackers: Vec<String>,
     ) -> Published {
+        self.publish_with(source, version, |options| options.channel.trackers = Some(trackers.clone())).await
+    }
+
+    /// As [`Site::publish`], with other options.
+    pub(crate) async fn publish_with(
+        &self,
+        source: &Path,
+        version: &str,
+        change: impl Fn(&mut PublishOptions),
+    ) -> Published {
         // Windows does not let a pointer be replaced at the moment that a node reads it; an origin there is run by nobody.
         let attempts = if cfg!(windows) { 20 } else { 1 };
         for attempt in 1..=attempts {
             let mut options = self.publish_options(source, version);
-            options.channel.trackers = Some(trackers.clone());
+            change(&mut options);
             match freshet_origin::publish(options).await {
                 Ok(published) => return published,
                 Err(error) => assert!(attempt < attempts, "not published: {error}"),

@@ -1,6 +1,7 @@
 //! Streams behind the local gateway: players ask by plain HTTP, and segments come from peers.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use freshet_edge_node::{GatewayOptions, Goal};
 use freshet_origin::{HlsOptions, Keys, Serving, Store, StreamKey, publish_hls};
@@ -103,13 +104,19 @@ async fn viewers_behind_gateways_feed_each_other() {
     assert_eq!(origin.counters().media.body_bytes, before);
 
     let second = Gate::start(with_peers(&swarm, &origin.url(), "second", false)).await;
+    body(&media(&second, "master.m3u8")).await;
+    while second.status().await["streams"][0]["links"] != 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     watch(&second).await;
     let from_origin = origin.counters().media.body_bytes - before;
     let seen = second.stop().await;
     assert_eq!(seen.bytes.peer + seen.bytes.origin, SEGMENTS * SEGMENT_BYTES as u64, "{seen:?}");
-    // Before the first link is up, the first segment may come from the origin.
+    // The origin may be as fast as the peer's first word.
     assert!(seen.bytes.peer >= (SEGMENTS - 1) * SEGMENT_BYTES as u64, "{seen:?}");
-    assert_eq!(seen.bytes.origin + seen.waste_bytes, from_origin, "{seen:?}");
+    // Where a peer is waited for no longer, the origin's bytes are waste, or the peer's.
+    let at_most = seen.bytes.origin + seen.waste_bytes;
+    assert!((seen.bytes.origin..=at_most).contains(&from_origin), "{from_origin} {seen:?}");
     assert_eq!((seen.sent_bytes, seen.corrupt_bytes), (0, 0));
     let sent = first.stop().await;
     assert!(sent.sent_bytes >= seen.bytes.peer, "{sent:?}");
