@@ -82,8 +82,11 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
 async fn by(stage: &Stage, is_nginx: bool) -> Result<Took> {
     let cache = stage.folder.join("cache");
     std::fs::create_dir(&cache).context("make the cache")?;
-    let _server = if is_nginx { nginx(stage, &cache).await? } else { gateway(stage, &cache).await? };
+    let mut server = if is_nginx { nginx(stage, &cache).await? } else { gateway(stage, &cache).await? };
     let took = Took { cold_s: read(stage, 1).await?, warm_s: read(stage, WARM_READS).await? };
+    // The other one takes its place.
+    server.kill();
+    server.end().await?;
     std::fs::remove_dir_all(&cache).context("remove the cache")?;
     Ok(took)
 }
