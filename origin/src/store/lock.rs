@@ -15,7 +15,7 @@ const STREAM_LOCK_FILE: &str = "stream.lock";
 /// Held while one program writes a content.
 #[derive(Debug)]
 pub(crate) struct ContentLock {
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 impl ContentLock {
@@ -30,7 +30,7 @@ impl ContentLock {
     }
 
     fn take_file(store: &Store, content: &ContentName, name: &str) -> Result<Self, StoreError> {
-        let Some(folder) = store.folder() else { return Ok(Self { _file: None }) };
+        let Some(folder) = store.folder() else { return Ok(Self { file: None }) };
         let folder = folder.join(content.as_str());
         let fail = |error: std::io::Error| StoreError::Io {
             store: store.name().to_owned(),
@@ -41,11 +41,20 @@ impl ContentLock {
         std::fs::create_dir_all(&folder).map_err(fail)?;
         let file = File::options().create(true).append(true).open(folder.join(name)).map_err(fail)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
+            Ok(()) => Ok(Self { file: Some(file) }),
             Err(TryLockError::WouldBlock) => {
                 Err(StoreError::Busy { store: store.name().to_owned(), content: content.to_string() })
             }
             Err(TryLockError::Error(error)) => Err(fail(error)),
+        }
+    }
+}
+
+impl Drop for ContentLock {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // A program that is being started has a copy of the file for a moment, which would hold the lock.
+            let _ = file.unlock();
         }
     }
 }
@@ -63,7 +72,10 @@ mod tests {
         assert!(matches!(ContentLock::take(&store, &content), Err(StoreError::Busy { .. })));
         ContentLock::take_stream(&store, &content).expect("streams have their own");
         ContentLock::take(&store, &"game/other".parse().expect("name")).expect("another content");
+        // As one that a program has that is being started.
+        let copy = held.file.as_ref().expect("a folder has one").try_clone().expect("copied");
         drop(held);
         ContentLock::take(&store, &content).expect("free again");
+        drop(copy);
     }
 }
