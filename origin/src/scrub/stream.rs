@@ -1,5 +1,6 @@
 //! Checks a stream: its pages of entries, and that the segments in the store are what their entries say.
 
+use freshet_listen::hls::file_of;
 use freshet_protocol::limits::{ENTRY_PAGE_BYTES_MAX, PAGE_SEQUENCES};
 use freshet_protocol::{
     Hash, PublicKey, Role, SegmentEntry, SegmentError, SegmentKind, decode_entry_page, origin_path,
@@ -11,7 +12,6 @@ use crate::layout;
 use crate::release;
 use crate::store::StoreError;
 use crate::stream::Cutter;
-use freshet_listen::hls::file_of;
 
 impl Scrub<'_> {
     /// Checks all entries, by the key document as it lies in the store; whether the tenant signed that is checked apart.

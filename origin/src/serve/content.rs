@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 use freshet_listen::http::{ByteStream, Content, Source, is_playlist, media_type_of};
 use freshet_protocol::limits::{ENTRY_PAGE_BYTES_MAX, PACK_INDEX_BYTES_MAX};
 use freshet_protocol::{
@@ -21,7 +22,6 @@ use crate::layout;
 use crate::release::{self, PACKED_PAGE_BYTES_MAX, ReadError};
 use crate::store::{State, Store};
 use crate::stream;
-use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 
 /// For what never changes under its name.
 const FOREVER: &str = "public, max-age=31536000, immutable";

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use freshet_listen::hls::Names;
+use freshet_listen::hls::playlist::Media;
 use freshet_protocol::ContentName;
 use futures_util::future::join_all;
 use url::Url;
@@ -13,8 +15,6 @@ use super::source::{Source, Wanted, look_along, wanted_along};
 use crate::keys::StreamKey;
 use crate::push::Pusher;
 use crate::store::Store;
-use freshet_listen::hls::Names;
-use freshet_listen::hls::playlist::Media;
 
 /// A stream that goes on.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use freshet_listen::hls::NameError;
+use freshet_listen::hls::playlist::PlaylistError;
 use freshet_protocol::{ContentName, PublicKey, RelPath, WireError};
 
 use super::book::RENDITIONS_MAX;
@@ -10,8 +12,6 @@ use super::rendition::MEDIA_MAX;
 use crate::key_document::PutKeysError;
 use crate::release::ReadError;
 use crate::store::StoreError;
-use freshet_listen::hls::NameError;
-use freshet_listen::hls::playlist::PlaylistError;
 
 /// Why a stream was not published. Playlists show what they showed before.
 #[derive(Debug, thiserror::Error)]

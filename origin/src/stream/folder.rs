@@ -6,13 +6,13 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use freshet_listen::hls::Names;
 use freshet_protocol::RelPath;
 
 use super::error::SegmentProblem;
 use super::pieces::{Cutter, Pieces};
 use super::source::{Source, Wanted};
 use crate::platform;
-use freshet_listen::hls::Names;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 256 << 10;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use freshet_listen::hls::playlist::{self, PLAYLIST_BYTES_MAX, Playlist};
 use freshet_protocol::RelPath;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::folder::Stamp;
 use crate::platform;
-use freshet_listen::hls::playlist::{self, PLAYLIST_BYTES_MAX, Playlist};
 
 /// How often playlists are looked at.
 const EVERY: Duration = Duration::from_millis(200);

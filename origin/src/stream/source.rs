@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use freshet_listen::hls::playlist::{Media, Resource, Segment};
+use freshet_listen::hls::{self, Names};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
@@ -10,8 +12,6 @@ use url::Url;
 use super::error::SegmentProblem;
 use super::pieces::Pieces;
 use super::rendition::{Listed, ListedInit, Rendition};
-use freshet_listen::hls::playlist::{Media, Resource, Segment};
-use freshet_listen::hls::{self, Names};
 
 /// Segments looked at side by side.
 const AT_ONCE: usize = 4;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Client, Response, StatusCode};
@@ -12,7 +13,6 @@ use url::Url;
 use crate::http_client;
 use crate::stream::error::SegmentProblem;
 use crate::stream::pieces::{Cutter, Pieces};
-use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 
 /// Most redirects that one request follows.
 const REDIRECTS_MAX: usize = 5;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use freshet_listen::hls::Names;
+use freshet_listen::hls::playlist::Playlist;
 use freshet_protocol::RelPath;
 use tokio::time::Instant;
 
@@ -16,8 +18,6 @@ use crate::stream::folder_watch::FolderWatch;
 use crate::stream::live::IngestError;
 use crate::stream::pieces::Pieces;
 use crate::stream::source::{Source, Wanted};
-use freshet_listen::hls::Names;
-use freshet_listen::hls::playlist::Playlist;
 
 /// How long a playlist is looked at again for segments that cannot be read.
 const PATIENCE: Duration = Duration::from_secs(5);

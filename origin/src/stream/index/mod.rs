@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::url::Url;
+use freshet_listen::hls::playlist::Media;
+use freshet_listen::hls::{self, Names};
 use freshet_protocol::ContentName;
 use serde::Serialize;
 
@@ -19,8 +21,6 @@ use super::{SegmentProblem, StreamError};
 use crate::keys::StreamKey;
 use crate::publish::unix_now;
 use crate::store::{ContentLock, Store};
-use freshet_listen::hls::playlist::Media;
-use freshet_listen::hls::{self, Names};
 
 /// Where the media is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
+use freshet_listen::hls::playlist::{self, Media, Playlist};
+use freshet_listen::hls::{self, Names};
 use freshet_protocol::Hash;
 use futures_util::future::{BoxFuture, try_join_all};
 use futures_util::{FutureExt, StreamExt, stream};
@@ -20,8 +22,6 @@ use crate::stream::error::SegmentProblem;
 use crate::stream::live::IngestError;
 use crate::stream::pieces::Pieces;
 use crate::stream::source::{Source, Wanted};
-use freshet_listen::hls::playlist::{self, Media, Playlist};
-use freshet_listen::hls::{self, Names};
 
 /// Segments of one rendition fetched side by side.
 const AT_ONCE: usize = 4;

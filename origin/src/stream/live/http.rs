@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
+use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 use freshet_protocol::RelPath;
 use futures_util::{Stream, StreamExt};
 use tokio::net::TcpListener;
@@ -22,7 +23,6 @@ use super::options::IngestError;
 use super::room::{Room, TakeError};
 use crate::private::{SILENCE_MAX, Token, TokenError, timely};
 use crate::serve;
-use freshet_listen::hls::playlist::PLAYLIST_BYTES_MAX;
 
 /// Most connections at once; a packager has one for each file on its way.
 const CONNECTIONS_MAX: usize = 256;

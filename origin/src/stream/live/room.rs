@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
+use freshet_listen::hls::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
+use freshet_listen::hls::{self, NameError, Names};
 use freshet_protocol::{ContentName, RelPath, origin_path};
 use futures_util::{Stream, StreamExt, TryStreamExt, pin_mut};
 use tokio::sync::Mutex;
@@ -21,8 +23,6 @@ use crate::stream::desk::{self, Desk};
 use crate::stream::error::SegmentProblem;
 use crate::stream::pieces::{Cutter, Pieces, TooLarge};
 use crate::stream::source::{Source, Wanted};
-use freshet_listen::hls::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
-use freshet_listen::hls::{self, NameError, Names};
 
 /// Most playlists of a stream.
 const PLAYLISTS_MAX: usize = 128;

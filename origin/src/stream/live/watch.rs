@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use freshet_listen::hls;
+use freshet_listen::hls::playlist::Playlist;
 use freshet_protocol::RelPath;
 use tokio::fs::{self, File};
 use tokio::time::Instant;
@@ -13,8 +15,6 @@ use super::room::{Room, TakeError};
 use crate::platform;
 use crate::stream::folder::Stamp;
 use crate::stream::folder_watch::{Changed, FolderWatch};
-use freshet_listen::hls;
-use freshet_listen::hls::playlist::Playlist;
 
 /// How long a playlist waits for files that it lists.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -7,6 +7,7 @@ mod upload;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use freshet_listen::hls::{Names, file_of};
 use freshet_protocol::limits::PAGE_SEQUENCES;
 use freshet_protocol::{ContentName, RelPath, origin_path};
 use serde::Serialize;
@@ -18,7 +19,6 @@ use super::rendition::Listed;
 use super::source::look_along;
 use crate::keys::StreamKey;
 use crate::store::{ContentLock, Store};
-use freshet_listen::hls::{Names, file_of};
 use survey::{Rendition, Survey};
 use upload::Uploader;
 

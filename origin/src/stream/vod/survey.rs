@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bytes::Bytes;
+use freshet_listen::hls::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
+use freshet_listen::hls::{self, NameError, Names};
 use freshet_protocol::RelPath;
 use tokio::io::AsyncReadExt;
 use url::Url;
 
 use crate::stream::book::RENDITIONS_MAX;
 use crate::stream::error::StreamError;
-use freshet_listen::hls::playlist::{self, Media, PLAYLIST_BYTES_MAX, Playlist};
-use freshet_listen::hls::{self, NameError, Names};
 
 /// What a folder holds of a stream.
 pub(super) struct Survey {
