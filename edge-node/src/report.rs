@@ -71,9 +71,7 @@ impl Report {
         self.links += other.links;
         self.peers_banned.extend(other.peers_banned);
     }
-}
 
-impl Report {
     /// What a core has counted.
     pub(crate) fn of_totals(totals: &Totals) -> Self {
         let by_reason = OriginReason::ALL.iter().map(|reason| reason.name()).zip(totals.origin_bytes);

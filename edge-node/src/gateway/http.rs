@@ -33,6 +33,7 @@ use crate::report::SoFar;
 const REQUESTS_MAX: usize = 256;
 /// A version may be removed and published anew, and asking the gateway costs nothing.
 const CACHE_CONTROL: &str = "no-cache";
+
 struct Service {
     guard: Guard,
     /// Requests that the guard has refused.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::request::Parts;
@@ -19,7 +20,7 @@ use super::http::begun;
 use super::playlists::{Listed, Resource};
 use super::reader::ReadError;
 use super::route::MediaName;
-use super::streams::{Streams, deadline};
+use super::streams::Streams;
 use crate::stream::Stream;
 
 /// As the origin says of media.
@@ -49,15 +50,14 @@ pub(super) async fn answer(
     let Some(stream) = streams.joined(&name.content).await else {
         return Err((place, Some(OriginReason::Policy)));
     };
-    let until = Instant::now() + deadline(&listed);
-    let entry = stream.find(&listed.rendition, listed.sequence, until).await;
+    let deadline = Instant::now() + patience(&listed);
+    let entry = stream.find(&listed.rendition, listed.sequence, deadline).await;
     let Some(entry) = entry.filter(|entry| is_about(entry, &listed)) else {
         return Err((place, Some(OriginReason::Unlisted)));
     };
     let Some(room) = streams.room(entry.bytes) else {
         return Err((place, Some(OriginReason::Policy)));
     };
-    let until = Instant::now() + deadline(&listed);
     let Resource { bytes, etag } =
         resource.unwrap_or_else(|| Resource { bytes: entry.bytes, etag: etag(&entry) });
     let content = Content {
@@ -66,7 +66,7 @@ pub(super) async fn answer(
         media_type: media_type_of(&listed.path),
         digest: None,
         bytes,
-        source: SegmentSource { stream, entry: Arc::new(entry), url: url.to_owned(), deadline: until },
+        source: SegmentSource { stream, entry: Arc::new(entry), url: url.to_owned(), deadline },
     };
     let mut sent = None;
     let answered = respond(&content, &request.method, &request.headers, |stream, _| {
@@ -82,6 +82,12 @@ pub(super) async fn answer(
         }));
     }
     Ok(response)
+}
+
+/// How long a segment may take at most, until it comes from the origin.
+fn patience(listed: &Listed) -> Duration {
+    // A player takes that time for its line's: even so it sees four times the rate that it needs.
+    (Duration::from_micros(listed.duration_us) / 4).clamp(Duration::from_millis(500), Duration::from_secs(2))
 }
 
 /// The segment that a request is about; with it its resource, where it is a part of that.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::open::{Opener, free_port};
-use super::playlists::{Listed, Playlists};
+use super::playlists::Playlists;
 use crate::node::{GetError, join};
 use crate::release::{content_of, unix_now};
 use crate::report::Report;
@@ -251,12 +251,6 @@ impl Streams {
         let forged = |error| GetError::Forged(format!("the key document of {content}: {error}"));
         KeyDocument::open(&envelope, key).map_err(forged)
     }
-}
-
-/// A segment that the gateway was asked for, as far as playlists tell.
-pub(super) fn deadline(listed: &Listed) -> Duration {
-    // A player takes the time for its line's: even so it sees four times the rate that it needs.
-    (Duration::from_micros(listed.duration_us) / 4).clamp(Duration::from_millis(500), Duration::from_secs(2))
 }
 
 impl Slots {

@@ -43,7 +43,8 @@ impl Readers {
 
     /// When the first of its readers needs a segment; none where nobody reads it.
     pub(super) fn deadline_us(&self, segment: SegmentIndex) -> Option<u64> {
-        self.of(segment).map(|reader| reader.deadline_us).min()
+        let readers = self.0.iter().filter(|reader| reader.segment == segment);
+        readers.map(|reader| reader.deadline_us).min()
     }
 
     /// Hands on what has come of a segment, from whoever that was. Those who have all of it are done.
@@ -76,9 +77,5 @@ impl Readers {
     pub(super) fn left(&mut self) -> BTreeSet<SegmentIndex> {
         let is_gone = |reader: &mut Reader| reader.pieces.is_closed();
         self.0.extract_if(.., is_gone).map(|reader| reader.segment).collect()
-    }
-
-    fn of(&self, segment: SegmentIndex) -> impl Iterator<Item = &Reader> {
-        self.0.iter().filter(move |reader| reader.segment == segment)
     }
 }
