@@ -1,7 +1,7 @@
 //! Ranges of positions, as Have and Fetching carry them: gaps and lengths, so that order and disjointness need no check
 //! of their own. Whether a release has so many positions is for its reader to check.
 
-use std::ops::Range;
+use std::ops::{Add, Range};
 
 use crate::limits::{HAVE_RANGES_MAX, INTEGER_MAX};
 use crate::wire::{Reader, WireError, put_varint};
@@ -53,13 +53,17 @@ pub fn wire_ranges(ranges: &[Range<u32>]) -> Vec<Range<u64>> {
     ranges.iter().map(|range| u64::from(range.start)..u64::from(range.end)).collect()
 }
 
-/// Joins ascending positions into ranges.
-pub fn ranges_of(positions: impl IntoIterator<Item = u32>) -> Vec<Range<u32>> {
-    let mut ranges: Vec<Range<u32>> = Vec::new();
+/// Joins ascending positions, as they are in the core (`u32`) or on the wire (`u64`), into ranges.
+pub fn ranges_of<T>(positions: impl IntoIterator<Item = T>) -> Vec<Range<T>>
+where
+    T: Copy + PartialEq + Add<Output = T> + From<u8>,
+{
+    let mut ranges: Vec<Range<T>> = Vec::new();
     for position in positions {
+        let next = position + T::from(1);
         match ranges.last_mut() {
-            Some(last) if last.end == position => last.end += 1,
-            _ => ranges.push(position..position + 1),
+            Some(last) if last.end == position => last.end = next,
+            _ => ranges.push(position..next),
         }
     }
     ranges

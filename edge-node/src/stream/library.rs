@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use freshet_protocol::limits::{LINK_RELEASES_MAX, PIECE_BYTES, SEGMENT_BYTES_MAX};
-use freshet_protocol::{ChunkId, SegmentEntry, VerifiedChunk, piece_position};
+use freshet_protocol::{ChunkId, SegmentEntry, VerifiedChunk, piece_position, ranges_of};
 use freshet_swarm::limits::PIECES_MAX;
 use freshet_swarm::{ChunkIndex, SegmentIndex};
 use tokio::time::Instant;
@@ -233,6 +233,10 @@ impl Library {
                 wire[segment.shelf].push(segment.start + piece as u64);
             }
         }
+        let joined = |mut positions: Vec<u64>| {
+            positions.sort_unstable();
+            ranges_of(positions)
+        };
         wire.into_iter().map(joined).collect()
     }
 
@@ -248,19 +252,6 @@ impl Library {
         local.sort_unstable_by_key(|range| range.start);
         local
     }
-}
-
-/// Positions as ascending ranges.
-fn joined(mut positions: Vec<u64>) -> Vec<Range<u64>> {
-    positions.sort_unstable();
-    let mut ranges: Vec<Range<u64>> = Vec::new();
-    for position in positions {
-        match ranges.last_mut() {
-            Some(last) if last.end == position => last.end += 1,
-            _ => ranges.push(position..position + 1),
-        }
-    }
-    ranges
 }
 
 #[cfg(test)]
