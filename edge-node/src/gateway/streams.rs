@@ -85,7 +85,6 @@ impl Streams {
 
     /// Begins to join, so that peers are there when the first segment is asked for.
     pub(super) fn expect(self: &Arc<Self>, name: &ContentName) {
-        // The task that joins goes on by itself.
         drop(self.joining(name));
     }
 
@@ -165,9 +164,9 @@ impl Streams {
             return None;
         }
         let stop = self.opener.stop.child_token();
-        // Who asked first may leave; the others wait on.
-        let joining = self.tasks.spawn(Arc::clone(self).begin(name.clone(), stop.clone()));
-        let joining = async move { joining.await.expect("joining does not panic") }.boxed().shared();
+        let joining = Arc::clone(self).begin(name.clone(), stop.clone()).boxed().shared();
+        // It goes on though nobody waits for it.
+        self.tasks.spawn(joining.clone());
         let now = Instant::now();
         slots.by_name.insert(name.clone(), Slot { joining: joining.clone(), began: now, used: now, stop });
         Some(joining)

@@ -1,6 +1,7 @@
 //! Streams behind the local gateway: players ask by plain HTTP, and segments come from peers.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use freshet_edge_node::{GatewayOptions, Goal};
 use freshet_origin::{HlsOptions, Keys, Serving, Store, StreamKey, publish_hls};
@@ -103,6 +104,11 @@ async fn viewers_behind_gateways_feed_each_other() {
     assert_eq!(origin.counters().media.body_bytes, before);
 
     let second = Gate::start(with_peers(&swarm, &origin.url(), "second", false)).await;
+    // The playlist that passes has it look for peers.
+    body(&media(&second, "master.m3u8")).await;
+    while second.status().await["streams"][0]["links"] != 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     watch(&second).await;
     let from_origin = origin.counters().media.body_bytes - before;
     let seen = second.stop().await;
