@@ -163,7 +163,8 @@ async fn all_that_is_fetched_keeps_to_the_limit() {
 async fn while_the_game_is_played_nothing_is_handed_out() {
     let swarm = Swarm::new().await;
     let source = swarm.site.source("1");
-    write(&source, "data.pak", &noise(1, 2_000_000));
+    // More than a node asks of the origin before it has a link.
+    write(&source, "data.pak", &noise(1, 4_000_000));
     swarm.site.publish_naming(&source, "1.0", vec![swarm.url()]).await;
     // There is time for links.
     let origin = swarm.site.serve_slowly().await;
@@ -178,7 +179,7 @@ async fn while_the_game_is_played_nothing_is_handed_out() {
     // It takes part anew, without sharing.
     seeder.wait_for(|event| matches!(event, Event::Listening { .. })).await;
     let alone = installed(swarm.options(&origin.url(), "a", false)).await;
-    assert_eq!((alone.bytes.peer, alone.bytes.origin), (0, 2_000_000));
+    assert_eq!((alone.bytes.peer, alone.bytes.origin), (0, 4_000_000));
     control.change(|wishes| wishes.playing = false);
     // Each time that it takes part it finds the release installed; the last time counts.
     seeder.wait_for(|event| matches!(event, Event::Listening { .. })).await;
