@@ -2,6 +2,7 @@
 //! signature, installs it, and shares it where its owner agrees.
 
 mod backoff;
+mod clock;
 mod control;
 mod event;
 mod gateway;

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::path::PathBuf;
 
+use freshet_protocol::KeyId;
 use freshet_swarm::{OriginReason, Totals};
 use serde::Serialize;
+
+use crate::network::LinkTally;
 
 /// The outcome of a job. All sizes are in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -72,8 +75,8 @@ impl Report {
         self.peers_banned.extend(other.peers_banned);
     }
 
-    /// What a core has counted.
-    pub(crate) fn of_totals(totals: &Totals) -> Self {
+    /// What a core and its links have counted.
+    pub(crate) fn of(totals: &Totals, links: LinkTally) -> Self {
         let by_reason = OriginReason::ALL.iter().map(|reason| reason.name()).zip(totals.origin_bytes);
         Self {
             bytes: Sources { peer: totals.peer_bytes, origin: totals.origin_bytes.iter().sum(), local: 0 },
@@ -81,6 +84,9 @@ impl Report {
             waste_bytes: totals.waste_bytes,
             corrupt_bytes: totals.corrupt_bytes,
             sent_bytes: totals.sent_bytes,
+            peer_bytes_by_transport: links.traffic,
+            links: links.total,
+            peers_banned: links.banned.iter().map(KeyId::to_string).collect(),
             ..Self::default()
         }
     }

@@ -35,9 +35,9 @@ impl Job {
                         } else {
                             tracing::warn!(%error, "origin fetch failed; told once until one succeeds");
                         }
-                        let retry_after_us = error.retry_after.map(|wait| wait.as_micros() as u64);
+                        let end = error.fetch_end();
                         self.origin_watch.failed(error);
-                        FetchEnd::Failed { retry_after_us }
+                        end
                     }
                 };
                 self.tell(Input::OriginEnded { fetch, end });
@@ -70,7 +70,7 @@ impl Job {
                 let release = &self.content.files.release;
                 let file = release.files.get(release.place(position).0);
                 let what = file.map_or_else(|| "a patch".to_owned(), |file| file.path.to_string());
-                self.origin_watch.wrong_chunk(position, &what, self.peers.count())
+                self.origin_watch.wrong_chunk(position, &what, self.links.count())
             }
         }
     }

@@ -2,20 +2,17 @@
 
 use std::sync::Arc;
 
-use freshet_protocol::{BlobKind, Frame, KeyId, RefuseReason, Request};
-use freshet_swarm::{Input, LinkId, RequestEnd, RequestId};
+use freshet_protocol::{BlobKind, ChunkId, Frame, RefuseReason, Request};
+use freshet_swarm::{Input, LinkId, RequestId};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use crate::event::Event;
 use crate::job::Job;
-use crate::job::peers::{Link, Misbehaved};
+use crate::job::spans::Misbehaved;
 use crate::network::News;
 use crate::release::TrustError;
 use crate::transport::{Answer, TransportEvent};
-
-/// Most banned peers that the report names; the ban itself holds for all.
-const BANNED_NAMED_MAX: usize = 1024;
 
 impl Job {
     pub(super) fn link_event(&mut self, event: TransportEvent) {
@@ -26,27 +23,27 @@ impl Job {
                 if self.config.policy.sharing {
                     self.documents.frames().into_iter().for_each(|frame| handle.send(frame));
                 }
-                let input = self.peers.up(link, handle, peer);
-                self.tell(input);
+                let (locality, rtt_us) = (peer.locality, peer.rtt.as_micros() as u64);
+                let said = self.spans.introduce(&handle);
+                self.links.up(link, handle, peer, said);
+                self.tell(Input::LinkUp { link, locality, rtt_us });
             }
             TransportEvent::Frame { link, frame } => self.frame(link, frame),
             TransportEvent::Progress { request, bytes, .. } => {
-                if self.peers.is_open(request) {
+                if self.links.is_open(request) {
                     self.tell(Input::Progress { request, bytes });
                 }
             }
-            TransportEvent::Answer { link, request, answer } => self.answer(link, request, answer),
+            TransportEvent::Answer { request, answer, .. } => self.answer(request, answer),
             TransportEvent::Asked { link, asked } => self.asked(link, asked),
             TransportEvent::AskCancelled { link, request } => {
-                self.peers.answered(link, request);
+                self.links.settle(link, request);
                 if !self.documents_sent.remove(&(link, request)) {
                     self.tell_if_linked(link, Input::PeerCancel { link, request });
                 }
             }
             TransportEvent::Sent { link, request, bytes } => {
-                if let Some(traffic) = self.peers.traffic(link) {
-                    traffic.sent += u64::from(bytes);
-                }
+                self.links.sent(link, bytes);
                 if self.documents_sent.remove(&(link, request)) {
                     self.progress.document_bytes_sent += u64::from(bytes);
                 } else {
@@ -55,7 +52,7 @@ impl Job {
             }
             TransportEvent::LinkDown { link, reason } => {
                 self.documents_sent.retain(|(owner, _)| *owner != link);
-                if let Some(gone) = self.peers.down(link) {
+                if let Some(gone) = self.links.down(link) {
                     tracing::debug!(peer = %gone.peer.peer, %reason, "link down");
                     self.tell(Input::LinkDown { link });
                 }
@@ -66,7 +63,7 @@ impl Job {
     }
 
     fn tell_if_linked(&mut self, link: LinkId, input: Input) {
-        if self.peers.link(link).is_some() {
+        if self.links.get(link).is_some() {
             self.tell(input);
         }
     }
@@ -76,7 +73,8 @@ impl Job {
             Frame::Keys { envelope } => self.documents.take_keys(&envelope).map(drop),
             Frame::Pointer { envelope } => self.pointer(&envelope),
             other => {
-                match self.peers.frame(link, other) {
+                let Some(entry) = self.links.get_mut(link) else { return };
+                match self.spans.frame(link, entry, other) {
                     Ok(Some(input)) => self.tell(input),
                     Ok(None) => {}
                     Err(misbehaved) => self.misbehaved(link, misbehaved),
@@ -97,8 +95,8 @@ impl Job {
             return Ok(());
         };
         if self.config.policy.sharing {
-            let frames = self.peers.handles();
-            frames.for_each(|handle| handle.send(Frame::Pointer { envelope: envelope.to_vec() }));
+            let pointer = || Frame::Pointer { envelope: envelope.to_vec() };
+            self.links.to(None).for_each(|link| link.handle.send(pointer()));
         }
         if root != self.content.files.release.id {
             let version = version.to_string();
@@ -121,72 +119,46 @@ impl Job {
     }
 
     fn misbehaved(&mut self, link: LinkId, Misbehaved(how): Misbehaved) {
-        if let Some(gone) = self.peers.down(link) {
+        if let Some(gone) = self.links.down(link) {
             tracing::warn!(peer = %gone.peer.peer, how, "peer broke the protocol");
             gone.handle.close(how);
             self.tell(Input::LinkDown { link });
         }
     }
 
-    fn answer(&mut self, link: LinkId, request: RequestId, answer: Answer) {
+    fn answer(&mut self, request: RequestId, answer: Answer) {
         // An answer to what was cancelled meanwhile is of no interest to the core.
-        if self.peers.take_request(request).is_none() {
-            return;
-        }
-        let end = match answer {
-            Answer::Verified(chunk) => {
-                if let Some(traffic) = self.peers.traffic(link) {
-                    traffic.received += chunk.bytes().len() as u64;
-                }
-                let release = Arc::clone(&self.content.files.release);
-                let positions: Vec<u32> = release.positions_of(chunk.id()).collect();
-                self.keep(chunk);
-                self.tell(Input::RequestEnded { request, end: RequestEnd::Verified });
-                if let Some(&position) = positions.first() {
-                    self.found(position);
-                }
-                positions.iter().for_each(|&position| self.take_delta(position));
-                return;
-            }
-            Answer::Corrupt { .. } => RequestEnd::Corrupt,
-            Answer::Refused(reason) => RequestEnd::Refused(reason.into()),
-            // The core asks for chunks alone.
-            Answer::Failed { .. } | Answer::Blob(_) => RequestEnd::Failed,
-        };
+        let Some((_, end)) = self.links.answered(request, &answer) else { return };
+        let Answer::Verified(chunk) = answer else { return self.tell(Input::RequestEnded { request, end }) };
+        let release = Arc::clone(&self.content.files.release);
+        let positions: Vec<u32> = release.positions_of(chunk.id()).collect();
+        self.keep(chunk);
         self.tell(Input::RequestEnded { request, end });
+        if let Some(&position) = positions.first() {
+            self.found(position);
+        }
+        positions.iter().for_each(|&position| self.take_delta(position));
     }
 
     fn asked(&mut self, link: LinkId, asked: Request) {
-        let Some(entry) = self.peers.link(link) else { return };
-        let handle = entry.handle.clone();
-        if let Err(reason) = self.peers.asked(link, asked) {
-            return handle.refuse(asked.request, reason);
+        if !self.links.asked(link, asked) {
+            return;
         }
         match asked.kind {
             BlobKind::Chunk => {
                 let release = &self.content.files.release;
-                let positions = || release.positions_of(freshet_protocol::ChunkId(asked.hash));
+                let positions = || release.positions_of(ChunkId(asked.hash));
                 let held = positions().find(|&position| self.content.held().contains(position));
                 // In memory it may be already, and not yet on disk.
                 match held.or_else(|| positions().next()) {
                     Some(chunk) => self.tell(Input::PeerRequest { link, request: asked.request, chunk }),
-                    None => self.refuse(link, asked.request, RefuseReason::NotHeld),
+                    None => self.links.refuse(link, asked.request, RefuseReason::NotHeld),
                 }
             }
             BlobKind::Page | BlobKind::Root if !self.config.policy.sharing => {
-                self.refuse(link, asked.request, RefuseReason::NotSharing);
+                self.links.refuse(link, asked.request, RefuseReason::NotSharing);
             }
             BlobKind::Page | BlobKind::Root => self.read_document(link, asked),
-        }
-    }
-
-    pub(super) fn ban(&mut self, gone: &Link) {
-        let key: KeyId = gone.peer.key;
-        if !self.peers.banned.contains(&key) && self.peers.banned.len() < BANNED_NAMED_MAX {
-            self.peers.banned.push(key);
-        }
-        if let Some(network) = &self.network {
-            network.transport.ban(key);
         }
     }
 }

@@ -8,11 +8,11 @@ mod inputs;
 mod links;
 mod origin_watch;
 mod outputs;
-mod peers;
 mod preloading;
 mod progress;
 mod reading;
 mod serving;
+mod spans;
 mod tracker;
 mod turn;
 
@@ -26,15 +26,16 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::event::Event;
 use crate::job::channel_watch::ChannelWatch;
 use crate::job::content::Content;
 use crate::job::deriving::Deriving;
 use crate::job::origin_watch::OriginWatch;
-use crate::job::peers::Peers;
 use crate::job::reading::Readers;
 use crate::job::serving::ReadBack;
-use crate::network::{Documents, Network};
+use crate::job::spans::{Said, Spans};
+use crate::network::{Documents, Links, Network};
 use crate::node::GetError;
 use crate::origin::{EarlyIndex, Origin, RunEvent, Runs};
 use crate::release::Release;
@@ -100,13 +101,14 @@ pub(crate) struct JobConfig {
 /// A running job.
 pub(crate) struct Job {
     core: Core,
-    started: Instant,
+    clock: Clock,
     content: Content,
     store_events: mpsc::Receiver<StoreEvent>,
     deriving: Deriving,
     network: Option<Network>,
     documents: Documents,
-    peers: Peers,
+    links: Links<Said>,
+    spans: Spans,
     /// Requests of peers that are answered with pages and roots, which the core does not know of.
     documents_sent: BTreeSet<(LinkId, u64)>,
     runs: Runs,
@@ -188,7 +190,7 @@ impl Job {
         let progress = progress::Progress::new(&release, &local);
         Ok(Self {
             core,
-            started: Instant::now(),
+            clock: Clock::start(),
             // Who hands nothing out has no use for them.
             content: Content::new(
                 files,
@@ -201,7 +203,8 @@ impl Job {
             deriving: Deriving::new(old),
             network,
             documents,
-            peers: Peers::new(Arc::clone(&release), policy.sharing),
+            links: Links::default(),
+            spans: Spans::new(Arc::clone(&release), policy.sharing),
             documents_sent: BTreeSet::new(),
             channel_watch: watch.map(|watch| ChannelWatch::start(watch, origin.clone())),
             runs: Runs::new(origin, release, index, run_sender),

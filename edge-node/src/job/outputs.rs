@@ -13,15 +13,11 @@ impl Job {
             match output {
                 Output::Request { link, request, chunk } => {
                     let wanted = *self.content.files.release.chunk(chunk);
-                    if let Some(handle) = self.peers.request(link, request) {
+                    if let Some(handle) = self.links.request(link, request, chunk) {
                         handle.request(request, BlobKind::Chunk, wanted.id.0, wanted.bytes);
                     }
                 }
-                Output::Cancel { request } => {
-                    if let Some(handle) = self.peers.take_request(request) {
-                        handle.cancel(request);
-                    }
-                }
+                Output::Cancel { request } => self.links.cancel(request),
                 Output::FetchOrigin { fetch, first, count, reason } => {
                     tracing::debug!(?fetch, first, count, reason = reason.name(), "fetch from the origin");
                     let task = self.runs.start(fetch, first..first + count);
@@ -34,17 +30,17 @@ impl Job {
                 }
                 Output::SendHave { link, ranges } => {
                     let have = |release, ranges| Frame::Have { release, ranges };
-                    self.peers.send_ranges(link, &ranges, have);
+                    self.spans.send_ranges(&self.links, link, &ranges, have);
                 }
                 Output::SendWithdraw { ranges } => {
                     let withdraw = |release, ranges| Frame::Withdraw { release, ranges };
-                    self.peers.send_ranges(None, &ranges, withdraw);
+                    self.spans.send_ranges(&self.links, None, &ranges, withdraw);
                 }
-                Output::SendFetching { ranges } => self.peers.send_fetching(&ranges),
+                Output::SendFetching { ranges } => self.spans.send_fetching(&self.links, &ranges),
                 Output::AskShards { want, done } => self.ask_shards(want, &done),
                 Output::Serve { link, request, chunk } => self.serve(link, request, chunk),
                 Output::Refuse { link, request, reason } => {
-                    self.refuse(link, request, reason.into());
+                    self.links.refuse(link, request, reason.into());
                 }
                 Output::DropLink { link, reason } => self.drop_link(link, reason),
                 Output::Complete => self.standing_changed(),
@@ -54,14 +50,9 @@ impl Job {
     }
 
     fn drop_link(&mut self, link: freshet_swarm::LinkId, reason: DropReason) {
-        let Some(gone) = self.peers.down(link) else { return };
-        match reason {
-            DropReason::Corrupt => {
-                tracing::warn!(peer = %gone.peer.peer, key = %gone.peer.key, "peer sent wrong bytes, banned");
-                gone.handle.close("sent bytes that do not match their hash");
-                self.ban(&gone);
-            }
-            DropReason::Misbehaved => gone.handle.close("no place for another link"),
+        let banned = self.links.drop_link(link, reason);
+        if let (Some(key), Some(network)) = (banned, &self.network) {
+            network.transport.ban(key);
         }
     }
 }

@@ -1,17 +1,16 @@
 //! What the job tells its owner while it runs and when it ends.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use freshet_protocol::KeyId;
 use freshet_swarm::Totals;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::event::Event;
 use crate::job::Job;
+use crate::network::LinkTally;
 use crate::release::Release;
-use crate::report::{Report, Sources, Traffic};
+use crate::report::{Report, Sources};
 use crate::store::Local;
 
 pub(super) struct Progress {
@@ -35,9 +34,7 @@ pub(crate) struct JobReport {
     download: std::time::Duration,
     installed: Option<Instant>,
     moved_aside: Vec<PathBuf>,
-    banned: Vec<KeyId>,
-    traffic: BTreeMap<&'static str, Traffic>,
-    links: u64,
+    links: LinkTally,
 }
 
 impl Progress {
@@ -83,7 +80,7 @@ impl Job {
             total_bytes: self.progress.release_bytes,
             bytes: self.sources(&totals),
             sent_bytes: totals.sent_bytes + self.progress.document_bytes_sent,
-            links: self.peers.count() as u32,
+            links: self.links.count() as u32,
         };
         // A listener that is behind gets the next one.
         let _ = self.config.events.try_send(event);
@@ -103,7 +100,7 @@ impl Job {
     }
 
     pub(super) fn job_report(&self) -> JobReport {
-        let started = self.progress.first_chunk.unwrap_or(self.started);
+        let started = self.progress.first_chunk.unwrap_or(self.clock.began());
         let ended = self.progress.fetched.unwrap_or_else(Instant::now);
         let whole = self.preloading.laid.as_ref().filter(|laid| laid.is_whole);
         JobReport {
@@ -114,9 +111,7 @@ impl Job {
             download: ended.saturating_duration_since(started),
             installed: self.progress.installed,
             moved_aside: self.progress.moved_aside.clone(),
-            banned: self.peers.banned.clone(),
-            traffic: self.peers.traffic.clone(),
-            links: self.peers.links_total,
+            links: self.links.tally().clone(),
         }
     }
 }
@@ -125,7 +120,7 @@ impl JobReport {
     /// Adds what the job did to the whole report.
     pub(crate) fn add_to(self, report: &mut Report, process_started: Instant) {
         let is_first = report.bytes == Sources::default();
-        let counted = Report::of_totals(&self.totals);
+        let counted = Report::of(&self.totals, self.links);
         report.add(Report {
             bytes: Sources {
                 // After a pause what was fetched before it is there, too.
@@ -133,10 +128,7 @@ impl JobReport {
                 ..counted.bytes
             },
             sent_bytes: counted.sent_bytes + self.document_bytes_sent,
-            peer_bytes_by_transport: self.traffic,
             download_ms: self.download.as_millis() as u64,
-            links: self.links,
-            peers_banned: self.banned.iter().map(KeyId::to_string).collect(),
             ..counted
         });
         report.preloaded = self.preloaded;

@@ -31,13 +31,13 @@ pub(super) enum ReadBack {
 
 impl Job {
     pub(super) fn serve(&mut self, link: LinkId, request: u64, position: u32) {
-        if self.peers.waiting(link, request).is_none() {
+        if !self.links.is_waiting(link, request) {
             // Taken back meanwhile; the core has been told.
             return;
         }
         let id = self.content.files.release.chunk(position).id;
         if let Some(bytes) = self.content.find(id) {
-            return self.hand_over(link, request, bytes);
+            return self.links.hand_over(link, request, &bytes);
         }
         let files = self.content.files.clone();
         let (readers, done) = (Arc::clone(&self.read_permits), self.read_back.clone());
@@ -76,7 +76,7 @@ impl Job {
         match result {
             Ok(chunk) => {
                 self.content.read_back(&chunk);
-                self.hand_over(link, request, chunk.into_bytes());
+                self.links.hand_over(link, request, chunk.bytes());
                 Ok(())
             }
             Err(error) if matches!(self.phase, Phase::Fetching) => {
@@ -103,7 +103,7 @@ impl Job {
         tracing::info!(position, %error, "an installed file was changed; no longer shared");
         self.content.lost(position);
         self.tell(Input::Lost { chunk: position });
-        self.refuse(link, request, RefuseReason::NotHeld);
+        self.links.refuse(link, request, RefuseReason::NotHeld);
         self.tell(Input::Sent { link, request, bytes: 0 });
     }
 
@@ -111,7 +111,7 @@ impl Job {
     pub(super) fn read_document(&mut self, link: LinkId, asked: Request) {
         let Some(path) = self.documents.blob_path(asked.kind, asked.hash) else { return };
         if self.documents_sent.len() >= DOCUMENTS_SENT_MAX {
-            return self.refuse(link, asked.request, RefuseReason::Busy);
+            return self.links.refuse(link, asked.request, RefuseReason::Busy);
         }
         self.documents_sent.insert((link, asked.request));
         let done = self.read_back.clone();
@@ -125,26 +125,11 @@ impl Job {
     fn document_read(&mut self, link: LinkId, asked: Request, result: io::Result<Bytes>) {
         let good = result.ok().filter(|bytes| self.documents.is_good_blob(asked.kind, asked.hash, bytes));
         match good {
-            Some(bytes) => self.hand_over(link, asked.request, bytes),
+            Some(bytes) => self.links.hand_over(link, asked.request, &bytes),
             None => {
                 self.documents_sent.remove(&(link, asked.request));
-                self.refuse(link, asked.request, RefuseReason::NotHeld);
+                self.links.refuse(link, asked.request, RefuseReason::NotHeld);
             }
-        }
-    }
-
-    fn hand_over(&mut self, link: LinkId, request: u64, bytes: Bytes) {
-        if let Some((handle, asked)) = self.peers.waiting(link, request) {
-            let from = (asked.offset as usize).min(bytes.len());
-            handle.serve(request, bytes.slice(from..));
-            self.peers.answered(link, request);
-        }
-    }
-
-    pub(super) fn refuse(&mut self, link: LinkId, request: u64, reason: RefuseReason) {
-        if let Some((handle, _)) = self.peers.waiting(link, request) {
-            handle.refuse(request, reason);
-            self.peers.answered(link, request);
         }
     }
 }

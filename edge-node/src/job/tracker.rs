@@ -22,7 +22,7 @@ impl Job {
             span: self.content.files.release.fetched_span(),
             left_bytes: self.core.totals().missing_bytes,
             sharing: self.config.policy.sharing,
-            links: self.peers.count(),
+            links: self.links.count(),
         };
         if let Some(network) = &mut self.network {
             network.announce(&standing, self.content.held());

@@ -7,6 +7,7 @@ use freshet_swarm::Input;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::clock::sleep_until;
 use crate::job::{Job, Phase, SeedFor};
 use crate::node::GetError;
 use crate::store::install;
@@ -30,7 +31,7 @@ impl Job {
                 return Ok(());
             }
             let has_room = self.content.has_room();
-            let core_due = self.core.poll_timeout().map(|at| self.started + Duration::from_micros(at));
+            let core_due = self.core.poll_timeout().map(|us| self.clock.at(us));
             let announce_due = self.network.as_ref().and_then(|network| network.announcer.due());
             let (links, tracker) = match &mut self.network {
                 Some(network) => (Some(&mut network.transport_events), Some(&mut network.tracker_events)),
@@ -52,7 +53,7 @@ impl Job {
                 Ok(()) = self.config.policies.changed() => self.policy_changed(),
                 () = sleep_until(announce_due) => self.announce(),
                 result = finished(&mut self.phase) => self.install_ended(result)?,
-                () = sleep_until(core_due) => self.core.handle_timeout(self.now_us()),
+                () = sleep_until(core_due) => self.core.handle_timeout(self.clock.now_us()),
                 _ = tick.tick() => self.tick()?,
             }
         }
@@ -110,14 +111,8 @@ impl Job {
         self.tell(Input::Policy(self.config.policy));
     }
 
-    /// The core's time.
-    pub(super) fn now_us(&self) -> u64 {
-        self.started.elapsed().as_micros() as u64
-    }
-
     pub(super) fn tell(&mut self, input: Input) {
-        let now = self.now_us();
-        self.core.handle_input(now, input);
+        self.core.handle_input(self.clock.now_us(), input);
     }
 
     /// Goes on to the next phase where this one is over; whether the job is.
@@ -178,7 +173,7 @@ impl Job {
             self.content.start_checkpoint();
         }
         if !self.core.is_complete() {
-            self.origin_watch.check(self.peers.count())?;
+            self.origin_watch.check(self.links.count())?;
         }
         self.tell_preload();
         self.tell_news();
@@ -232,13 +227,6 @@ impl Job {
             self.store_event(event)?;
         }
         Ok(())
-    }
-}
-
-async fn sleep_until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 mod announcer;
 mod documents;
 mod learn;
+mod links;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use announcer::OwnReach;
 pub(crate) use announcer::{Announcer, Standing};
 pub(crate) use documents::{Documents, News};
 pub(crate) use learn::{Learning, learn};
+pub(crate) use links::{Link, LinkTally, Links};
 
 /// How to take part in a swarm.
 pub(crate) struct NetworkConfig<'a> {

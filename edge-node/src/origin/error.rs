@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use freshet_swarm::FetchEnd;
+
 /// What was wrong.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OriginFault {
@@ -28,6 +30,11 @@ pub(crate) struct OriginError {
 }
 
 impl OriginError {
+    /// What a core hears of it.
+    pub(crate) fn fetch_end(&self) -> FetchEnd {
+        FetchEnd::Failed { retry_after_us: self.retry_after.map(|wait| wait.as_micros() as u64) }
+    }
+
     /// Whether the same fetch may work later.
     pub(crate) fn may_pass(&self) -> bool {
         match self.fault {

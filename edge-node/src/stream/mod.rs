@@ -3,9 +3,9 @@
 
 mod entries;
 mod library;
-mod links;
 mod range_set;
 mod readers;
+mod said;
 mod session;
 
 use std::sync::Arc;
