@@ -7,24 +7,17 @@ use anyhow::{Context, Result, ensure};
 use freshet_origin::Counters;
 use tokio::time::{Instant, sleep};
 
-use super::bench::{Bench, memory_folder};
+use super::bench::Bench;
 use super::child;
+use super::far_file::FarFile;
 use super::node::get;
 use super::row::{Row, Unit, Wanted, median};
 use super::wire::Packs;
-use crate::live::{Release, Stage, node_host};
-use crate::plan::read_plan;
-use crate::random::Random;
-use crate::report::Shaping;
 
 /// Least rate of the node / rate of curl.
 const RATIO_MIN: f64 = 0.95;
 /// Size of the file: long enough that fetching a manifest first is a small part of it.
 const FILE_BYTES: usize = 256 << 20;
-pub(super) const FILE_NAME: &str = "film.bin";
-/// A node behind a line of 100 Mbit/s, 40 ms from the origin.
-const PLAN: &str = "one-http";
-const SETTINGS: [&str; 2] = ["origin.rtt_ms=40", "groups.0.rtt_ms=40"];
 /// The origin writes each second what it sent.
 const ORIGIN_REPORTS_WITHIN: Duration = Duration::from_secs(5);
 const ORIGIN_REPORT_POLL: Duration = Duration::from_millis(50);
@@ -34,23 +27,16 @@ const ORIGIN_REPORT_POLL: Duration = Duration::from_millis(50);
 /// # Errors
 /// When one of them fails.
 pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
-    let plan = read_plan(PLAN, &SETTINGS.map(str::to_owned))?;
-    let folder = memory_folder()?;
-    let source = folder.path().join("source");
-    make_file(&source, FILE_BYTES, bench.seeds().start)?;
-    let options = bench.options(Shaping::Lab, Release::Folder(source), bench.seeds().start);
-    let run = folder.path().join("run");
-    std::fs::create_dir(&run)?;
-    let stage = bench.wait(Stage::set(&plan, &options, &run))?;
+    let file = FarFile::publish(bench, FILE_BYTES)?;
     let (mut curl_s, mut node_s, mut requests) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..bench.runs {
         // Whoever comes second finds a warmer machine, so they take turns.
         let curl_first = turn % 2 == 0;
         for is_curl in [curl_first, !curl_first] {
             if is_curl {
-                curl_s.push(bench.wait(by_curl(&stage))?);
+                curl_s.push(bench.wait(by_curl(&file))?);
             } else {
-                let (took_s, asked) = bench.wait(by_node(&stage))?;
+                let (took_s, asked) = bench.wait(by_node(&file))?;
                 node_s.push(took_s);
                 requests.push(asked);
             }
@@ -60,28 +46,18 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
     let ratios = curl_s.iter().zip(&node_s).map(|(curl, node)| curl / node).collect();
     let reference = format!("node {:.2} s, curl {:.2} s", median(&node_s), median(&curl_s));
     let rate = Row::new("rate of node / curl", Unit::Ratio, Wanted::AtLeast(RATIO_MIN), ratios);
-    let requests_max = Packs::of(&stage)?.requests() as f64;
+    let requests_max = Packs::of(&file.stage)?.requests() as f64;
     let asked = Row::new("origin requests for chunks", Unit::Count, Wanted::AtMost(requests_max), requests);
     Ok(vec![rate.beside(reference), asked.every_run().beside("one per 4 MiB of each of its packs")])
 }
 
-/// A file that no compression makes smaller.
-pub(super) fn make_file(folder: &Path, bytes: usize, seed: u64) -> Result<()> {
-    let mut random = Random::new(seed);
-    let words = (0..bytes / 8).flat_map(|_| random.next_u64().to_le_bytes());
-    std::fs::create_dir(folder)
-        .and_then(|()| std::fs::write(folder.join(FILE_NAME), words.collect::<Vec<u8>>()))
-        .context("make the file")
-}
-
 /// From the start of curl to its end, in seconds. It reads the origin's plain file view.
-async fn by_curl(stage: &Stage) -> Result<f64> {
-    let (content, _) = stage.url.split_once("/channels/").context("a channel's URL")?;
-    let into = stage.folder.join("curl");
-    let mut command = stage.network.command(&node_host(0), "curl")?;
-    command.args(["--silent", "--show-error", "--fail", "--output"]).arg(&into);
-    command.arg(format!("{content}/files/1/{FILE_NAME}"));
-    let ended = child::run(command, &stage.folder.join("curl.log")).await?;
+async fn by_curl(file: &FarFile) -> Result<f64> {
+    let folder = &file.stage.folder;
+    let into = folder.join("curl");
+    let mut command = file.curl()?;
+    command.arg("--output").arg(&into).arg(file.url());
+    let ended = child::run(command, &folder.join("curl.log")).await?;
     let bytes = std::fs::metadata(&into).context("look at what curl fetched")?.len();
     ensure!(bytes == FILE_BYTES as u64, "curl fetched {bytes} bytes");
     std::fs::remove_file(&into).context("remove what curl fetched")?;
@@ -89,11 +65,12 @@ async fn by_curl(stage: &Stage) -> Result<f64> {
 }
 
 /// From the start of the node to its end, in seconds, and the requests for chunks that the origin got.
-async fn by_node(stage: &Stage) -> Result<(f64, f64)> {
+async fn by_node(file: &FarFile) -> Result<(f64, f64)> {
+    let stage = &file.stage;
     let report = stage.origin_report();
     let before = counters(&report)?;
     let into = stage.folder.join("node");
-    let mut command = get(stage.network.command(&node_host(0), &stage.programs.node)?, &stage.url, &into);
+    let mut command = get(file.command(&stage.programs.node)?, &stage.url, &into);
     command.arg("--no-p2p");
     let ended = child::run(command, &stage.folder.join("node.log")).await?;
     std::fs::remove_dir_all(&into).context("remove what the node fetched")?;

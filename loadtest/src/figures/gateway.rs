@@ -6,23 +6,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::bench::{Bench, memory_folder};
+use super::bench::Bench;
 use super::child::{self, Child};
-use super::far::{FILE_NAME, make_file};
+use super::far_file::FarFile;
 use super::needs::Need;
 use super::row::{Row, Unit, Wanted, median};
-use crate::live::{Release, Stage, node_host};
-use crate::plan::read_plan;
-use crate::report::Shaping;
 
 /// What it needs.
 pub(super) const NEEDS: &[Need] =
     &[Need::Lab, Need::Program("curl"), Need::Program("nginx"), Need::MemoryBytes(4 * FILE_BYTES as u64)];
 /// Size of the file.
 const FILE_BYTES: usize = 128 << 20;
-/// A node behind a line of 100 Mbit/s, 40 ms from the origin.
-const PLAN: &str = "one-http";
-const SETTINGS: [&str; 2] = ["origin.rtt_ms=40", "groups.0.rtt_ms=40"];
 /// Least rate of what has to be fetched, as a share of nginx's.
 const COLD_MIN: f64 = 0.95;
 /// The same of what is there: it is hashed again before it is sent, and nginx sends it unread.
@@ -43,20 +37,13 @@ struct Took {
 /// # Errors
 /// When one of them fails.
 pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
-    let plan = read_plan(PLAN, &SETTINGS.map(str::to_owned))?;
-    let folder = memory_folder()?;
-    let source = folder.path().join("source");
-    make_file(&source, FILE_BYTES, bench.seeds().start)?;
-    let options = bench.options(Shaping::Lab, Release::Folder(source), bench.seeds().start);
-    let run = folder.path().join("run");
-    std::fs::create_dir(&run)?;
-    let stage = bench.wait(Stage::set(&plan, &options, &run))?;
+    let file = FarFile::publish(bench, FILE_BYTES)?;
     let (mut nginx, mut gateway) = (Vec::new(), Vec::new());
     for turn in 0..bench.runs {
         // Whoever comes second finds a warmer machine, so they take turns.
         let nginx_first = turn % 2 == 0;
         for is_nginx in [nginx_first, !nginx_first] {
-            let took = bench.wait(by(&stage, is_nginx))?;
+            let took = bench.wait(by(&file, is_nginx))?;
             if is_nginx { &mut nginx } else { &mut gateway }.push(took);
         }
         let (Some(theirs), Some(ours)) = (nginx.last(), gateway.last()) else { continue };
@@ -79,11 +66,11 @@ pub(super) fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
 }
 
 /// One of them with an empty cache.
-async fn by(stage: &Stage, is_nginx: bool) -> Result<Took> {
-    let cache = stage.folder.join("cache");
+async fn by(file: &FarFile, is_nginx: bool) -> Result<Took> {
+    let cache = file.stage.folder.join("cache");
     std::fs::create_dir(&cache).context("make the cache")?;
-    let mut server = if is_nginx { nginx(stage, &cache).await? } else { gateway(stage, &cache).await? };
-    let took = Took { cold_s: read(stage, 1).await?, warm_s: read(stage, WARM_READS).await? };
+    let mut server = if is_nginx { nginx(file, &cache).await? } else { gateway(file, &cache).await? };
+    let took = Took { cold_s: read(file, 1).await?, warm_s: read(file, WARM_READS).await? };
     // The other one takes its place.
     server.kill();
     server.end().await?;
@@ -91,8 +78,9 @@ async fn by(stage: &Stage, is_nginx: bool) -> Result<Took> {
     Ok(took)
 }
 
-async fn gateway(stage: &Stage, cache: &Path) -> Result<Child> {
-    let mut command = stage.network.command(&node_host(0), &stage.programs.node)?;
+async fn gateway(file: &FarFile, cache: &Path) -> Result<Child> {
+    let stage = &file.stage;
+    let mut command = file.command(&stage.programs.node)?;
     command.args(["run", "--gateway", ADDRESS, "--no-p2p", "--json", "--log", "warn"]);
     command.arg("--origin").arg(&stage.url).arg("--cache").arg(cache);
     let mut gateway = Child::start(command, &stage.folder.join("gateway.log"))?;
@@ -100,21 +88,23 @@ async fn gateway(stage: &Stage, cache: &Path) -> Result<Child> {
     Ok(gateway)
 }
 
-async fn nginx(stage: &Stage, cache: &Path) -> Result<Child> {
-    let path = stage.folder.join("nginx.conf");
-    std::fs::write(&path, configuration(stage, cache)?).context("write the configuration")?;
-    let mut command = stage.network.command(&node_host(0), "nginx")?;
+async fn nginx(file: &FarFile, cache: &Path) -> Result<Child> {
+    let folder = &file.stage.folder;
+    let path = folder.join("nginx.conf");
+    std::fs::write(&path, configuration(file, cache)?).context("write the configuration")?;
+    let mut command = file.command("nginx")?;
     command.args(["-e", "stderr", "-c"]).arg(&path);
-    let mut nginx = Child::start(command, &stage.folder.join("nginx.log"))?;
+    let mut nginx = Child::start(command, &folder.join("nginx.log"))?;
     // Its sockets are open by then.
     nginx.line(|line| line.contains("event method")).await?;
     Ok(nginx)
 }
 
 /// As its documentation has it for large files (ngx_http_slice_module), with connections to the origin that stay.
-fn configuration(stage: &Stage, cache: &Path) -> Result<String> {
-    let (origin, _) = file_url(stage)?;
-    let (cache, folder) = (cache.display(), stage.folder.display());
+fn configuration(file: &FarFile, cache: &Path) -> Result<String> {
+    let url = file.url();
+    let (origin, _) = place(&url)?;
+    let (cache, folder) = (cache.display(), file.stage.folder.display());
     let mut text = String::new();
     write!(
         text,
@@ -141,23 +131,22 @@ http {{
     Ok(text)
 }
 
-/// The origin's address, and the file's path.
-fn file_url(stage: &Stage) -> Result<(&str, String)> {
-    let (content, _) = stage.url.split_once("/channels/").context("a channel's URL")?;
-    let rest = content.strip_prefix("http://").context("an origin without TLS")?;
-    let (origin, content) = rest.split_once('/').context("a content below the origin")?;
-    Ok((origin, format!("{content}/files/1/{FILE_NAME}")))
+/// The origin's address, and the path there.
+fn place(url: &str) -> Result<(&str, &str)> {
+    let rest = url.strip_prefix("http://").context("an origin without TLS")?;
+    rest.split_once('/').context("a file below the origin")
 }
 
 /// From the start of curl to its end, in seconds.
-async fn read(stage: &Stage, times: usize) -> Result<f64> {
-    let url = format!("http://{ADDRESS}/{}", file_url(stage)?.1);
-    let mut command = stage.network.command(&node_host(0), "curl")?;
-    command.args(["--silent", "--show-error", "--fail", "--write-out", "%{size_download}\\n"]);
+async fn read(file: &FarFile, times: usize) -> Result<f64> {
+    let at_origin = file.url();
+    let url = format!("http://{ADDRESS}/{}", place(&at_origin)?.1);
+    let mut command = file.curl()?;
+    command.args(["--write-out", "%{size_download}\\n"]);
     for _ in 0..times {
         command.args(["--output", "/dev/null"]).arg(&url);
     }
-    let ended = child::run(command, &stage.folder.join("curl.log")).await?;
+    let ended = child::run(command, &file.stage.folder.join("curl.log")).await?;
     let bytes = FILE_BYTES.to_string();
     anyhow::ensure!(ended.last_line == bytes, "curl read {} bytes and not {bytes}", ended.last_line);
     Ok(ended.took.as_secs_f64())

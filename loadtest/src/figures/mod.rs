@@ -8,6 +8,7 @@ mod catalogue;
 mod child;
 mod command;
 mod far;
+mod far_file;
 mod few;
 mod flash;
 mod gateway;

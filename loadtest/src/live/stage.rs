@@ -90,6 +90,8 @@ pub(crate) struct Stage {
     pub(crate) programs: Programs,
     pub(crate) network: Network,
     pub(crate) published: Published,
+    /// Where the content is at the origin.
+    pub(crate) content: String,
     /// The channel, with the tenant's key.
     pub(crate) url: String,
     pub(crate) origin: Process,
@@ -122,10 +124,22 @@ impl Stage {
         let command = origin_command(plan, &programs, &network, &folder)?;
         let origin = Process::start(command, folder.join("origin.log"), Who::Origin, sender.clone())?;
         let ready: OriginReady = ready(&folder, (ORIGIN, Who::Origin), &origin, &mut events).await?;
-        let url = format!("http://{}/{CONTENT}/channels/live#key={key}", ready.address);
+        let content = format!("http://{}/{CONTENT}", ready.address);
+        let url = format!("{content}/channels/live#key={key}");
         let tracker = trackers.map(|(process, _)| process);
-        let mut stage =
-            Self { folder, source, programs, network, published, url, origin, tracker, sender, events };
+        let mut stage = Self {
+            folder,
+            source,
+            programs,
+            network,
+            published,
+            content,
+            url,
+            origin,
+            tracker,
+            sender,
+            events,
+        };
         if options.release == Release::Update {
             stage.make_older(plan, options.seed).await?;
         }

@@ -35,7 +35,7 @@ impl Packs {
     /// # Errors
     /// When the origin's store cannot be read.
     pub(in crate::figures) fn of(stage: &Stage) -> Result<Self> {
-        let (base, _) = stage.url.split_once("/channels/").context("a channel's URL")?;
+        let base = &stage.content;
         let content = base.splitn(4, '/').nth(3).context("a URL with a path")?;
         let folder = stage.folder.join("store").join(content).join("packs");
         let mut ranges = Vec::new();
