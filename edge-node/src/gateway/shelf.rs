@@ -233,9 +233,9 @@ impl Shelf {
             return Err(Refusal::Busy);
         }
         let (stop, turn) = (self.opener.stop.child_token(), slots.turn(self.opener.folder(name)));
-        // Who asked first may leave; the others wait on.
-        let opening = self.tasks.spawn(Arc::clone(self).begin(name.clone(), turn, stop.clone()));
-        let opening = async move { opening.await.expect("opening does not panic") }.boxed().shared();
+        let opening = Arc::clone(self).begin(name.clone(), turn, stop.clone()).boxed().shared();
+        // It goes on though who asked first has left.
+        self.tasks.spawn(opening.clone());
         let slot = Slot { opening: opening.clone(), asked: Instant::now(), stop };
         slots.by_name.insert(name.clone(), slot);
         Ok(opening)
