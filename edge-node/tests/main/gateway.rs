@@ -1,120 +1,17 @@
-//! The local gateway, asked by plain HTTP clients.
+//! What the local gateway answers.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::time::Instant;
 
-use freshet_edge_node::{Control, Event, GatewayOptions, GetError, Goal, Pause, Report, gateway};
-use freshet_origin::Serving;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use freshet_edge_node::{Event, GatewayOptions, Goal, Pause, gateway};
+use reqwest::{Method, StatusCode};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::{Gate, LINKED, ask, body, cache, options, published, send};
 use crate::peers::Swarm;
 use crate::site::{CONTENT, Running, Site, installed};
 use crate::tree::{assert_same, noise, write};
-
-/// A second way to the large file, where there are links.
-const LINKED: &str = if cfg!(unix) { "latest.pak" } else { "data/big.pak" };
-
-/// A gateway that runs beside the test.
-pub(crate) struct Gate {
-    address: SocketAddr,
-    control: Control,
-    stop: CancellationToken,
-    events: mpsc::Receiver<Event>,
-    task: JoinHandle<(Report, Result<(), GetError>)>,
-}
-
-impl Gate {
-    pub(crate) async fn start(options: GatewayOptions) -> Self {
-        let (sender, mut events) = mpsc::channel::<Event>(4096);
-        let (stop, control) = (CancellationToken::new(), options.get.control.clone());
-        let task = tokio::spawn(gateway(options, sender, stop.clone()));
-        let address = loop {
-            if let Event::Gateway { address } = events.recv().await.expect("it begins") {
-                break address;
-            }
-        };
-        Self { address, control, stop, events, task }
-    }
-
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}/{path}", self.address)
-    }
-
-    fn file(&self, version: &str, path: &str) -> String {
-        self.url(&format!("{CONTENT}/files/{version}/{path}"))
-    }
-
-    pub(crate) async fn status(&self) -> serde_json::Value {
-        let answer = ask(&self.url(".freshet/status"), &[]).await.bytes().await.expect("whole");
-        serde_json::from_slice(&answer).expect("JSON")
-    }
-
-    /// Pauses it, or lets it go on.
-    pub(crate) async fn set_paused(&mut self, is_paused: bool) {
-        self.control.change(|wishes| wishes.paused = is_paused);
-        let told = if is_paused { Event::Paused { pause: Pause::Asked } } else { Event::Resumed };
-        while self.events.recv().await.expect("it goes on") != told {}
-    }
-
-    pub(crate) async fn stop(self) -> Report {
-        self.stop.cancel();
-        let (report, result) = self.task.await.expect("no panic");
-        result.expect("ends well");
-        report
-    }
-}
-
-pub(crate) fn options(site: &Site, base: &str) -> GatewayOptions {
-    let url = format!("{}/{CONTENT}/channels/live", base.trim_end_matches('/'));
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut options = GatewayOptions::new(&url, cache(site), listen).expect("good");
-    options.get.key = Some(site.key());
-    options.get.policy.p2p = false;
-    options.get.give_up_after = Duration::from_secs(3);
-    options
-}
-
-fn cache(site: &Site) -> PathBuf {
-    site.folder.path().join("cache")
-}
-
-pub(crate) async fn send(method: Method, url: &str, headers: &[(&'static str, &str)]) -> Response {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("value")));
-    let headers: HeaderMap = headers.collect();
-    reqwest::Client::new().request(method, url).headers(headers).send().await.expect("answered")
-}
-
-pub(crate) async fn ask(url: &str, headers: &[(&'static str, &str)]) -> Response {
-    send(Method::GET, url, headers).await
-}
-
-pub(crate) async fn body(url: &str) -> Vec<u8> {
-    let answer = ask(url, &[]).await;
-    assert_eq!(answer.status(), StatusCode::OK, "{url}");
-    answer.bytes().await.expect("whole").to_vec()
-}
-
-/// A site with a file of many chunks, a small one, an empty one, and a link.
-async fn published() -> (Site, Serving) {
-    let site = Site::new();
-    let source = site.source("1");
-    write(&source, "data/big.pak", &noise(1, 3_000_000));
-    write(&source, "small.txt", b"hello");
-    write(&source, "empty", b"");
-    #[cfg(unix)]
-    std::os::unix::fs::symlink("data/big.pak", source.join(LINKED)).expect("linked");
-    site.publish(&source, "1.0").await;
-    let origin = site.serve().await;
-    (site, origin)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_what_the_origin_would_send() {
@@ -239,57 +136,6 @@ async fn bytes_flow_before_the_file_is_whole() {
     assert!(bytes == noise(1, 3_000_000));
     // The line takes three seconds for all of it.
     assert!(first_after * 2 < begun.elapsed(), "{first_after:?} of {:?}", begun.elapsed());
-    gate.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_read_is_kept_and_needs_no_origin() {
-    let (site, origin) = published().await;
-    let gate = Gate::start(options(&site, &origin.url())).await;
-    body(&gate.file("1.0", "data/big.pak")).await;
-    gate.stop().await;
-    let base = origin.url();
-    origin.shutdown().await;
-    let gate = Gate::start(options(&site, &base)).await;
-    assert!(body(&gate.file("1.0", "data/big.pak")).await == noise(1, 3_000_000));
-    // What was not read is not there, and that is said before a byte is sent.
-    let answer = ask(&gate.file("1.0", "small.txt"), &[]).await;
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
-    let sentence = answer.text().await.expect("text");
-    assert!(sentence.contains("neither the origin nor peers deliver"), "{sentence}");
-    let answer = ask(&gate.file("2.0", "small.txt"), &[]).await;
-    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
-    gate.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_changed_in_the_cache_is_got_anew() {
-    let (site, origin) = published().await;
-    let gate = Gate::start(options(&site, &origin.url())).await;
-    let url = gate.file("1.0", "data/big.pak");
-    body(&url).await;
-    gate.stop().await;
-    let mut spoilt = 0;
-    let mut folders = vec![cache(&site)];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("readable") {
-            let path = entry.expect("readable").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.metadata().expect("there").len() == 3_000_000 {
-                let mut bytes = std::fs::read(&path).expect("readable");
-                bytes[1_000_000] ^= 1;
-                std::fs::write(&path, bytes).expect("written");
-                spoilt += 1;
-            }
-        }
-    }
-    assert_eq!(spoilt, 1);
-    let before = origin.counters().pack.body_bytes;
-    let gate = Gate::start(options(&site, &origin.url())).await;
-    assert!(body(&gate.file("1.0", "data/big.pak")).await == noise(1, 3_000_000));
-    let again = origin.counters().pack.body_bytes - before;
-    assert!((1..600_000).contains(&again), "{again} bytes");
     gate.stop().await;
 }
 
@@ -451,100 +297,6 @@ async fn a_release_is_opened_again_as_soon_as_it_is_closed() {
     }
     let report = gate.stop().await;
     assert_eq!((report.bytes.origin, report.bytes.local), (3_000_000, 3 * 3_000_000), "{report:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_cache_stays_within_its_bound() {
-    let (site, origin) = published().await;
-    let source = site.source("2");
-    write(&source, "data/big.pak", &noise(2, 3_000_000));
-    site.publish(&source, "2.0").await;
-    let mut small = options(&site, &origin.url());
-    small.cache_bytes_max = 4_000_000;
-    let gate = Gate::start(small).await;
-    for version in ["1.0", "2.0"] {
-        body(&gate.file(version, "data/big.pak")).await;
-    }
-    let folders = || {
-        let entries =
-            std::fs::read_dir(cache(&site)).expect("readable").map(|entry| entry.expect("readable"));
-        entries.filter(|entry| entry.file_name() != ".freshet").count()
-    };
-    let until = Instant::now() + Duration::from_secs(30);
-    while folders() > 1 {
-        assert!(Instant::now() < until, "both are kept");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    // The one that was read last is the one that is left.
-    let before = origin.counters().pack.body_bytes;
-    assert!(body(&gate.file("2.0", "data/big.pak")).await == noise(2, 3_000_000));
-    assert_eq!(origin.counters().pack.body_bytes, before);
-    assert!(body(&gate.file("1.0", "data/big.pak")).await == noise(1, 3_000_000));
-    gate.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_another_version_has_is_not_fetched_again() {
-    let (site, origin) = published().await;
-    let source = site.source("2");
-    let mut changed = noise(1, 3_000_000);
-    changed[1_500_000] ^= 1;
-    write(&source, "data/renamed.pak", &changed);
-    site.publish(&source, "2.0").await;
-    let gate = Gate::start(options(&site, &origin.url())).await;
-    body(&gate.file("1.0", "data/big.pak")).await;
-    gate.stop().await;
-    let before = origin.counters().pack.body_bytes;
-    let gate = Gate::start(options(&site, &origin.url())).await;
-    assert!(body(&gate.file("2.0", "data/renamed.pak")).await == changed);
-    let packs = origin.counters().pack.body_bytes - before;
-    assert!((1..1_100_000).contains(&packs), "{packs} bytes of packs");
-    let report = gate.stop().await;
-    assert_eq!(report.bytes.origin + report.bytes.local, 3_000_000, "{report:?}");
-}
-
-/// What a folder takes of the disk.
-#[cfg(unix)]
-fn taken_bytes(folder: &std::path::Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-    let entries = std::fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable"));
-    let taken = |entry: std::fs::DirEntry| match entry.metadata().expect("there") {
-        found if found.is_dir() => taken_bytes(&entry.path()),
-        found => found.blocks() * 512,
-    };
-    entries.map(taken).sum()
-}
-
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_release_that_is_read_loses_what_was_read_of_it_before() {
-    let site = Site::new();
-    let source = site.source("1");
-    for (number, name) in (1..).zip(["a", "b"]) {
-        write(&source, name, &noise(number, 3_000_000));
-    }
-    site.publish(&source, "1.0").await;
-    let origin = site.serve().await;
-    let mut small = options(&site, &origin.url());
-    small.cache_bytes_max = 4_000_000;
-    let gate = Gate::start(small).await;
-    assert!(body(&gate.file("1.0", "a")).await == noise(1, 3_000_000));
-    let mut reader = ask(&gate.file("1.0", "b"), &[]).await;
-    let mut bytes = reader.chunk().await.expect("flows").expect("some").to_vec();
-    let until = Instant::now() + Duration::from_secs(30);
-    while taken_bytes(&cache(&site)) > 4_100_000 || origin.counters().pack.body_bytes < 6_000_000 {
-        assert!(Instant::now() < until, "{} bytes are kept", taken_bytes(&cache(&site)));
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    while let Some(more) = reader.chunk().await.expect("flows") {
-        bytes.extend_from_slice(&more);
-    }
-    assert!(bytes == noise(2, 3_000_000));
-    assert!(body(&gate.file("1.0", "a")).await == noise(1, 3_000_000));
-    let packs = origin.counters().pack.body_bytes;
-    // Some of it may have been in memory.
-    assert!((6_000_000..9_010_000).contains(&packs), "{packs} bytes of packs");
-    gate.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,9 @@ mod failures;
 #[cfg(target_os = "linux")]
 mod file_systems;
 mod follow;
+mod gate;
 mod gateway;
+mod gateway_cache;
 #[cfg(unix)]
 mod in_place;
 mod install;

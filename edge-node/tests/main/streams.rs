@@ -7,7 +7,7 @@ use freshet_edge_node::{GatewayOptions, Goal};
 use freshet_origin::{HlsOptions, Keys, Serving, Store, StreamKey, publish_hls};
 use reqwest::{Method, StatusCode};
 
-use crate::gateway::{Gate, ask, body, options, send};
+use crate::gate::{Gate, ask, body, options, send};
 use crate::peers::Swarm;
 use crate::site::Site;
 use crate::tree::{copy, noise, write};
