@@ -18,6 +18,9 @@ use super::resume::{assert_stored_once, stored_chunks};
 const NOBODY: u32 = 65534;
 /// What publishing may take, in KiB.
 const RESIDENT_KIB_MAX: u64 = 200 << 10;
+/// The same where all is encrypted, too. Some 80 MiB are in use at a time; as much again the allocator keeps for each of the
+/// threads through which it went.
+const SEALING_KIB_MAX: u64 = 300 << 10;
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_freshet-origin"));
@@ -388,7 +391,7 @@ fn sealing_and_opening_are_said_and_bounded() {
     fixture.write("data", &noise(2, 200 << 20));
     let mut sealing = sealed("2", &["--sealed", "--opens", "1h"]);
     let most = resident_kib(sealing.stderr(Stdio::inherit()).spawn().expect("started"));
-    assert!((1..RESIDENT_KIB_MAX).contains(&most), "{most} KiB resident");
+    assert!((1..SEALING_KIB_MAX).contains(&most), "{most} KiB resident");
     let again = last_json(&sealed("2", &["--sealed", "--opens", "1h"]).output().expect("run"));
     assert_eq!((&again["sealed_version"], &again["new_chunks"]), (&Value::from("2-sealed"), &Value::from(0)));
     let store = fixture.store_dir();
