@@ -9,9 +9,11 @@ mod entry_page;
 mod envelope;
 mod frame;
 mod id;
+mod introduction;
 mod key;
 mod key_document;
 pub mod limits;
+mod line;
 mod manifest;
 pub mod origin_path;
 mod pack_index;
@@ -20,10 +22,12 @@ mod path;
 mod pointer;
 mod preload;
 mod ranges;
+mod rendezvous;
 mod rollout;
 mod sealed;
 mod segment;
 mod shard;
+pub mod stun;
 mod ticket;
 mod tracker;
 mod wire;
@@ -33,12 +37,14 @@ pub use chunk::{Mismatch, VerifiedChunk};
 pub use entry_page::{decode_entry_page, encode_entry_page};
 pub use envelope::{DocumentKind, EnvelopeError, envelope_bytes_max};
 pub use frame::{
-    BlobKind, DATA_HEAD_BYTES_MAX, Data, Decoded, Encoding, Frame, FrameError, Hello, PEER_ALPN,
-    PEER_VERSION, RefuseReason, Request, frame_head_len,
+    BlobKind, DATA_HEAD_BYTES_MAX, Data, Decoded, Encoding, FEATURE_INTRODUCTIONS, Frame, FrameError, Hello,
+    PEER_ALPN, PEER_VERSION, RefuseReason, Request, Seen, frame_head_len,
 };
 pub use id::{ChunkId, ContentName, Hash, IdError, KeyId, Name, PageId, PatchId, PeerId, RootId, SwarmId};
+pub use introduction::{INTRODUCED_PAIRS_MIN, Introduction, IntroductionError, Party, Placed};
 pub use key::{BadSignature, KeyError, PublicKey, SigningKey};
 pub use key_document::{Grant, KEY_DOCUMENT_KIND, KEY_DOCUMENT_SCHEMA, KeyDocument, KeyDocumentError, Role};
+pub use line::{is_private, line};
 pub use manifest::cut::PageCutter;
 pub use manifest::in_place::{is_changed_in_place, staying_chunks};
 pub use manifest::page::{ChunkRef, Entry, FileExtent, Page, PageError};
@@ -56,6 +62,7 @@ pub use pointer::{
 };
 pub use preload::{Preload, Unsealed};
 pub use ranges::{ranges_of, ranges_within, wire_ranges};
+pub use rendezvous::rendezvous_order;
 pub use rollout::Rollout;
 pub use sealed::head::{
     SealedBlob, SealedHead, SealedHeadError, SealedHeadReader, SealedItem, sealed_head_start,
@@ -67,7 +74,7 @@ pub use segment::{SegmentEntry, SegmentError, SegmentKind, SegmentPlace, piece_a
 pub use shard::ShardMap;
 pub use ticket::{LinkBinding, RIGHT_RECEIVE, RIGHT_SEND, Side, Ticket, TicketError, proof_message};
 pub use tracker::{
-    Announce, Base64, Candidate, ClientMessage, HaveSummary, Locality, PairOutcome, ServerMessage,
-    TRACKER_VERSION, TrackerMessageError, Transport, tracker_proof_message,
+    Announce, Base64, Candidate, ClientMessage, Dialer, HaveSummary, Locality, MappedAddress, Nat,
+    PairOutcome, ServerMessage, TRACKER_VERSION, TrackerMessageError, Transport, tracker_proof_message,
 };
 pub use wire::{Reader, WireError, put_bytes, put_varint, varint_len};

@@ -108,6 +108,12 @@ pub const TRACKER_MESSAGE_BYTES_MAX: usize = 16 << 10;
 pub const HOST_BYTES_MAX: usize = 253;
 /// Most candidate addresses in an announce or a pairing.
 pub const ADDRESSES_MAX: usize = 8;
+/// Most addresses in an announce as a STUN service sees them: one of IPv4, and one of IPv6.
+pub const MAPPED_MAX: usize = 2;
+/// A STUN service's word for an address, in bytes.
+pub const ADDRESS_PROOF_BYTES: usize = 24;
+/// Most addresses in an announce that a client has in its own network.
+pub const LOCAL_MAX: usize = 2;
 /// Most hashes of certificates in an announce or a pairing: the one in use and the next one.
 pub const CERTIFICATES_MAX: usize = 2;
 /// Most shards that a release is divided into for first copies.

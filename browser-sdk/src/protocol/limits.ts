@@ -108,6 +108,12 @@ export const TRACKER_MESSAGE_BYTES_MAX = 16 << 10;
 export const HOST_BYTES_MAX = 253;
 /** Most candidate addresses in an announce or a pairing. */
 export const ADDRESSES_MAX = 8;
+/** Most addresses in an announce as a STUN service sees them: one of IPv4, and one of IPv6. */
+export const MAPPED_MAX = 2;
+/** A STUN service's word for an address, in bytes. */
+export const ADDRESS_PROOF_BYTES = 24;
+/** Most addresses in an announce that a client has in its own network. */
+export const LOCAL_MAX = 2;
 /** Most hashes of certificates in an announce or a pairing: the one in use and the next one. */
 export const CERTIFICATES_MAX = 2;
 /** Most shards that a release is divided into for first copies. */

@@ -80,7 +80,7 @@ export const pair = limited(u64, INTEGER_MAX, "pair number");
 export const shards = limited(list(limited(u32, SHARDS_MAX - 1, "shard")), SHARDS_PER_MESSAGE_MAX, "number of shards");
 export const certificates = optional(limited(list(hash), CERTIFICATES_MAX, "number of certificates"));
 const peer = parsed(u64, parsePeerId);
-const address = parsed(text, parseSocketAddress);
+export const address = parsed(text, parseSocketAddress);
 
 const CANDIDATE = record({ transport: word("quic", "web-transport", "web-rtc"), address });
 export const candidates = limited(list(CANDIDATE), ADDRESSES_MAX, "number of candidates");

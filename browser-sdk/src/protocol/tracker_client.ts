@@ -1,16 +1,19 @@
 /** Messages of a client to its tracker (PROTOCOL.md 8). */
-import { base64, flag, FormError, optional, orNone, record, tagged, text, u32, u64, u8, word, type Form, type FormOf } from "./form.ts";
+import { base64, flag, FormError, list, optional, orNone, record, tagged, text, u32, u64, u8, word, type Form, type FormOf } from "./form.ts";
 import { isObject } from "./json.ts";
 import {
+  ADDRESS_PROOF_BYTES,
   AGENT_BYTES_MAX,
   CHUNKS_MAX,
   INTEGER_MAX,
   LINKS_WANTED_MAX,
+  LOCAL_MAX,
+  MAPPED_MAX,
   SHARDS_MAX,
   SHARDS_PER_MESSAGE_MAX,
   TRACKER_MESSAGE_BYTES_MAX,
 } from "./limits.ts";
-import { candidates, certificates, content, ENTRY, hash, limited, pair, publicKey, readMessage, shards, SIGNAL } from "./tracker.ts";
+import { address, candidates, certificates, content, ENTRY, hash, limited, pair, publicKey, readMessage, shards, SIGNAL } from "./tracker.ts";
 
 /** Which shards of a release a peer holds whole: none, all, or one bit a shard, lowest bit of the first byte first. */
 export type HaveSummary = "none" | "all" | { readonly shards: Uint8Array };
@@ -24,6 +27,12 @@ const HAVE_SUMMARY: Form<HaveSummary> = {
   },
 };
 
+const MAPPED = record({
+  address,
+  nat: word("open", "address-restricted", "port-restricted", "symmetric"),
+  proof: limited(base64, ADDRESS_PROOF_BYTES, "proof of an address"),
+});
+
 const ANNOUNCE = record({
   content,
   root: hash,
@@ -34,6 +43,8 @@ const ANNOUNCE = record({
   links: u8,
   links_wanted: limited(u8, LINKS_WANTED_MAX, "number of links wanted"),
   candidates: orNone(candidates),
+  mapped: optional(limited(list(MAPPED), MAPPED_MAX, "number of mapped addresses")),
+  local: optional(limited(list(address), LOCAL_MAX, "number of local addresses")),
   certificates,
 });
 

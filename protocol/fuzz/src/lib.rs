@@ -7,9 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use freshet_protocol::{
-    ClientMessage, Decoded, DocumentKind, Frame, KeyDocument, PATCH_KIND, POINTER_KIND, PackIndex, Page,
-    Patch, PatchId, PatchPage, Pointer, ROOT_KIND, RelPath, Root, SealedHeadReader, SealedItem, SegmentEntry,
-    ServerMessage, SigningKey, Ticket, check_link_target, decode_entry_page, encode_entry_page,
+    ClientMessage, Decoded, DocumentKind, Frame, Introduction, KeyDocument, PATCH_KIND, POINTER_KIND,
+    PackIndex, Page, Patch, PatchId, PatchPage, Pointer, ROOT_KIND, RelPath, Root, SealedHeadReader,
+    SealedItem, SegmentEntry, ServerMessage, SigningKey, Ticket, check_link_target, decode_entry_page,
+    encode_entry_page,
 };
 
 /// The key that signs what a target wraps in an envelope, so that mutation reaches what lies behind the signature.
@@ -43,6 +44,13 @@ pub fn frame(bytes: &[u8]) {
             assert_eq!(Frame::decode(&mut again), Ok(Some(Decoded::Frame(frame))));
             assert!(again.is_empty(), "a frame is read whole");
         }
+    }
+}
+
+/// What two peers say to each other through a third one.
+pub fn introduction(bytes: &[u8]) {
+    if let Ok(introduction) = Introduction::decode(bytes) {
+        assert_eq!(Introduction::decode(&introduction.encode()), Ok(introduction));
     }
 }
 

@@ -1,15 +1,17 @@
 //! The body of each type of frame (PROTOCOL.md 7).
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{BlobKind, Data, Encoding, Frame, Hello, RefuseReason, Request};
-use crate::id::RootId;
+use super::{BlobKind, Data, Encoding, Frame, Hello, RefuseReason, Request, Seen};
+use crate::id::{KeyId, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
     AGENT_BYTES_MAX, BYE_BYTES_MAX, CHUNK_BYTES_MAX, CHUNKS_MAX, DATA_BYTES_MAX, KEY_DOCUMENT_BYTES_MAX,
-    LINK_RELEASES_MAX, POINTER_BYTES_MAX, SEGMENT_ENTRY_BYTES_MAX, TICKET_BYTES_MAX,
+    LINK_RELEASES_MAX, PEERS_MAX, POINTER_BYTES_MAX, SEGMENT_ENTRY_BYTES_MAX, SIGNAL_BYTES_MAX,
+    TICKET_BYTES_MAX,
 };
 use crate::ranges::{put_ranges, read_ranges};
 use crate::segment::{read_stream, read_url_path};
@@ -31,6 +33,8 @@ const TYPE_POINTER: u64 = 3;
 const TYPE_TICKET: u64 = 5;
 const TYPE_KEYS: u64 = 7;
 const TYPE_ENTRY: u64 = 9;
+const TYPE_PEERS: u64 = 11;
+const TYPE_SIGNAL: u64 = 13;
 
 /// An envelope of a pointer is base64 around its payload, with signatures.
 const POINTER_ENVELOPE_BYTES_MAX: usize = POINTER_BYTES_MAX * 2 + 4096;
@@ -40,8 +44,7 @@ const KEYS_ENVELOPE_BYTES_MAX: usize = KEY_DOCUMENT_BYTES_MAX * 2 + 4096;
 
 /// Whether this version knows a type of frame.
 pub(super) fn is_known(kind: u64) -> bool {
-    (kind <= TYPE_RENDITION && kind.is_multiple_of(2))
-        || matches!(kind, TYPE_FETCHING | TYPE_POINTER | TYPE_TICKET | TYPE_KEYS | TYPE_ENTRY)
+    (kind <= TYPE_RENDITION && kind.is_multiple_of(2)) || (kind <= TYPE_SIGNAL && !kind.is_multiple_of(2))
 }
 
 impl Frame {
@@ -124,6 +127,18 @@ impl Frame {
                 out.extend_from_slice(ticket);
                 TYPE_TICKET
             }
+            Self::Peers { asks, keys } => {
+                out.push(u8::from(*asks));
+                put_varint(out, keys.len() as u64);
+                keys.iter().for_each(|key| out.extend_from_slice(&key.0.0));
+                TYPE_PEERS
+            }
+            Self::Signal { key, seen, data } => {
+                out.extend_from_slice(&key.0.0);
+                put_seen(out, *seen);
+                out.extend_from_slice(data);
+                TYPE_SIGNAL
+            }
             Self::Bye { reason } => {
                 put_bytes(out, reason.as_bytes());
                 TYPE_BYE
@@ -141,14 +156,14 @@ impl Frame {
                 release: read_release(&mut reader)?,
                 root: RootId(reader.hash()?),
                 chunks: reader.u32_max(CHUNKS_MAX, "number of chunks")?,
-                sharing: read_sharing(&mut reader)?,
+                sharing: read_flag(&mut reader, "sharing flag")?,
             },
             TYPE_RENDITION => Self::Rendition {
                 release: read_release(&mut reader)?,
                 stream: read_stream(&mut reader)?,
                 epoch: reader.varint()?,
                 rendition: read_url_path(&mut reader, "rendition")?,
-                sharing: read_sharing(&mut reader)?,
+                sharing: read_flag(&mut reader, "sharing flag")?,
             },
             TYPE_HAVE => {
                 let (release, ranges) = read_release_ranges(&mut reader)?;
@@ -178,6 +193,17 @@ impl Frame {
                 Self::Entry { entry: rest_max(&mut reader, SEGMENT_ENTRY_BYTES_MAX, "entry size")? }
             }
             TYPE_TICKET => Self::Ticket { ticket: rest_max(&mut reader, TICKET_BYTES_MAX, "ticket")? },
+            TYPE_PEERS => {
+                let asks = read_flag(&mut reader, "question")?;
+                let count = reader.varint_max(PEERS_MAX as u64, "number of peers")?;
+                let keys = (0..count).map(|_| reader.hash().map(KeyId)).collect::<Result<_, _>>()?;
+                Self::Peers { asks, keys }
+            }
+            TYPE_SIGNAL => Self::Signal {
+                key: KeyId(reader.hash()?),
+                seen: read_seen(&mut reader)?,
+                data: rest_max(&mut reader, SIGNAL_BYTES_MAX, "signal")?,
+            },
             TYPE_BYE => Self::Bye { reason: reader.text_max(BYE_BYTES_MAX, "reason")?.to_owned() },
             _ => return Err(WireError::Invalid("frame type")),
         };
@@ -196,12 +222,44 @@ fn read_release(reader: &mut Reader<'_>) -> Result<u64, WireError> {
     reader.varint_max(LINK_RELEASES_MAX as u64 - 1, "release number")
 }
 
-fn read_sharing(reader: &mut Reader<'_>) -> Result<bool, WireError> {
+fn read_flag(reader: &mut Reader<'_>, what: &'static str) -> Result<bool, WireError> {
     match reader.byte()? {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(WireError::Invalid("sharing flag")),
+        _ => Err(WireError::Invalid(what)),
     }
+}
+
+/// Place: 0 for none, else 4 or 6 by the family of the address.
+fn put_seen(out: &mut Vec<u8>, seen: Option<Seen>) {
+    let Some(Seen { address, is_near }) = seen else { return out.push(0) };
+    match address.ip().to_canonical() {
+        IpAddr::V4(v4) => {
+            out.push(4);
+            out.extend_from_slice(&v4.octets());
+        }
+        IpAddr::V6(v6) => {
+            out.push(6);
+            out.extend_from_slice(&v6.octets());
+        }
+    }
+    out.extend_from_slice(&address.port().to_be_bytes());
+    out.push(u8::from(is_near));
+}
+
+fn read_seen(reader: &mut Reader<'_>) -> Result<Option<Seen>, WireError> {
+    let ip = match reader.byte()? {
+        0 => return Ok(None),
+        4 => IpAddr::V4(Ipv4Addr::from(reader.array::<4>()?)),
+        6 => IpAddr::V6(Ipv6Addr::from(reader.array::<16>()?)),
+        _ => return Err(WireError::Invalid("place")),
+    };
+    // An IPv4 address has one form.
+    if ip != ip.to_canonical() {
+        return Err(WireError::Invalid("place"));
+    }
+    let address = SocketAddr::new(ip, u16::from_be_bytes(reader.array()?));
+    Ok(Some(Seen { address, is_near: read_flag(reader, "nearness")? }))
 }
 
 fn read_release_ranges(reader: &mut Reader<'_>) -> Result<(u64, Vec<Range<u64>>), WireError> {

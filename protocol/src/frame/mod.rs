@@ -10,11 +10,12 @@
 mod body;
 mod codec;
 
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::id::{ContentName, Hash, RootId};
+use crate::id::{ContentName, Hash, KeyId, RootId};
 use crate::key::PublicKey;
 use crate::wire::WireError;
 
@@ -23,6 +24,8 @@ pub use codec::{DATA_HEAD_BYTES_MAX, Decoded, frame_head_len};
 
 /// The protocol version that this program speaks.
 pub const PEER_VERSION: u64 = 1;
+/// Feature bit of a Hello: this peer passes on and understands [`Frame::Peers`] and [`Frame::Signal`].
+pub const FEATURE_INTRODUCTIONS: u64 = 1;
 /// ALPN of the peer protocol.
 pub const PEER_ALPN: &[u8] = b"freshet/1";
 
@@ -174,6 +177,15 @@ impl RefuseReason {
     }
 }
 
+/// Where a peer sees another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Where the datagrams of its link come from.
+    pub address: SocketAddr,
+    /// Whether those of the one who is told come from the same line.
+    pub is_near: bool,
+}
+
 /// A frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -266,6 +278,22 @@ pub enum Frame {
     Ticket {
         /// The ticket.
         ticket: Vec<u8>,
+    },
+    /// The sender's other peers of this swarm that can be met through it. Optional.
+    Peers {
+        /// Whether it wants to know the receiver's.
+        asks: bool,
+        /// Their keys, at most [`PEERS_MAX`](crate::limits::PEERS_MAX).
+        keys: Vec<KeyId>,
+    },
+    /// Something that two of a peer's peers say to each other through it. Optional.
+    Signal {
+        /// Whom it is for; where it was passed on, who says it.
+        key: KeyId,
+        /// Where the peer that passes it on sees who says it; none: it is to be passed on.
+        seen: Option<Seen>,
+        /// What, an [`Introduction`](crate::Introduction); nobody else looks at it.
+        data: Vec<u8>,
     },
     /// The sender closes the link.
     Bye {

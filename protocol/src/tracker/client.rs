@@ -1,14 +1,17 @@
 //! What a client says to its tracker.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::{limit, limit_integer, limit_pointer, limit_signal, read};
-use super::{Base64, Candidate, TrackerMessageError};
+use super::{Base64, Candidate, MappedAddress, TrackerMessageError};
 use crate::id::{ContentName, Hash, RootId};
 use crate::key::PublicKey;
 use crate::limits::{
-    ADDRESSES_MAX, AGENT_BYTES_MAX, CERTIFICATES_MAX, CHUNKS_MAX, LINKS_WANTED_MAX, PUSHED_ENTRY_BYTES_MAX,
-    SHARDS_MAX, SHARDS_PER_MESSAGE_MAX, TRACKER_MESSAGE_BYTES_MAX,
+    ADDRESS_PROOF_BYTES, ADDRESSES_MAX, AGENT_BYTES_MAX, CERTIFICATES_MAX, CHUNKS_MAX, LINKS_WANTED_MAX,
+    LOCAL_MAX, MAPPED_MAX, PUSHED_ENTRY_BYTES_MAX, SHARDS_MAX, SHARDS_PER_MESSAGE_MAX,
+    TRACKER_MESSAGE_BYTES_MAX,
 };
 
 /// Which shards of a release a peer holds whole.
@@ -45,6 +48,12 @@ pub struct Announce {
     /// Ports and addresses of its own. The tracker keeps only those with the address it sees itself.
     #[serde(default)]
     pub candidates: Vec<Candidate>,
+    /// Addresses of its QUIC socket as the tracker's STUN service sees them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mapped: Vec<MappedAddress>,
+    /// Addresses of its QUIC socket in its own network, for peers of the same network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local: Vec<SocketAddr>,
     /// Hashes (SHA-256) of the certificates under which its WebTransport candidates answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<Hash>,
@@ -153,6 +162,11 @@ impl ClientMessage {
             Self::Announce(announce) => {
                 limit(announce.chunks as usize, CHUNKS_MAX as usize, "number of chunks")?;
                 limit(announce.candidates.len(), ADDRESSES_MAX, "number of candidates")?;
+                limit(announce.mapped.len(), MAPPED_MAX, "number of mapped addresses")?;
+                limit(announce.local.len(), LOCAL_MAX, "number of local addresses")?;
+                for MappedAddress { proof, .. } in &announce.mapped {
+                    limit(proof.0.len(), ADDRESS_PROOF_BYTES, "proof of an address")?;
+                }
                 limit(announce.certificates.len(), CERTIFICATES_MAX, "number of certificates")?;
                 limit_integer(announce.left_bytes, "bytes left")?;
                 limit(announce.links_wanted.into(), LINKS_WANTED_MAX.into(), "number of links wanted")?;

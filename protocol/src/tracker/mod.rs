@@ -5,6 +5,7 @@
 
 mod check;
 mod client;
+mod nat;
 mod server;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::limits::TRACKER_MESSAGE_BYTES_MAX;
 
 pub use client::{Announce, ClientMessage, HaveSummary, PairOutcome};
+pub use nat::{Dialer, MappedAddress, Nat};
 pub use server::{Locality, ServerMessage};
 
 /// The version of these messages that this program speaks.

@@ -30,6 +30,19 @@ pub enum Locality {
     Unknown,
 }
 
+impl Locality {
+    /// Its name in messages and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SameAddress => "same-address",
+            Self::SameAs => "same-as",
+            Self::SameCountry => "same-country",
+            Self::Any => "any",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// What a tracker says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]

@@ -8,10 +8,11 @@ use crate::checks;
 type Check = fn(&[u8]);
 
 /// Each fuzz target and its check.
-pub(crate) const TARGETS: [(&str, Check); 14] = [
+pub(crate) const TARGETS: [(&str, Check); 15] = [
     ("client_message", checks::client_message),
     ("entry_page", checks::entry_page),
     ("frame", checks::frame),
+    ("introduction", checks::introduction),
     ("pack_index", checks::pack_index),
     ("page", checks::page),
     ("patch", checks::patch),

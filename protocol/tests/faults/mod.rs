@@ -1,9 +1,9 @@
 //! Stable names of errors, as the vectors give them and the TypeScript twin's `code` repeats them.
 
 use freshet_protocol::{
-    BadSignature, EnvelopeError, FrameError, IdError, KeyDocumentError, KeyError, PageError, PatchError,
-    PathError, PointerError, RootError, SealedHeadError, SegmentError, TicketError, TrackerMessageError,
-    WireError,
+    BadSignature, EnvelopeError, FrameError, IdError, IntroductionError, KeyDocumentError, KeyError,
+    PageError, PatchError, PathError, PointerError, RootError, SealedHeadError, SegmentError, TicketError,
+    TrackerMessageError, WireError,
 };
 
 /// An error as the vectors name it.
@@ -43,6 +43,16 @@ impl From<FrameError> for Fault {
         match error {
             FrameError::Body { error, .. } | FrameError::Head(error) => error.into(),
             FrameError::UnknownCritical(kind) => fault_about("unknown-critical", kind),
+        }
+    }
+}
+
+impl From<IntroductionError> for Fault {
+    fn from(error: IntroductionError) -> Self {
+        match error {
+            IntroductionError::Malformed(_) => fault("malformed"),
+            IntroductionError::OverLimit(what) => fault_about("over-limit", what),
+            IntroductionError::Pair(pair) => fault_about("pair", pair),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Generated frames.
 
+use std::net::IpAddr;
 use std::ops::Range;
 
 use bytes::Bytes;
-use freshet_protocol::{BlobKind, Data, Encoding, Frame, Hello, RefuseReason, Request};
+use freshet_protocol::{BlobKind, Data, Encoding, Frame, Hello, KeyId, RefuseReason, Request, Seen};
 use proptest::array::uniform32;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -30,8 +31,18 @@ pub(crate) fn frame() -> impl Strategy<Value = Frame> {
         rendition(),
         vec(any::<u8>(), 0..300).prop_map(|entry| Frame::Entry { entry }),
         vec(any::<u8>(), 0..=1024).prop_map(|ticket| Frame::Ticket { ticket }),
+        (any::<bool>(), vec(hash().prop_map(KeyId), 0..=16))
+            .prop_map(|(asks, keys)| Frame::Peers { asks, keys }),
+        signal(),
         "\\PC{0,32}".prop_map(|reason| Frame::Bye { reason }),
     ]
+}
+
+fn signal() -> impl Strategy<Value = Frame> {
+    let seen = (any::<IpAddr>(), any::<u16>(), any::<bool>())
+        .prop_map(|(ip, port, is_near)| Seen { address: (ip.to_canonical(), port).into(), is_near });
+    (hash(), proptest::option::of(seen), vec(any::<u8>(), 0..300))
+        .prop_map(|(key, seen, data)| Frame::Signal { key: KeyId(key), seen, data })
 }
 
 fn rendition() -> impl Strategy<Value = Frame> {

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use freshet_protocol::{
-    Announce, Base64, Candidate, ClientMessage, HaveSummary, KeyId, Locality, PairOutcome, ServerMessage,
-    Transport,
+    Announce, Base64, Candidate, ClientMessage, HaveSummary, KeyId, Locality, MappedAddress, Nat,
+    PairOutcome, ServerMessage, Transport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -37,7 +37,17 @@ fn announce() -> impl Strategy<Value = Announce> {
         base64(512).prop_map(HaveSummary::Shards),
     ];
     let numbers = (0..=1_u32 << 19, integer(), any::<u8>(), 0..=32_u8);
-    let reach = (candidates(), vec(hash(), 0..=2));
+    let nat = prop_oneof![
+        Just(Nat::Open),
+        Just(Nat::AddressRestricted),
+        Just(Nat::PortRestricted),
+        Just(Nat::Symmetric),
+        Just(Nat::Unknown),
+    ];
+    let mapped =
+        (address(), nat, base64(24)).prop_map(|(address, nat, proof)| MappedAddress { address, nat, proof });
+    let local = vec(address(), 0..=2);
+    let reach = (candidates(), vec(mapped, 0..=2), local, vec(hash(), 0..=2));
     (content_name(), root_id(), numbers, have, any::<bool>(), reach).prop_map(
         |(
             content,
@@ -45,7 +55,7 @@ fn announce() -> impl Strategy<Value = Announce> {
             (chunks, left_bytes, links, links_wanted),
             have,
             sharing,
-            (candidates, certificates),
+            (candidates, mapped, local, certificates),
         )| Announce {
             content,
             root,
@@ -56,6 +66,8 @@ fn announce() -> impl Strategy<Value = Announce> {
             links,
             links_wanted,
             candidates,
+            mapped,
+            local,
             certificates,
         },
     )

@@ -36,6 +36,11 @@ pub(super) fn frame_json(frame: &Frame) -> Value {
         Frame::Keys { envelope } => json!({ "type": "keys", "envelope": hex(envelope) }),
         Frame::Entry { entry } => json!({ "type": "entry", "entry": hex(entry) }),
         Frame::Ticket { ticket } => json!({ "type": "ticket", "ticket": hex(ticket) }),
+        Frame::Peers { asks, keys } => json!({ "type": "peers", "asks": asks, "keys": keys }),
+        Frame::Signal { key, seen, data } => {
+            let seen = seen.map(|seen| json!({ "address": seen.address, "near": seen.is_near }));
+            json!({ "type": "signal", "key": key, "seen": seen, "data": hex(data) })
+        }
         Frame::Bye { reason } => json!({ "type": "bye", "reason": reason }),
     }
 }

@@ -1,8 +1,8 @@
 //! Messages between clients and trackers that are accepted.
 
 use freshet_protocol::{
-    Announce, Base64, Candidate, ClientMessage, Hash, HaveSummary, KeyId, Locality, PairOutcome, PeerId,
-    PublicKey, RootId, ServerMessage, Transport,
+    Announce, Base64, Candidate, ClientMessage, Hash, HaveSummary, KeyId, Locality, MappedAddress, Nat,
+    PairOutcome, PeerId, PublicKey, RootId, ServerMessage, Transport,
 };
 use serde_json::json;
 
@@ -61,6 +61,12 @@ pub(super) fn announce() -> Announce {
             candidate(Transport::Quic, "192.0.2.7:4433"),
             candidate(Transport::WebTransport, "[2001:db8::7]:4433"),
         ],
+        mapped: vec![MappedAddress {
+            address: "192.0.2.7:40001".parse().expect("an address"),
+            nat: Nat::PortRestricted,
+            proof: Base64(vec![8; 24]),
+        }],
+        local: vec!["192.168.1.7:4433".parse().expect("an address")],
         certificates: vec![Hash([3; 32])],
     }
 }

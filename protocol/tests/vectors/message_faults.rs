@@ -1,7 +1,7 @@
 //! Messages between clients and trackers of a later version, and those that are refused.
 
 use freshet_protocol::{
-    Announce, Base64, Candidate, ClientMessage, Hash, HaveSummary, ServerMessage, Transport,
+    Announce, Base64, Candidate, ClientMessage, Hash, HaveSummary, Nat, ServerMessage, Transport,
 };
 use serde_json::{Value, json};
 
@@ -29,9 +29,19 @@ pub(super) fn build_later_client(cases: &mut Cases) {
         json_input(text),
         json!(ClientMessage::Announce(known)),
     );
+    let text = message.encode().replacen("\"port-restricted\"", "\"moody\"", 1);
+    let mut known = announce();
+    known.mapped[0].nat = Nat::Unknown;
+    cases.lenient("next version: an unknown NAT", json_input(text), json!(ClientMessage::Announce(known)));
     let (head, _) =
         message.encode().split_once(",\"candidates\"").map(|(a, b)| (a.to_owned(), b.len())).expect("list");
-    let bare = ClientMessage::Announce(Announce { candidates: vec![], certificates: vec![], ..announce() });
+    let bare = ClientMessage::Announce(Announce {
+        candidates: vec![],
+        mapped: vec![],
+        local: vec![],
+        certificates: vec![],
+        ..announce()
+    });
     cases.lenient("announce without list of candidates", json_input(format!("{head}}}")), json!(bare));
     let leave = " {\r\n\t\"content\" : \"game/d\\u0065mo\" ,\"type\":\"leave\" } ";
     let content = announce().content;
@@ -140,6 +150,13 @@ fn build_client_limits(cases: &mut Cases) {
     announced("2^53 bytes left", &|a| a.left_bytes = TOO_LARGE, "bytes left");
     announced("33 links wanted", &|a| a.links_wanted = 33, "number of links wanted");
     announced("9 candidates", &|a| a.candidates = vec![a.candidates[0]; 9], "number of candidates");
+    announced(
+        "3 mapped addresses",
+        &|a| a.mapped = vec![a.mapped[0].clone(); 3],
+        "number of mapped addresses",
+    );
+    announced("3 local addresses", &|a| a.local = vec![a.local[0]; 3], "number of local addresses");
+    announced("proof of 25 bytes", &|a| a.mapped[0].proof = Base64(vec![0; 25]), "proof of an address");
     announced("3 certificates", &|a| a.certificates = vec![Hash([0; 32]); 3], "number of certificates");
     announced("4097 shards held", &|a| a.have = HaveSummary::Shards(Base64(vec![0; 513])), "have summary");
     let entry = Base64(vec![6; (8 << 10) + 1]);

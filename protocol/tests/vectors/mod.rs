@@ -12,6 +12,7 @@ mod entry_page;
 mod envelope;
 mod frame;
 mod frame_json;
+mod introduction;
 mod key;
 mod key_document;
 mod limits;
@@ -27,6 +28,7 @@ mod patch_page;
 mod path;
 mod pointer;
 mod proof;
+mod rendezvous;
 mod root;
 mod sealed;
 mod segment;
@@ -228,6 +230,8 @@ forms! {
     proofs => proof::FORM,
     pack_indexes => pack_index::FORM,
     frames => frame::FORM,
+    introduction_frames => introduction::FRAMES,
+    introductions => introduction::FORM,
     client_messages => message::CLIENT,
     server_messages => message::SERVER,
     shards => shard::FORM,
