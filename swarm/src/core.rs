@@ -269,12 +269,12 @@ impl Core {
         let Some(reason) = self.origin.delivered(now, &self.ledger, fetch, chunk) else { return };
         if verified {
             self.origin_moved(now, Some(reason));
-            self.origin.succeeded();
+            self.origin.rest.succeeded();
             let reason = if self.corrupt.contains(&chunk) { OriginReason::CorruptPeers } else { reason };
             self.hold(chunk, Source::Origin(reason));
         } else {
             self.ledger.waste_corrupt(u64::from(self.ledger.bytes(chunk)));
-            self.origin.failed(now, None);
+            self.origin.rest.failed(now, None);
             self.assign.give_up(&mut self.ledger, chunk);
         }
     }
@@ -291,7 +291,7 @@ impl Core {
         let was_known = self.origin.ended(&mut self.ledger, &mut self.assign, fetch);
         self.note_fetching();
         match end {
-            FetchEnd::Failed { retry_after_us } if was_known => self.origin.failed(now, retry_after_us),
+            FetchEnd::Failed { retry_after_us } if was_known => self.origin.rest.failed(now, retry_after_us),
             FetchEnd::Failed { .. } | FetchEnd::Complete => {}
         }
     }

@@ -25,6 +25,7 @@ mod pace;
 mod pick;
 mod policy;
 mod requests;
+mod rest;
 mod shard_ask;
 mod upload;
 

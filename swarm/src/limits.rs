@@ -46,6 +46,8 @@ pub const REPORT_US: u64 = 500_000;
 pub const ORIGIN_REST_US: u64 = 500_000;
 /// Longest pause after a failed origin fetch.
 pub const ORIGIN_REST_MAX_US: u64 = 15_000_000;
+/// Longest pause that an origin may ask for; up to as long again is added.
+pub const ORIGIN_WAIT_MAX_US: u64 = 300_000_000;
 /// Most candidates that one pick compares.
 pub const PICK_CANDIDATES_MAX: u32 = 1024;
 /// Most words of a have-map that one pick looks at.

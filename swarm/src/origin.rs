@@ -12,13 +12,13 @@ use crate::governor::{Choice, Demand};
 use crate::input::{ChunkIndex, FetchId};
 use crate::ledger::{Ledger, State};
 use crate::limits::{
-    FETCHES_MAX, LATE_FACTOR, LEASED_RANGES_MAX, ORIGIN_COVER_US, ORIGIN_FLIGHT_MAX, ORIGIN_FLIGHT_MIN,
-    ORIGIN_REST_MAX_US, ORIGIN_REST_US, PICK_CANDIDATES_MAX, PICK_WORDS_MAX, RUN_BYTES_END, RUN_BYTES_MIN,
-    RUN_COVER_US, STALL_US,
+    LATE_FACTOR, LEASED_RANGES_MAX, ORIGIN_COVER_US, ORIGIN_FLIGHT_MAX, ORIGIN_FLIGHT_MIN,
+    PICK_CANDIDATES_MAX, PICK_WORDS_MAX, RUN_BYTES_END, RUN_BYTES_MIN, RUN_COVER_US, STALL_US,
 };
 use crate::mix::mix32;
 use crate::output::{OriginReason, Output};
 use crate::pick::Picker;
+use crate::rest::Rest;
 use crate::upload::Shelf;
 
 /// A fetch under way.
@@ -41,15 +41,13 @@ pub(crate) struct Origin {
     /// Bytes asked for and not delivered.
     flight_bytes: u64,
     rate: Rate,
-    rest_until: u64,
-    failures: u32,
+    pub(crate) rest: Rest,
     /// Granted positions not asked for yet.
     leased: VecDeque<Range<ChunkIndex>>,
     /// Where the own order goes on.
     cursor: ChunkIndex,
     /// Where the order from the first to the last goes on: what is wanted in several places comes in turn.
     front: ChunkIndex,
-    salt: u32,
 }
 
 impl Origin {
@@ -60,12 +58,10 @@ impl Origin {
             next_fetch: 0,
             flight_bytes: 0,
             rate: Rate::default(),
-            rest_until: 0,
-            failures: 0,
+            rest: Rest::new(salt),
             leased: VecDeque::new(),
             cursor: salt.checked_rem(len).unwrap_or(0),
             front: 0,
-            salt,
         }
     }
 
@@ -127,7 +123,7 @@ impl Origin {
 
     /// Whether another fetch may start now at all.
     pub(crate) fn has_slot(&self, now: u64) -> bool {
-        now >= self.rest_until && self.fetches.len() < FETCHES_MAX
+        self.fetches.len() < self.rest.fetches_max(now)
     }
 
     /// Bytes asked for and not delivered.
@@ -211,29 +207,19 @@ impl Origin {
     /// A fetch ended, or is broken off, with something not delivered: that is free again. Whether it was known; one
     /// that delivered all is over by that.
     pub(crate) fn ended(&mut self, ledger: &mut Ledger, assign: &mut Assign, fetch: FetchId) -> bool {
-        let Some(Fetch { pending, partial_bytes, .. }) = self.fetches.remove(&fetch) else { return false };
+        let Some(Fetch { reason, pending, partial_bytes, .. }) = self.fetches.remove(&fetch) else {
+            return false;
+        };
         ledger.waste(partial_bytes);
+        if reason == OriginReason::FirstCopy {
+            // Nobody else was granted it, so the others wait for this peer.
+            freshet_protocol::ranges_of(pending.iter().copied()).into_iter().for_each(|run| self.lease(run));
+        }
         for chunk in pending {
             self.flight_bytes -= u64::from(ledger.bytes(chunk));
             assign.give_up(ledger, chunk);
         }
         true
-    }
-
-    /// The origin works: the next failure starts again with a short pause.
-    pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
-
-    /// The origin failed: it is left alone for its own word, or longer with each failure. What fails while it rests was begun
-    /// before: that is one failure.
-    pub(crate) fn failed(&mut self, now: u64, retry_after_us: Option<u64>) {
-        let doubled = ORIGIN_REST_US << self.failures.min(10);
-        self.failures += u32::from(now >= self.rest_until);
-        let pause = retry_after_us.unwrap_or(doubled).clamp(ORIGIN_REST_US, ORIGIN_REST_MAX_US);
-        // Full jitter over the second half, so that peers do not come back together.
-        let jitter = u64::from(mix32(self.salt ^ self.failures)) % (pause / 2 + 1);
-        self.rest_until = now + pause / 2 + jitter;
     }
 
     /// Breaks off fetches that stand still although peers hold what they should bring, and lets the origin rest.
@@ -255,7 +241,7 @@ impl Origin {
             outputs.push_back(Output::CancelOrigin { fetch });
         }
         if !stalled.is_empty() {
-            self.failed(now, None);
+            self.rest.failed(now, None);
         }
     }
 

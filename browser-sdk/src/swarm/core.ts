@@ -252,11 +252,11 @@ export class Core {
     if (reason === undefined) return;
     if (verified) {
       this.#originMoved(now, reason);
-      this.#origin.succeeded();
+      this.#origin.rest.succeeded();
       this.#hold(chunk, { origin: this.#corrupt.has(chunk) ? "corrupt-peers" : reason });
     } else {
       this.#ledger.wasteCorrupt(this.#ledger.bytes(chunk));
-      this.#origin.failed(now, null);
+      this.#origin.rest.failed(now, null);
       this.#assign.giveUp(this.#ledger, chunk);
     }
   }
@@ -270,7 +270,7 @@ export class Core {
   #originEnded(now: number, fetch: number, end: FetchEnd): void {
     const wasKnown = this.#origin.ended(this.#ledger, this.#assign, fetch);
     this.#noteFetching();
-    if (end !== "complete" && wasKnown) this.#origin.failed(now, end.failed.retry_after_us);
+    if (end !== "complete" && wasKnown) this.#origin.rest.failed(now, end.failed.retry_after_us);
   }
 
   #hold(chunk: number, source: Source): void {

@@ -47,6 +47,8 @@ export const REPORT_US = 500_000;
 export const ORIGIN_REST_US = 500_000;
 /** Longest pause after a failed origin fetch. */
 export const ORIGIN_REST_MAX_US = 15_000_000;
+/** Longest pause that an origin may ask for; up to as long again is added. */
+export const ORIGIN_WAIT_MAX_US = 300_000_000;
 /** Most candidates that one pick compares. */
 export const PICK_CANDIDATES_MAX = 1024;
 /** Most words (of 64 positions) of a have-map that one pick looks at. */

@@ -8,14 +8,11 @@ import { Rate } from "./estimate.ts";
 import type { Choice, Demand } from "./governor.ts";
 import { within, type Ledger } from "./ledger.ts";
 import {
-  FETCHES_MAX,
   LATE_FACTOR,
   LEASED_RANGES_MAX,
   ORIGIN_COVER_US,
   ORIGIN_FLIGHT_MAX,
   ORIGIN_FLIGHT_MIN,
-  ORIGIN_REST_MAX_US,
-  ORIGIN_REST_US,
   PICK_CANDIDATES_MAX,
   PICK_WORDS_MAX,
   RUN_BYTES_END,
@@ -26,6 +23,7 @@ import {
 import { mix32 } from "./mix.ts";
 import type { OriginReason, Say } from "./output.ts";
 import type { Picker } from "./pick.ts";
+import { Rest } from "./rest.ts";
 import { clamp, quotient } from "./whole.ts";
 
 /** A fetch under way. */
@@ -54,19 +52,18 @@ export class Origin {
   /** Bytes asked for and not delivered. */
   flightBytes = 0;
   readonly #rate = new Rate();
-  #restUntil = 0;
-  #failures = 0;
+  readonly rest: Rest;
   /** Granted positions not asked for yet. */
   readonly #leased: Range[] = [];
   /** Where the own order goes on. */
   #cursor: number;
   /** Where the order from the first to the last goes on: what is wanted in several places comes in turn. */
   #front = 0;
-  readonly #salt: number;
 
   constructor(len: number, seed: number) {
-    this.#salt = mix32((seed ^ 0x6f726967) >>> 0);
-    this.#cursor = len === 0 ? 0 : this.#salt % len;
+    const salt = mix32((seed ^ 0x6f726967) >>> 0);
+    this.rest = new Rest(salt);
+    this.#cursor = len === 0 ? 0 : salt % len;
   }
 
   get bytesS(): number | undefined {
@@ -109,7 +106,7 @@ export class Origin {
 
   /** Whether another fetch may start now at all. */
   hasSlot(now: number): boolean {
-    return now >= this.#restUntil && this.#fetches.size < FETCHES_MAX;
+    return this.#fetches.size < this.rest.fetchesMax(now);
   }
 
   /** Starts a fetch as demanded, of about `most` chunks where it is not for the whole; the bytes asked for, or none where nothing fits. */
@@ -172,28 +169,11 @@ export class Origin {
     const fetch = this.#fetches.take(id);
     if (fetch === undefined) return false;
     ledger.waste(fetch.partialBytes);
+    // Nobody else was granted it, so the others wait for this peer.
+    if (fetch.reason === "first-copy") for (const run of rangesOf(fetch.pending)) this.lease(run);
     this.flightBytes -= bytesOf(ledger, fetch.pending);
     for (const chunk of fetch.pending) assign.giveUp(ledger, chunk);
     return true;
-  }
-
-  /** The origin works: the next failure starts again with a short pause. */
-  succeeded(): void {
-    this.#failures = 0;
-  }
-
-  /**
-   * The origin failed: it is left alone for its own word, or longer with each failure. What fails while it rests was begun
-   * before: that is one failure.
-   */
-  failed(now: number, retryAfterUs: number | null): void {
-    const doubled = ORIGIN_REST_US * 2 ** Math.min(this.#failures, 10);
-    if (now >= this.#restUntil) this.#failures += 1;
-    const pause = clamp(retryAfterUs ?? doubled, ORIGIN_REST_US, ORIGIN_REST_MAX_US);
-    // Full jitter over the second half, so that peers do not come back together.
-    const half = quotient(pause, 2);
-    const jitter = mix32((this.#salt ^ this.#failures) >>> 0) % (half + 1);
-    this.#restUntil = now + half + jitter;
   }
 
   /** Breaks off fetches that stand still although peers hold what they should bring, and lets the origin rest. */
@@ -202,7 +182,7 @@ export class Origin {
       return now - lastBytesUs >= STALL_US && pending.some((chunk) => ledger.holders(chunk) > 0);
     });
     this.#drop(stalled, ledger, assign, say);
-    if (stalled.length > 0) this.failed(now, null);
+    if (stalled.length > 0) this.rest.failed(now, null);
   }
 
   /** Breaks off fetches of which nothing more is missing. */

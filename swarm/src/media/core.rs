@@ -17,6 +17,7 @@ use crate::ledger::Source;
 use crate::limits::{MEDIA_TICK_US, PIECES_MAX};
 use crate::output::{DropReason, OriginReason, Output};
 use crate::policy::Policy;
+use crate::rest::Rest;
 use crate::upload::{Shelf, Upload};
 
 /// What a stream's core is made of.
@@ -38,6 +39,7 @@ pub struct MediaCore {
     timeline: Timeline,
     sources: Sources,
     fetches: Fetches,
+    rest: Rest,
     upload: Upload,
     announce: Announce,
     tick_us: u64,
@@ -54,6 +56,7 @@ impl MediaCore {
             timeline: Timeline::default(),
             sources: Sources::default(),
             fetches: Fetches::default(),
+            rest: Rest::new(config.order),
             upload: Upload::new(PIECES_MAX, now),
             announce: Announce::at_once(),
             tick_us: now + MEDIA_TICK_US,
@@ -193,7 +196,7 @@ impl MediaCore {
     fn origin_chunk(&mut self, now: u64, fetch: FetchId, chunk: ChunkIndex, verified: bool) {
         let Some(reason) = self.fetches.delivered(&mut self.timeline, fetch, chunk) else { return };
         if verified {
-            self.fetches.succeeded();
+            self.rest.succeeded();
             let is_corrupt = self.timeline.piece(chunk).is_some_and(|piece| piece.is_corrupt);
             self.hold(
                 now,
@@ -204,7 +207,7 @@ impl MediaCore {
             let bytes = u64::from(self.timeline.bytes(chunk));
             self.timeline.waste_bytes += bytes;
             self.timeline.corrupt_bytes += bytes;
-            self.fetches.failed(now, None);
+            self.rest.failed(now, None);
         }
     }
 
@@ -214,7 +217,7 @@ impl MediaCore {
         }
         self.announce.fetching_changed();
         match end {
-            FetchEnd::Failed { retry_after_us } => self.fetches.failed(now, retry_after_us),
+            FetchEnd::Failed { retry_after_us } => self.rest.failed(now, retry_after_us),
             FetchEnd::Complete => {}
         }
     }
@@ -276,7 +279,7 @@ impl MediaCore {
 
     /// Fetches what is missing of a segment from the origin, where it should help now.
     fn ask_origin(&mut self, now: u64, segment: SegmentIndex) {
-        while self.fetches.has_slot(now) {
+        while self.fetches.len() < self.rest.fetches_max(now) {
             let Some(reason) = self.demand(now, segment) else { return };
             let Some(run) = self.run(segment) else { return };
             let is_covered = |chunk: ChunkIndex| run.contains(&chunk);

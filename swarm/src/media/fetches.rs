@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::timeline::{SegmentIndex, Timeline, place, position};
 use crate::estimate::{Average, Rate};
 use crate::input::{ChunkIndex, FetchId};
-use crate::limits::{FETCHES_MAX, ORIGIN_FIRST_BYTE_US, ORIGIN_REST_MAX_US, ORIGIN_REST_US};
+use crate::limits::ORIGIN_FIRST_BYTE_US;
 use crate::output::{OriginReason, Output};
 
 #[derive(Debug)]
@@ -24,14 +24,12 @@ pub(super) struct Fetches {
     next_fetch: u64,
     rate: Rate,
     first_byte_us: Average,
-    rest_until_us: u64,
-    /// Fetches that failed in a row.
-    failures: u32,
 }
 
 impl Fetches {
-    pub(super) fn has_slot(&self, now: u64) -> bool {
-        self.fetches.len() < FETCHES_MAX && now >= self.rest_until_us
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.fetches.len()
     }
 
     /// Time that the origin needs for so many bytes, as far as is known.
@@ -86,18 +84,6 @@ impl Fetches {
         piece.is_fetched = false;
         fetch.received = fetch.received.saturating_sub(u64::from(piece.bytes));
         Some(fetch.reason)
-    }
-
-    pub(super) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
-
-    /// The origin failed: it is left alone for a while, longer each time. What fails while it rests was begun before: that is
-    /// one failure.
-    pub(super) fn failed(&mut self, now: u64, retry_after_us: Option<u64>) {
-        let rest_us = (ORIGIN_REST_US << self.failures.min(5)).min(ORIGIN_REST_MAX_US);
-        self.failures += u32::from(now >= self.rest_until_us);
-        self.rest_until_us = now + retry_after_us.unwrap_or(0).clamp(rest_us, ORIGIN_REST_MAX_US);
     }
 
     /// A fetch is over. Whether it was known.

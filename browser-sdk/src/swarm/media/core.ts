@@ -13,6 +13,7 @@ import type { Source } from "../ledger.ts";
 import { MEDIA_TICK_US, PIECES_MAX } from "../limits.ts";
 import type { OriginReason, Output, Say } from "../output.ts";
 import type { Policy } from "../policy.ts";
+import { Rest } from "../rest.ts";
 import { Upload } from "../upload.ts";
 import { Fetches, firstRun } from "./fetches.ts";
 import { demand, turnOf } from "./governor.ts";
@@ -35,6 +36,7 @@ export class MediaCore {
   readonly #timeline = new Timeline();
   readonly #sources = new Sources();
   readonly #fetches = new Fetches();
+  readonly #rest: Rest;
   readonly #upload: Upload;
   readonly #announce = new Announce(0);
   #tickUs: number;
@@ -45,6 +47,7 @@ export class MediaCore {
     this.#policy = policy;
     this.#order = order;
     this.#beganUs = now;
+    this.#rest = new Rest(order);
     this.#upload = new Upload(PIECES_MAX, now);
     this.#tickUs = now + MEDIA_TICK_US;
   }
@@ -195,21 +198,21 @@ export class MediaCore {
     const reason = this.#fetches.delivered(this.#timeline, fetch, chunk);
     if (reason === undefined) return;
     if (verified) {
-      this.#fetches.succeeded();
+      this.#rest.succeeded();
       const isCorrupt = this.#timeline.piece(chunk)?.isCorrupt === true;
       this.#hold(now, chunk, { origin: isCorrupt ? "corrupt-peers" : reason });
     } else {
       const bytes = this.#timeline.bytes(chunk);
       this.#timeline.wasteBytes += bytes;
       this.#timeline.corruptBytes += bytes;
-      this.#fetches.failed(now, null);
+      this.#rest.failed(now, null);
     }
   }
 
   #originEnded(now: number, fetch: number, end: FetchEnd): void {
     if (!this.#fetches.ended(this.#timeline, fetch)) return;
     this.#announce.fetchingChanged();
-    if (end !== "complete") this.#fetches.failed(now, end.failed.retry_after_us);
+    if (end !== "complete") this.#rest.failed(now, end.failed.retry_after_us);
   }
 
   #hold(now: number, chunk: number, source: Source): void {
@@ -264,7 +267,7 @@ export class MediaCore {
 
   /** Fetches what is missing of a segment from the origin, where it should help now. */
   #askOrigin(now: number, segment: number): void {
-    while (this.#fetches.hasSlot(now)) {
+    while (this.#fetches.size < this.#rest.fetchesMax(now)) {
       const reason = this.#demand(now, segment);
       // The first run that neither the origin brings already nor a peer has brought half of.
       const run = reason && firstRun(this.#timeline, segment, (chunk) => this.#isOpen(chunk));

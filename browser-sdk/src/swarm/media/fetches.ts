@@ -2,9 +2,9 @@
 import type { Range } from "../../protocol/ranges.ts";
 import { ById } from "../by_id.ts";
 import { Average, Rate } from "../estimate.ts";
-import { FETCHES_MAX, ORIGIN_FIRST_BYTE_US, ORIGIN_REST_MAX_US, ORIGIN_REST_US } from "../limits.ts";
+import { ORIGIN_FIRST_BYTE_US } from "../limits.ts";
 import type { OriginReason, Say } from "../output.ts";
-import { clamp, quotient } from "../whole.ts";
+import { quotient } from "../whole.ts";
 import { segmentAt, type Timeline } from "./timeline.ts";
 
 interface Fetch {
@@ -20,12 +20,10 @@ export class Fetches {
   #nextFetch = 0;
   readonly #rate = new Rate();
   readonly #firstByteUs = new Average();
-  #restUntilUs = 0;
-  /** Fetches that failed in a row. */
-  #failures = 0;
 
-  hasSlot(now: number): boolean {
-    return this.#fetches.size < FETCHES_MAX && now >= this.#restUntilUs;
+  /** Fetches under way. */
+  get size(): number {
+    return this.#fetches.size;
   }
 
   /** Time that the origin needs for so many bytes, as far as is known. */
@@ -66,20 +64,6 @@ export class Fetches {
     piece.isFetched = false;
     fetch.received = Math.max(fetch.received - piece.bytes, 0);
     return fetch.reason;
-  }
-
-  succeeded(): void {
-    this.#failures = 0;
-  }
-
-  /**
-   * The origin failed: it is left alone for a while, longer each time. What fails while it rests was begun before: that is
-   * one failure.
-   */
-  failed(now: number, retryAfterUs: number | null): void {
-    const restUs = Math.min(ORIGIN_REST_US * 2 ** Math.min(this.#failures, 5), ORIGIN_REST_MAX_US);
-    if (now >= this.#restUntilUs) this.#failures += 1;
-    this.#restUntilUs = now + clamp(retryAfterUs ?? 0, restUs, ORIGIN_REST_MAX_US);
   }
 
   /** A fetch is over. Whether it was known. */
