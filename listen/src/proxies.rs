@@ -31,6 +31,21 @@ pub enum NetworkError {
 pub struct Network(IpNet);
 
 impl Network {
+    /// The network of that many leading bits that an address is in; none where addresses have fewer.
+    pub fn around(address: IpAddr, length: u8) -> Option<Self> {
+        IpNet::new(address, length).ok().map(|network| Self(network.trunc()))
+    }
+
+    /// Its first address.
+    pub fn first(&self) -> IpAddr {
+        self.0.addr()
+    }
+
+    /// Number of the bits that its addresses have in common.
+    pub fn length(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
     fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
