@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
 use freshet_listen::{ProxyArguments, TlsArguments};
 use freshet_protocol::PublicKey;
-use freshet_tracker::Options;
+use freshet_tracker::{ClusterOptions, Options};
 
 /// Bytes a second in a megabit a second.
 const MBIT_BYTES_S: u64 = 125_000;
@@ -53,6 +54,17 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "stun")]
     no_stun: bool,
 
+    /// Database in MaxMind's format (.mmdb) of autonomous systems, countries or both, which the operator brings; may be
+    /// given up to 4 times. Peers are then paired within their system and country where load allows. Read again when the file
+    /// changes.
+    #[arg(long = "network-db", value_name = "FILE")]
+    network_databases: Vec<PathBuf>,
+
+    /// Table of own groups of networks, such as companies, providers or PC cafes: in each line a network and the name of its
+    /// group (`203.0.113.0/24 cafe-7`). A group counts before the autonomous system. Read again when the file changes.
+    #[arg(long, value_name = "FILE")]
+    network_groups: Option<PathBuf>,
+
     /// What the origin may send to all clients of one content together, in Mbit/s (1 to 10000000). Clients share it
     /// among them. Without it they know no limit.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
@@ -62,6 +74,21 @@ pub(crate) struct Args {
     /// versions (under its online key, which `keys` prints) all who follow their channels. May be given up to 64 times.
     #[arg(long = "publisher", value_name = "KEY")]
     publishers: Vec<PublicKey>,
+
+    /// Address of a NATS server through which this tracker finds the others of its cluster: nats://host:4222 or
+    /// tls://host:4222, with user:password@ or token@ where it asks for one. May be given several times, for servers of one
+    /// NATS cluster. All trackers of a cluster need the same ticket.key in their --state-dir. Without it, or while no
+    /// server answers, the tracker works by itself.
+    #[arg(long, value_name = "URL")]
+    cluster: Vec<String>,
+
+    /// File with such addresses, one a line, so that passwords are not seen among the arguments.
+    #[arg(long, value_name = "FILE", conflicts_with = "cluster")]
+    cluster_file: Option<PathBuf>,
+
+    /// PEM file of the authorities that vouch for the NATS servers over TLS; without it, those of the system.
+    #[arg(long, value_name = "FILE")]
+    cluster_ca: Option<PathBuf>,
 
     /// How often clients announce when nothing changes, in ms (1000 to 3600000). Short ones cost messages; leases of
     /// clients that went silent are freed after one and a half of it.
@@ -114,7 +141,7 @@ impl Args {
     /// The library's options.
     ///
     /// # Errors
-    /// When `--stun` is given once, or more than twice.
+    /// When `--stun` is given once, or more than twice, or `--cluster-file` cannot be read.
     pub(crate) fn options(&self) -> anyhow::Result<Options> {
         let mut options = Options::new(self.listen, &self.state_dir);
         options.stun = match (self.no_stun, self.stun.as_slice()) {
@@ -129,6 +156,9 @@ impl Args {
         options.stun_advertise = self.stun_advertise;
         options.tls = self.tls.options();
         options.proxies = self.proxies.proxies();
+        options.networks.databases.clone_from(&self.network_databases);
+        options.networks.groups.clone_from(&self.network_groups);
+        options.cluster = self.cluster()?;
         options.announce_ms = self.announce_ms;
         options.ticket_life_s = self.ticket_life_s;
         options.drain_ms = self.drain_ms;
@@ -145,6 +175,36 @@ impl Args {
         options.check()?;
         Ok(options)
     }
+
+    /// Most connections.
+    pub(crate) fn clients_max(&self) -> u64 {
+        self.clients_max as u64
+    }
+
+    fn cluster(&self) -> anyhow::Result<Option<ClusterOptions>> {
+        let brokers = match &self.cluster_file {
+            None => self.cluster.clone(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                lines(&text.with_context(|| format!("cannot read --cluster-file {}", path.display()))?)
+            }
+        };
+        let is_wanted = self.cluster_file.is_some() || !brokers.is_empty();
+        anyhow::ensure!(
+            is_wanted || self.cluster_ca.is_none(),
+            "--cluster-ca needs --cluster or --cluster-file"
+        );
+        Ok(is_wanted.then(|| ClusterOptions { brokers, authorities: self.cluster_ca.clone() }))
+    }
+}
+
+/// Addresses in a file: one a line, empty lines and those that begin with `#` left out.
+fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn parse_ports(text: &str) -> Result<[u16; 2], String> {

@@ -35,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) stun_answered: Counter,
     pub(crate) stun_limited: Counter,
     pub(crate) stun_malformed: Counter,
+    pub(crate) cluster_dropped: Counter,
+    pub(crate) cluster_refused: Counter,
 }
 
 /// Figures of the server: what is there now, and what has happened since its start.
@@ -71,6 +73,10 @@ pub struct ServerStats {
     pub stun_limited_total: u64,
     /// Datagrams dropped because they are no STUN request.
     pub stun_malformed_total: u64,
+    /// Messages to other trackers that could not leave in time.
+    pub cluster_dropped_total: u64,
+    /// Messages under the cluster's subjects that are malformed, sent again, or from no tracker of it.
+    pub cluster_refused_total: u64,
 }
 
 impl Counters {
@@ -91,6 +97,8 @@ impl Counters {
             stun_answered_total: self.stun_answered.value(),
             stun_limited_total: self.stun_limited.value(),
             stun_malformed_total: self.stun_malformed.value(),
+            cluster_dropped_total: self.cluster_dropped.value(),
+            cluster_refused_total: self.cluster_refused.value(),
         }
     }
 }

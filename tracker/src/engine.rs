@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use freshet_protocol::limits::INTEGER_MAX;
 use freshet_protocol::{ClientMessage, KeyId, PeerId, ServerMessage};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::address_proofs::AddressProofs;
+use crate::cluster::{Cluster, ClusterEvent};
 use crate::counters::Counters;
+use crate::networks::Networks;
+use crate::random::random_u64;
 use crate::swarms::{Client, Config, Output, Refused, Stats, Swarms, Uptake};
 use crate::tickets::Tickets;
 
@@ -49,6 +52,8 @@ pub(crate) enum Event {
     Message { peer: PeerId, message: ClientMessage },
     /// It is gone.
     Disconnected { peer: PeerId },
+    /// Something of the other trackers.
+    Cluster(ClusterEvent),
     /// Somebody wants figures.
     Stats { reply: oneshot::Sender<(Stats, Vec<Uptake>)> },
     /// The tracker is to stop: all clients are told, then closed one by one within `over`.
@@ -66,22 +71,32 @@ pub(crate) struct Engine {
     swarms: Swarms,
     links: BTreeMap<PeerId, ClientLink>,
     tickets: Tickets,
+    proofs: Arc<AddressProofs>,
+    networks: watch::Receiver<Arc<Networks>>,
+    cluster: Box<dyn Cluster>,
     counters: Arc<Counters>,
-    random: SystemRandom,
     start: Instant,
     closing: Option<Closing>,
 }
 
 impl Engine {
-    pub(crate) fn new(config: Config, tickets: Tickets, counters: Arc<Counters>) -> Self {
-        let random = SystemRandom::new();
-        let seed = random_u64(&random);
+    pub(crate) fn new(
+        config: Config,
+        tickets: Tickets,
+        proofs: Arc<AddressProofs>,
+        networks: watch::Receiver<Arc<Networks>>,
+        cluster: Box<dyn Cluster>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let seed = random_u64();
         Self {
             swarms: Swarms::new(config, seed),
             links: BTreeMap::new(),
             tickets,
+            proofs,
+            networks,
+            cluster,
             counters,
-            random,
             start: Instant::now(),
             closing: None,
         }
@@ -132,13 +147,30 @@ impl Engine {
                     self.forget(peer);
                 }
             }
-            Event::Message { peer, message } => self.swarms.message(now_us, peer, message),
+            Event::Message { peer, mut message } => {
+                if let ClientMessage::Announce(announce) = &mut message {
+                    // What is left has been seen by this tracker itself.
+                    announce.mapped.retain(|mapped| self.proofs.is_good(mapped));
+                }
+                self.swarms.message(now_us, peer, message);
+            }
             Event::Disconnected { peer } => self.forget(peer),
             Event::Stats { reply } => {
                 // Who asked may be gone, and then nobody misses the answer.
                 let _ = reply.send((self.swarms.stats(), self.swarms.uptakes(now_us)));
             }
+            Event::Cluster(event) => self.take_from_cluster(now_us, event),
             Event::Drain { over } => self.start_closing(over),
+        }
+    }
+
+    fn take_from_cluster(&mut self, now_us: u64, event: ClusterEvent) {
+        match event {
+            // Who is about to stop takes no further peers, so others need not know of its own.
+            ClusterEvent::Up(_) if self.closing.is_some() => {}
+            ClusterEvent::Up(own) => self.swarms.cluster_up(now_us, own),
+            ClusterEvent::Down => self.swarms.cluster_down(now_us),
+            ClusterEvent::Message { from, message } => self.swarms.cluster_message(now_us, from, message),
         }
     }
 
@@ -152,10 +184,11 @@ impl Engine {
         if self.closing.is_some() {
             return Err(Refused::Full);
         }
+        let network = self.networks.borrow().of(address);
         for _ in 0..PEER_ID_TRIES {
-            let number = random_u64(&self.random) & INTEGER_MAX;
+            let number = random_u64() & INTEGER_MAX;
             let peer = PeerId::try_from(number).expect("masked to 53 bits");
-            match self.swarms.connected(now_us, Client { peer, key, address }) {
+            match self.swarms.connected(now_us, Client { peer, key, address, network }) {
                 Ok(()) => {
                     self.links.insert(peer, link);
                     return Ok(peer);
@@ -181,6 +214,7 @@ impl Engine {
                     let message = self.tickets.issue(client, key, swarms);
                     self.send(client, message);
                 }
+                Output::Cluster { to, message } => self.cluster.send(to, &message),
             }
         }
     }
@@ -199,6 +233,9 @@ impl Engine {
     }
 
     fn start_closing(&mut self, over: Duration) {
+        // Links across trackers stay, and the other sides go on.
+        self.swarms.cluster_bye();
+        self.swarms.cluster_down(self.now_us());
         let reconnect_ms = u32::try_from(over.as_millis()).unwrap_or(u32::MAX);
         let peers: Vec<_> = self.links.keys().copied().collect();
         for &peer in &peers {
@@ -219,10 +256,4 @@ impl Engine {
         }
         self.links.is_empty()
     }
-}
-
-fn random_u64(random: &SystemRandom) -> u64 {
-    let mut bytes = [0; 8];
-    random.fill(&mut bytes).expect("a system that gave random numbers for the key still does");
-    u64::from_be_bytes(bytes)
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use freshet_listen::StopSignal;
+use freshet_listen::{StopSignal, raise_open_files};
 use tracing_subscriber::EnvFilter;
 
 /// Exit code of wrong usage or configuration.
@@ -37,7 +37,14 @@ async fn main() -> ExitCode {
 
 async fn run(options: freshet_tracker::Options, args: &cli::Args) -> anyhow::Result<()> {
     let stop = StopSignal::new().context("cannot listen for signals")?;
+    let files = raise_open_files();
     let serving = freshet_tracker::serve(options).await?;
+    if let Some(files) = files.filter(|files| *files < args.clients_max()) {
+        tracing::info!(
+            files,
+            "room for so many connections: the system lets this program open no more files"
+        );
+    }
     tracing::warn!("open mode: anyone who proves a key gets tickets, no token is asked for");
     ready::announce(&serving, args.ready_file.as_deref())?;
     stop.received().await;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use freshet_listen::{Proxies, TlsOptions};
 use freshet_protocol::limits::HOST_BYTES_MAX;
 
+use crate::cluster::{ClusterOptions, ClusterOptionsError};
+use crate::networks::{NETWORK_DATABASES_MAX, NetworkFiles};
 use crate::swarms::{Config, ConfigError};
 
 /// Why [`Options`] were refused.
@@ -15,6 +17,9 @@ pub enum OptionsError {
     /// A knob of the swarms.
     #[error(transparent)]
     Swarms(#[from] ConfigError),
+    /// The way to the other trackers.
+    #[error(transparent)]
+    Cluster(#[from] ClusterOptionsError),
     /// A knob of the server.
     #[error("{knob} is {value}, but must be within {min} and {max}")]
     OutOfBounds {
@@ -104,6 +109,11 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// Proxies in front that are believed when they name the client; none by default.
     pub proxies: Proxies,
+    /// What is known about networks; nothing by default.
+    pub networks: NetworkFiles,
+    /// How to find the other trackers of the cluster; `None` for a tracker by itself. Those of one cluster have the same
+    /// ticket key.
+    pub cluster: Option<ClusterOptions>,
     /// How often clients announce when nothing changes, in milliseconds. Short ones cost messages, long ones leave
     /// leases of silent clients lying.
     pub announce_ms: u32,
@@ -128,6 +138,8 @@ impl Options {
             stun_advertise: None,
             tls: None,
             proxies: Proxies::default(),
+            networks: NetworkFiles::default(),
+            cluster: None,
             announce_ms: 30_000,
             ticket_life_s: 600,
             drain_ms: 2000,
@@ -161,6 +173,7 @@ impl Options {
             ("messages at once", limits.messages_burst.into(), 1, 1_000_000),
             ("waiting messages", limits.outgoing_max as u64, 1, 65_536),
             ("malformed messages", limits.faults_max.into(), 0, 65_536),
+            ("network databases", self.networks.databases.len() as u64, 0, NETWORK_DATABASES_MAX as u64),
         ];
         for (knob, value, min, max) in rows {
             if value < min || value > max {
@@ -168,6 +181,7 @@ impl Options {
             }
         }
         self.check_stun()?;
+        self.cluster.as_ref().map_or(Ok(()), ClusterOptions::check)?;
         let lease_fresh_ms = self.swarms.lease_fresh_us / 1000;
         if lease_fresh_ms <= u64::from(self.announce_ms) {
             return Err(OptionsError::LeasesTooShort { lease_fresh_ms, announce_ms: self.announce_ms });

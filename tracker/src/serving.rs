@@ -13,14 +13,18 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::address_proofs::AddressProofs;
+use crate::cluster::{Alone, Cluster, ClusterOptionsError, Nats, Secret};
 use crate::connection::Room;
 use crate::counters::{Counters, ServerStats};
 use crate::door::{Caller, Door};
 use crate::engine::{EVENTS_MAX, Engine, Event};
+use crate::http;
+use crate::networks::{self, NetworksError};
 use crate::options::{Options, OptionsError};
+use crate::stun_server::{self, StunService};
 use crate::ticket_key::{self, TicketKeyError};
 use crate::tickets::Tickets;
-use crate::{http, stun_server};
 
 /// Time that connections have for their last messages, once all are closed.
 const LAST_MESSAGES: Duration = Duration::from_secs(1);
@@ -39,6 +43,12 @@ pub enum ServeError {
     /// The certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// A file about networks cannot be used.
+    #[error(transparent)]
+    Networks(#[from] NetworksError),
+    /// The way to the other trackers cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterOptionsError),
     /// An address cannot be had.
     #[error(
         "cannot listen on {address} ({protocol}): {error}; choose another address or end the program that has it"
@@ -80,21 +90,34 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
     let tls = options.tls.as_ref().map(|options| Tls::open(options, PROTOCOLS)).transpose()?;
     let key = ticket_key::load_or_create(&options.state_dir)?;
     let public_key = key.public();
+    let secret = Secret::new(&key);
     let counters = Arc::new(Counters::default());
     let stop = CancellationToken::new();
+    let networks = networks::open(options.networks, &stop)?;
     let doors = stop.child_token();
+    let tasks = TaskTracker::new();
 
     let (listener, address) = open_tcp(options.listen).await?;
-    let sockets = open_stun(options.stun).await?;
-    let stun_addresses: Vec<SocketAddr> =
-        sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    let sockets = match options.stun {
+        Some(addresses) => Some(StunSockets::open(addresses).await?),
+        None => None,
+    };
+    let stun_addresses: Vec<SocketAddr> = sockets.iter().flat_map(StunSockets::addresses).collect();
 
     let mut config = options.swarms.clone();
     config.ticket_renew_us = options.ticket_life_s * 1_000_000 / 2;
     let connections_max = config.clients_max;
     let tickets = Tickets::new(key, options.ticket_life_s);
     let (events, queue) = mpsc::channel(EVENTS_MAX);
-    let engine = Engine::new(config, tickets, Arc::clone(&counters));
+    let proofs = Arc::new(AddressProofs::new());
+    let cluster: Box<dyn Cluster> = match &options.cluster {
+        None => Box::new(Alone),
+        Some(cluster) => {
+            let (events, counters, ending) = (events.clone(), Arc::clone(&counters), (&tasks, stop.clone()));
+            Box::new(Nats::start(cluster, (secret, public_key), events, counters, ending).await?)
+        }
+    };
+    let engine = Engine::new(config, tickets, Arc::clone(&proofs), networks, cluster, Arc::clone(&counters));
     let engine = tokio::spawn(engine.run(queue, stop.clone()));
 
     let patience = options.limits.hello_timeout;
@@ -112,14 +135,16 @@ pub async fn serve(options: Options) -> Result<Serving, ServeError> {
         announce_ms: options.announce_ms,
         stop: stop.clone(),
     });
-    let tasks = TaskTracker::new();
     if let Some(tls) = &tls {
         tokio::spawn(tls.clone().watch(stop.clone()));
     }
     let door = Door::new(listener, tls, connections_max, patience, Arc::clone(&counters));
     let door = tokio::spawn(run_door(door, Arc::clone(&room), tasks.clone(), doors.clone()));
-    for socket in sockets {
-        tokio::spawn(stun_server::run(socket, Arc::clone(&counters), stop.clone()));
+    if let Some(StunSockets { ports, other_port }) = sockets {
+        let service = Arc::new(StunService { other_port, proofs, counters: Arc::clone(&counters) });
+        for socket in ports {
+            tokio::spawn(stun_server::run(socket, Arc::clone(&service), stop.clone()));
+        }
     }
     let drain = Duration::from_millis(options.drain_ms.into());
     let _stop = stop.drop_guard();
@@ -161,13 +186,29 @@ async fn open_tcp(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Serv
     Ok((listener, bound))
 }
 
-async fn open_stun(addresses: Option<[SocketAddr; 2]>) -> Result<Vec<UdpSocket>, ServeError> {
-    let mut sockets = Vec::new();
-    for address in addresses.into_iter().flatten() {
-        let error = |error| ServeError::Listen { address, protocol: "UDP", error };
-        sockets.push(UdpSocket::bind(address).await.map_err(error)?);
+/// The two ports of the STUN service, and the one from which it answers who asks for another.
+struct StunSockets {
+    ports: Vec<UdpSocket>,
+    other_port: UdpSocket,
+}
+
+impl StunSockets {
+    async fn open(addresses: [SocketAddr; 2]) -> Result<Self, ServeError> {
+        let mut ports = Vec::new();
+        for address in addresses {
+            ports.push(open_udp(address).await?);
+        }
+        let other_port = open_udp(SocketAddr::new(addresses[0].ip(), 0)).await?;
+        Ok(Self { ports, other_port })
     }
-    Ok(sockets)
+
+    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.ports.iter().filter_map(|socket| socket.local_addr().ok())
+    }
+}
+
+async fn open_udp(address: SocketAddr) -> Result<UdpSocket, ServeError> {
+    UdpSocket::bind(address).await.map_err(|error| ServeError::Listen { address, protocol: "UDP", error })
 }
 
 async fn run_door(door: Door, room: Arc<Room>, tasks: TaskTracker, doors: CancellationToken) {

@@ -1,17 +1,19 @@
-//! Answers STUN on one UDP port, a bounded number of times for each source.
+//! Answers STUN on one UDP port, a bounded number of times for each source. Who asks for it is answered from another port,
+//! to which it has sent nothing, so that it learns whether its NAT lets that in.
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use freshet_protocol::stun;
 use tokio::net::UdpSocket;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::address_proofs::AddressProofs;
 use crate::counters::Counters;
 use crate::rate::{Meter, Rate};
-use crate::stun;
 
 /// Requests a second that one address may send, and at once. Many players may share an address.
 const REQUESTS_PER_S: u32 = 100;
@@ -47,8 +49,17 @@ impl Sources {
     }
 }
 
+/// What all ports share.
+#[derive(Debug)]
+pub(crate) struct StunService {
+    /// Answers come from there to who asks for another port.
+    pub(crate) other_port: UdpSocket,
+    pub(crate) proofs: Arc<AddressProofs>,
+    pub(crate) counters: Arc<Counters>,
+}
+
 /// Answers until `stop`.
-pub(crate) async fn run(socket: UdpSocket, counters: Arc<Counters>, stop: CancellationToken) {
+pub(crate) async fn run(socket: UdpSocket, service: Arc<StunService>, stop: CancellationToken) {
     let start = Instant::now();
     let mut sources = Sources::new();
     let mut buffer = [0; DATAGRAM_BYTES_MAX];
@@ -60,7 +71,7 @@ pub(crate) async fn run(socket: UdpSocket, counters: Arc<Counters>, stop: Cancel
         match received {
             Ok((length, source)) => {
                 let now_us = start.elapsed().as_micros() as u64;
-                respond(&socket, &buffer[..length], source, now_us, &mut sources, &counters).await;
+                respond(&socket, &buffer[..length], source, now_us, &mut sources, &service).await;
             }
             Err(error) => {
                 tracing::debug!(%error, "receiving a STUN request failed");
@@ -76,9 +87,10 @@ async fn respond(
     source: SocketAddr,
     now_us: u64,
     sources: &mut Sources,
-    counters: &Counters,
+    service: &StunService,
 ) {
-    let Some(answer) = stun::answer(datagram, source) else {
+    let StunService { other_port, proofs, counters } = service;
+    let Some(asked) = stun::read_request(datagram) else {
         counters.stun_malformed.add(1);
         return;
     };
@@ -86,8 +98,16 @@ async fn respond(
         counters.stun_limited.add(1);
         return;
     }
+    let (answer, from) = match asked {
+        Ok(request) => {
+            let proof = request.wish.proof.then(|| proofs.give(source));
+            let from = if request.wish.other_port { other_port } else { socket };
+            (request.answer(source, proof.as_ref()), from)
+        }
+        Err(refusal) => (refusal, socket),
+    };
     // A lost answer is asked for again by the client, as any datagram is.
-    if socket.send_to(&answer, source).await.is_ok() {
+    if from.send_to(&answer, source).await.is_ok() {
         counters.stun_answered.add(1);
     }
 }

@@ -1,10 +1,10 @@
 //! Signs tickets.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use freshet_protocol::{
     Base64, KeyId, PeerId, RIGHT_RECEIVE, RIGHT_SEND, ServerMessage, SigningKey, SwarmId, Ticket,
 };
+
+use crate::clock::unix_now;
 
 /// Signs what the swarms want signed.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Tickets {
 
     /// A ticket as a message.
     pub(crate) fn issue(&self, peer: PeerId, key: KeyId, swarms: Vec<SwarmId>) -> ServerMessage {
-        let issued = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let issued = unix_now();
         let expires = issued + self.life_s;
         let rights = RIGHT_RECEIVE | RIGHT_SEND;
         let ticket = Ticket { peer, key, issued, expires, rights, swarms };

@@ -20,9 +20,10 @@ impl Swarms {
         if swarm.members.contains_key(&client) {
             swarm.take_over(now_us, client, announce);
         } else if let Some(state) = self.clients.get_mut(&client) {
-            swarm.join(now_us, client, (state.key, state.address), announce, &self.config);
+            swarm.join(now_us, state.client, announce, &self.config);
             state.swarms.insert(number);
             self.issue_ticket(now_us, client);
+            self.digest_soon(now_us, number);
         }
         self.match_peer(now_us, number, client);
         self.swarm_changed(now_us, number);
@@ -49,8 +50,11 @@ impl Swarms {
         swarm.leave(now_us, client);
         if swarm.members.is_empty() {
             self.names.remove(&swarm.content);
-            self.swarms.remove(&number);
+            if let Some(swarm) = self.swarms.remove(&number) {
+                self.digest_of_none(now_us, &swarm);
+            }
             self.timers.set(Timer::Swarm(number), None);
+            self.timers.set(Timer::Digest(number), None);
             return;
         }
         for (other, _) in pairs {
@@ -70,7 +74,7 @@ impl Swarms {
         let due_us = now_us.saturating_add(self.config.ticket_renew_us);
         self.timers.set(Timer::Ticket(client), Some(due_us));
         self.counters.tickets_total += 1;
-        self.outputs.push(Output::IssueTicket { client, key: state.key, swarms });
+        self.outputs.push(Output::IssueTicket { client, key: state.client.key, swarms });
     }
 
     /// The swarm that `client` may announce in, made where there is none.

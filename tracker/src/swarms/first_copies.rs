@@ -26,7 +26,7 @@ impl Swarms {
         };
         let release = swarm.members.get(&client).map(|member| member.release);
         let Some(release) = release.filter(|release| release.root == root) else {
-            let jobs = swarm.jobs;
+            let jobs = swarm.all_jobs();
             return self.send_no_shards(client, content, root, jobs);
         };
         let bounded = &done[..done.len().min(SHARDS_PER_MESSAGE_MAX)];
@@ -36,7 +36,7 @@ impl Swarms {
         let is_spreader =
             swarm.members.get(&client).is_some_and(|member| member.is_sharing && member.is_fetching);
         let want = if is_spreader { want } else { 0 };
-        let granted = match swarm.leases_of(now_us, release, &self.config) {
+        let granted = match swarm.leases_of(now_us, release, &self.config, self.cluster.own()) {
             None => Vec::new(),
             Some(leases) => {
                 leases.touch(now_us, client);
@@ -60,7 +60,7 @@ impl Swarms {
     pub(super) fn swarm_changed(&mut self, now_us: u64, number: u64) {
         self.serve_asks(now_us, number, false);
         let Some(swarm) = self.swarms.get_mut(&number) else { return };
-        let jobs = swarm.jobs;
+        let jobs = swarm.all_jobs();
         let due: Vec<_> = swarm.notices.due(now_us, jobs);
         for client in due {
             let root = self
@@ -96,16 +96,21 @@ impl Swarms {
 
     fn send_shards(&mut self, now_us: u64, number: u64, client: PeerId, root: RootId, granted: Vec<u32>) {
         let Some(swarm) = self.swarms.get_mut(&number) else { return };
-        swarm.notices.told(now_us, client, swarm.jobs);
+        let active_jobs = swarm.all_jobs();
+        swarm.notices.told(now_us, client, active_jobs);
+        let has_granted = !granted.is_empty();
         self.counters.leases_total += granted.len() as u64;
         let message = ServerMessage::Shards {
             content: swarm.content.clone(),
             root,
             granted,
-            active_jobs: swarm.jobs,
+            active_jobs,
             origin_budget_bytes_s: self.config.origin_budget_bytes_s,
         };
         self.outputs.send(client, message);
+        if has_granted {
+            self.digest_soon(now_us, number);
+        }
     }
 
     fn send_no_shards(&mut self, client: PeerId, content: ContentName, root: RootId, active_jobs: u32) {
@@ -118,5 +123,5 @@ impl Swarms {
 
 fn next_timeout(swarm: &Swarm) -> Option<u64> {
     let leases = swarm.leases.values().filter_map(|leases| leases.next_timeout());
-    leases.chain(swarm.notices.next_sweep(swarm.jobs)).min()
+    leases.chain(swarm.notices.next_sweep(swarm.all_jobs())).min()
 }

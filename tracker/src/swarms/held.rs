@@ -1,6 +1,6 @@
 //! The shards that a peer holds.
 
-use freshet_protocol::HaveSummary;
+use freshet_protocol::{Base64, HaveSummary};
 
 const WORD_BITS: u32 = u64::BITS;
 
@@ -27,6 +27,39 @@ impl Held {
                 Self::of_words(words, shards)
             }
         }
+    }
+
+    /// The set as a client says it.
+    pub(super) fn summary(&self, shards: u32) -> HaveSummary {
+        match self {
+            Self::None => HaveSummary::None,
+            Self::All => HaveSummary::All,
+            Self::Some(words) => {
+                let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+                HaveSummary::Shards(Base64(bytes.take(shards.div_ceil(8) as usize).collect()))
+            }
+        }
+    }
+
+    /// Whether a shard is in the set.
+    pub(super) fn has(&self, shard: u32) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Some(words) => {
+                let word = words.get((shard / WORD_BITS) as usize);
+                word.is_some_and(|word| word >> (shard % WORD_BITS) & 1 == 1)
+            }
+        }
+    }
+
+    /// The shards that `is_in` says.
+    pub(super) fn of(shards: u32, is_in: impl Fn(u32) -> bool) -> Self {
+        let mut words = empty(shards);
+        for shard in (0..shards).filter(|&shard| is_in(shard)) {
+            words[(shard / WORD_BITS) as usize] |= 1 << (shard % WORD_BITS);
+        }
+        Self::of_words(words, shards)
     }
 
     /// The set with one shard more.

@@ -1,7 +1,7 @@
 //! First copies of one release: who fetches which shard from the origin, so that the origin sends about one copy.
 //!
-//! A shard is held (a sharing peer has it), leased, or free. A lease goes to one client at a time, and to a second one
-//! only when it is old and nothing else is left to give.
+//! A shard is held (a sharing peer has it), leased, seen to by another tracker, or free. A lease goes to one client at a time,
+//! and to a second one only when it is old and nothing else is left to give.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,12 @@ use freshet_protocol::PeerId;
 use freshet_protocol::limits::SHARDS_PER_MESSAGE_MAX;
 
 use super::asks::Asks;
+use super::away::Away;
+use super::cluster::NodeId;
 use super::config::Config;
 use super::free_runs::FreeRuns;
 use super::held::Held;
-use super::limits::{ASK_SWEEP_US, CLIENT_LEASES_MAX, LEASE_HOLDERS_MAX};
+use super::limits::{ASK_SWEEP_US, CLIENT_LEASES_MAX, LEASE_HOLDERS_MAX, PART_US, UNITE_US};
 
 /// A lease is old when it has taken so many times the mean.
 const OLD_LEASE_MEANS: u64 = 3;
@@ -39,6 +41,7 @@ pub(super) struct Leases {
     /// Sharing peers that hold a shard; those that hold the whole release count in `whole_holders` only.
     holders: Vec<u32>,
     whole_holders: u32,
+    away: Away,
     free: FreeRuns,
     grants: BTreeMap<u32, Vec<Grant>>,
     /// Shards with a single lease, oldest first.
@@ -62,6 +65,7 @@ impl Leases {
         Self {
             holders: vec![0; shards as usize],
             whole_holders: 0,
+            away: Away::default(),
             free,
             grants: BTreeMap::new(),
             single: BTreeSet::new(),
@@ -93,10 +97,46 @@ impl Leases {
             }
         }
         if was_whole != (self.whole_holders > 0) {
-            (0..self.shards()).for_each(|shard| self.settle(now_us, shard, peer));
+            (0..self.shards()).for_each(|shard| self.settle(now_us, shard, Some(peer)));
         } else {
-            changes.iter().for_each(|&(shard, _)| self.settle(now_us, shard, peer));
+            changes.iter().for_each(|&(shard, _)| self.settle(now_us, shard, Some(peer)));
         }
+    }
+
+    /// Leaves part of the shards to other trackers at first.
+    pub(super) fn divide(&mut self, now_us: u64, own: NodeId, others: &[NodeId]) {
+        self.away.divide(own, others, self.shards(), now_us.saturating_add(PART_US));
+        (0..self.shards()).for_each(|shard| self.settle(now_us, shard, None));
+    }
+
+    /// Takes over which shards another tracker sees to; `None` where it does not say.
+    pub(super) fn tell(&mut self, now_us: u64, node: NodeId, taken: Option<&Held>) {
+        match taken {
+            Some(taken) => {
+                let old = self.away.tell(node, taken.clone());
+                self.settle_changes(now_us, &old, taken);
+            }
+            None => {
+                let left = self.away.tell_nothing(node);
+                self.settle_all(now_us, &left);
+            }
+        }
+    }
+
+    /// Another tracker is gone.
+    pub(super) fn forget(&mut self, now_us: u64, node: NodeId) {
+        let left = self.away.forget(node);
+        self.settle_all(now_us, &left);
+    }
+
+    /// The shards that need no further first copy, as far as peers of this tracker go.
+    pub(super) fn taken(&self) -> Held {
+        let is_taken = |shard: u32| {
+            self.whole_holders > 0
+                || self.holders.get(shard as usize).is_some_and(|&holders| holders > 0)
+                || self.grants.contains_key(&shard)
+        };
+        Held::of(self.shards(), is_taken)
     }
 
     /// Grants up to `want` shards to `client`, at most its fair share among `jobs` clients, and remembers what is
@@ -148,13 +188,15 @@ impl Leases {
             self.fresh.remove(&(lessee.fresh_us, client));
             for shard in lessee.shards {
                 self.drop_grant(shard, client);
-                self.settle(now_us, shard, client);
+                self.settle(now_us, shard, Some(client));
             }
         }
     }
 
-    /// Frees the leases of clients without a sign of life.
+    /// Frees the leases of clients without a sign of life, and what other trackers have not taken in time.
     pub(super) fn expire(&mut self, now_us: u64) {
+        let left = self.away.expire(now_us);
+        self.settle_all(now_us, &left);
         while let Some(&(fresh_us, client)) = self.fresh.first() {
             if now_us < fresh_us.saturating_add(self.fresh_for_us) {
                 break;
@@ -170,7 +212,7 @@ impl Leases {
         let old = self.single.first().filter(|_| is_waiting).map(|&(since_us, _)| {
             since_us.saturating_add(self.old_age_us()).max(self.swept_us.saturating_add(ASK_SWEEP_US))
         });
-        [expiry, old].into_iter().flatten().min()
+        [expiry, old, self.away.next_timeout()].into_iter().flatten().min()
     }
 
     fn shards(&self) -> u32 {
@@ -181,6 +223,9 @@ impl Leases {
         let on_lease = self.lessees.get(&client).map_or(0, |lessee| lessee.shards.len());
         let room = CLIENT_LEASES_MAX.saturating_sub(on_lease).min(SHARDS_PER_MESSAGE_MAX);
         let budget = (want as usize).min(room);
+        if budget > 0 && self.free.count() == 0 {
+            self.away.unite(now_us.saturating_add(UNITE_US));
+        }
         let fair_share = |remaining: u32| (remaining.div_ceil(jobs.max(1)).max(1) as usize).min(budget);
         let granted = if self.free.count() > 0 {
             self.grant_free(client, fair_share(self.free.count()))
@@ -267,11 +312,30 @@ impl Leases {
         }
     }
 
+    /// Settles shards that are no longer left to other trackers.
+    fn settle_all(&mut self, now_us: u64, left: &[Held]) {
+        left.iter().for_each(|left| self.settle_changes(now_us, left, &Held::None));
+    }
+
+    /// Settles the shards in which two sets of another tracker differ.
+    fn settle_changes(&mut self, now_us: u64, old: &Held, new: &Held) {
+        if (*old == Held::All) != (*new == Held::All) {
+            (0..self.shards()).for_each(|shard| self.settle(now_us, shard, None));
+        } else {
+            for (shard, _) in Held::changes(old, new) {
+                self.settle(now_us, shard, None);
+            }
+        }
+    }
+
     /// Brings leases and free shards in line with who holds `shard`; `by` is the peer through whom that changed.
-    fn settle(&mut self, now_us: u64, shard: u32, by: PeerId) {
+    fn settle(&mut self, now_us: u64, shard: u32, by: Option<PeerId>) {
         let is_held = self.whole_holders > 0 || self.holders.get(shard as usize).is_none_or(|&n| n > 0);
         if !is_held {
-            if !self.grants.contains_key(&shard) {
+            if self.away.has(shard) {
+                // What is on lease here too is being fetched already.
+                self.free.take(shard, None);
+            } else if !self.grants.contains_key(&shard) {
                 self.free.put(shard);
                 self.has_freed = true;
             }
@@ -280,7 +344,7 @@ impl Leases {
         self.free.take(shard, None);
         for grant in self.grants.remove(&shard).unwrap_or_default() {
             self.single.remove(&(grant.since_us, shard));
-            if grant.client == by {
+            if Some(grant.client) == by {
                 self.learn(now_us.saturating_sub(grant.since_us));
             }
             if let Some(lessee) = self.lessees.get_mut(&grant.client) {

@@ -8,7 +8,10 @@ use freshet_protocol::{Announce, KeyId, PeerId, RootId, ShardMap};
 use super::config::Config;
 use super::held::Held;
 use super::limits::LINKS_PER_RANDOM;
+use super::locality::{Network, Place};
+use super::odds::Kind;
 use super::reach::Reach;
+use super::state::Client;
 
 /// A release as a client describes it. Who lies about the number of chunks is alone with that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +30,8 @@ impl Release {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OwnPair {
     pub(super) pair: u64,
+    /// The other side's.
+    pub(super) key: KeyId,
     pub(super) random: bool,
     pub(super) is_linked: bool,
 }
@@ -34,7 +39,8 @@ pub(super) struct OwnPair {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) key: KeyId,
-    pub(super) address: IpAddr,
+    address: IpAddr,
+    network: Network,
     pub(super) reach: Reach,
     pub(super) release: Release,
     pub(super) held: Held,
@@ -52,15 +58,15 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn new(
         now_us: u64,
-        key: KeyId,
-        address: IpAddr,
+        Client { key, address, network, .. }: Client,
         announce: &Announce,
         config: &Config,
     ) -> Self {
         let mut member = Self {
             key,
             address,
-            reach: Reach::sanitised(address, &[], &[]),
+            network,
+            reach: Reach::sanitised(address, network, announce),
             release: Release { root: announce.root, chunks: announce.chunks },
             held: Held::None,
             is_fetching: false,
@@ -80,10 +86,20 @@ impl Member {
         self.held = Held::of_summary(&announce.have, self.release.shards());
         self.is_fetching = announce.left_bytes > 0;
         self.is_sharing = announce.sharing;
-        self.reach = Reach::sanitised(self.address, &announce.candidates, &announce.certificates);
+        self.reach = Reach::sanitised(self.address, self.network, announce);
         let linked = self.pairs.values().filter(|own| own.is_linked).count();
         self.foreign_links = usize::from(announce.links).saturating_sub(linked);
         self.links_target = usize::from(announce.links) + usize::from(announce.links_wanted);
+    }
+
+    /// Where this peer is.
+    pub(super) fn place(&self) -> &Place {
+        &self.reach.place
+    }
+
+    /// What decides whether others can link with this peer.
+    pub(super) fn kind(&self) -> Kind {
+        Kind { nat: self.reach.nat(), system: self.place().system }
     }
 
     /// What others can get from this peer.

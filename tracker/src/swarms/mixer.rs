@@ -21,7 +21,17 @@ impl Mixer {
 
     /// A number below `bound`, which must not be zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+        self.below_u64(bound as u64) as usize
+    }
+
+    /// The same, of a time.
+    pub(super) fn below_u64(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// A time of `us` on average, between three and five quarters of it.
+    pub(super) fn around_us(&mut self, us: u64) -> u64 {
+        us - us / 4 + self.below_u64(us / 2 + 1)
     }
 }
 

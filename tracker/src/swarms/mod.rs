@@ -7,6 +7,8 @@
 
 mod announce;
 mod asks;
+mod away;
+mod cluster;
 mod config;
 mod failures;
 mod first_copies;
@@ -19,6 +21,7 @@ mod member;
 mod mixer;
 mod news;
 mod notices;
+mod odds;
 mod output;
 mod pair;
 mod pairing;
@@ -31,11 +34,14 @@ mod swarm;
 mod timers;
 mod uptake;
 
+pub use cluster::{Card, ClusterMessage, Digest, NodeId, Outcome, Taken, To};
 pub use config::{Config, ConfigError};
 pub use limits::{
-    ASKS_MAX, CLIENT_LEASES_MAX, FAILED_PAIRS_MAX, LEASED_RELEASES_MAX, OUTPUTS_MAX, PAIR_SIGNALS_MAX,
-    SHORTLIST_MAX, UPTAKES_MAX,
+    ASKS_MAX, CARDS_MAX, CLIENT_LEASES_MAX, CLUSTER_MESSAGE_BYTES_MAX, CLUSTER_NODES_MAX, FAILED_PAIRS_MAX,
+    LEASED_RELEASES_MAX, ODDS_MAX, OUTPUTS_MAX, PAIR_ASKS_MAX, PAIR_SIGNALS_MAX, REMOTE_CARDS_MAX,
+    SHORTLIST_MAX, TAKEN_RELEASES_MAX, UPTAKES_MAX,
 };
+pub use locality::{Network, System};
 pub use output::Output;
 pub use state::{Client, Refused, Swarms};
 pub use stats::Stats;

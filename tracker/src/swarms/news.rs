@@ -15,7 +15,7 @@ impl Swarms {
         message: &ServerMessage,
     ) {
         let Some(state) = self.clients.get(&client) else { return };
-        if !self.config.publishers.contains(&state.key) {
+        if !self.config.publishers.contains(&state.client.key) {
             self.refuse(
                 client,
                 "not-a-publisher",

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use freshet_protocol::{KeyId, PeerId, ServerMessage, SwarmId};
 
+use super::cluster::{ClusterMessage, To};
 use super::limits::OUTPUTS_MAX;
 
 /// Something for the driver to do.
@@ -25,6 +26,13 @@ pub enum Output {
         /// The swarms it is good for.
         swarms: Vec<SwarmId>,
     },
+    /// Send a message to other trackers.
+    Cluster {
+        /// To which.
+        to: To,
+        /// The message.
+        message: ClusterMessage,
+    },
 }
 
 /// The bounded queue of outputs.
@@ -45,6 +53,10 @@ impl Outputs {
 
     pub(super) fn send(&mut self, client: PeerId, message: ServerMessage) {
         self.push(Output::Send { client, message });
+    }
+
+    pub(super) fn cluster(&mut self, to: To, message: ClusterMessage) {
+        self.push(Output::Cluster { to, message });
     }
 
     /// Tells a client that a message of its was refused.

@@ -9,16 +9,16 @@
 
 use std::collections::BTreeSet;
 
-use freshet_protocol::{Locality, PeerId, ServerMessage};
+use freshet_protocol::{ContentName, Dialer, Locality, PeerId, ServerMessage};
 
+use super::cluster::NodeId;
 use super::config::Config;
 use super::failures::Failures;
 use super::limits::{LINKS_PER_RANDOM, RANDOM_DRAWS_MAX, SHORTLIST_MAX, SHORTLIST_NEAR_MAX, TOPPED_UP_LINKS};
-use super::locality::locality;
 use super::member::{Member, OwnPair};
 use super::mixer::Mixer;
+use super::odds::Odds;
 use super::pair::Pair;
-use super::reach::Dialer;
 use super::roster::Roster;
 use super::state::Swarms;
 use super::swarm::Swarm;
@@ -40,7 +40,7 @@ struct Prospect {
 
 /// Where partners are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Among {
+pub(super) enum Among {
     /// All that can take a link: for a peer that wants some.
     Open,
     /// Those that want a link: for a peer that can take some.
@@ -57,10 +57,11 @@ impl Among {
 }
 
 /// What choosing looks at.
-struct Chooser<'a> {
+pub(super) struct Chooser<'a> {
     now_us: u64,
     config: &'a Config,
     failures: &'a Failures,
+    odds: &'a Odds,
     mixer: &'a mut Mixer,
     swarm: &'a Swarm,
     peer: PeerId,
@@ -69,9 +70,10 @@ struct Chooser<'a> {
 }
 
 impl Swarms {
-    /// Pairs `peer` as far as it wants links, then offers it to those who wait for partners.
+    /// Pairs `peer` as far as it wants links, here first, then offers it to those who wait for partners.
     pub(super) fn match_peer(&mut self, now_us: u64, swarm: u64, peer: PeerId) {
         self.pair_among(now_us, swarm, peer, Among::Open);
+        self.ask_elsewhere(now_us, swarm, peer);
         self.pair_among(now_us, swarm, peer, Among::Waiting);
     }
 
@@ -84,17 +86,27 @@ impl Swarms {
         let mut prospects = chooser.shortlist();
         for _ in 0..count {
             let Some(mut chooser) = self.chooser(now_us, number, peer, among) else { return };
+            if chooser.draws_elsewhere() && self.ask_one_elsewhere(now_us, number, peer, true) {
+                continue;
+            }
+            let Some(mut chooser) = self.chooser(now_us, number, peer, among) else { return };
             let Some((prospect, random)) = chooser.pick(&prospects) else { return };
             prospects.retain(|other| other.peer != prospect.peer);
             self.pair_up(now_us, number, peer, prospect, random);
         }
     }
 
-    fn chooser(&mut self, now_us: u64, swarm: u64, peer: PeerId, among: Among) -> Option<Chooser<'_>> {
+    pub(super) fn chooser(
+        &mut self,
+        now_us: u64,
+        swarm: u64,
+        peer: PeerId,
+        among: Among,
+    ) -> Option<Chooser<'_>> {
         let swarm = self.swarms.get(&swarm)?;
         let member = swarm.members.get(&peer)?;
-        let (config, failures, mixer) = (&self.config, &self.failures, &mut self.mixer);
-        Some(Chooser { now_us, config, failures, mixer, swarm, peer, member, among })
+        let (config, failures, odds, mixer) = (&self.config, &self.failures, &self.odds, &mut self.mixer);
+        Some(Chooser { now_us, config, failures, odds, mixer, swarm, peer, member, among })
     }
 
     fn pair_up(&mut self, now_us: u64, number: u64, peer: PeerId, prospect: Prospect, random: bool) {
@@ -114,26 +126,41 @@ impl Swarms {
         self.timers.set(Timer::Pair(pair), Some(now_us.saturating_add(self.config.pair_timeout_us)));
         self.counters.pairs_total += 1;
         for (side, other) in [(dialer, acceptor), (acceptor, dialer)] {
-            swarm.add_pair(side, other, OwnPair { pair, random, is_linked: false });
+            let Some(key) = swarm.members.get(&other).map(|member| member.key) else { continue };
+            swarm.add_pair(side, other, OwnPair { pair, key, random, is_linked: false });
             if let Some(member) = swarm.members.get_mut(&side) {
                 member.spend_allowance(now_us, &self.config);
             }
             let (Some(own), Some(theirs)) = (swarm.members.get(&side), swarm.members.get(&other)) else {
                 continue;
             };
-            let message = ServerMessage::Pair {
-                pair,
-                content: swarm.content.clone(),
-                peer: other,
-                key: theirs.key,
-                candidates: theirs.reach.candidates_for(&own.reach),
-                certificates: theirs.reach.certificates_for(&own.reach),
-                dial: side == dialer,
-                locality: prospect.locality,
-                random,
-            };
-            self.outputs.send(side, message);
+            let (content, dial, locality) = (swarm.content.clone(), side == dialer, prospect.locality);
+            self.outputs
+                .send(side, pair_message(pair, content, own, (other, theirs), dial, locality, random));
         }
+    }
+}
+
+/// What tells `own` of its partner.
+pub(super) fn pair_message(
+    pair: u64,
+    content: ContentName,
+    own: &Member,
+    (peer, theirs): (PeerId, &Member),
+    dial: bool,
+    locality: Locality,
+    random: bool,
+) -> ServerMessage {
+    ServerMessage::Pair {
+        pair,
+        content,
+        peer,
+        key: theirs.key,
+        candidates: theirs.reach.candidates_for(&own.reach),
+        certificates: theirs.reach.certificates_for(&own.reach),
+        dial,
+        locality,
+        random,
     }
 }
 
@@ -149,9 +176,9 @@ impl Chooser<'_> {
 
     /// Possible partners, best first. A small swarm is looked at whole, a large one is sampled.
     fn shortlist(&mut self) -> Vec<Prospect> {
-        let near = self.swarm.near(self.member.address, self.peer, SHORTLIST_NEAR_MAX);
+        let near = |area| self.swarm.near(area, self.peer, SHORTLIST_NEAR_MAX);
         let mut peers: BTreeSet<_> = match self.among {
-            Among::Open => near.collect(),
+            Among::Open => self.member.place().areas().flat_map(near).take(SHORTLIST_MAX / 2).collect(),
             Among::Waiting => BTreeSet::new(),
         };
         let count = SHORTLIST_MAX - peers.len();
@@ -188,20 +215,68 @@ impl Chooser<'_> {
         })
     }
 
+    /// Whether the next partner is to be one of another tracker, drawn at random: as often as the draw among all peers
+    /// of the swarm would meet one.
+    fn draws_elsewhere(&mut self) -> bool {
+        let (here, elsewhere) = (self.swarm.open.len(), self.swarm.remote.open());
+        self.among == Among::Open
+            && elsewhere > 0
+            && self.member.needs_random()
+            && self.mixer.below(here + elsewhere) >= here
+    }
+
+    /// The peer of another tracker that is to be asked for next, the best or a random one.
+    pub(super) fn elsewhere(&mut self, random: bool) -> Option<(NodeId, PeerId)> {
+        if self.count() == 0 {
+            return None;
+        }
+        let swarm = self.swarm;
+        let prospects = swarm.remote.members().filter_map(|(node, other, theirs)| {
+            let prospect = self.prospect_of(other, theirs)?;
+            (random || self.is_spare(self.member.load(), prospect.load)).then_some((prospect, node))
+        });
+        let order = |&(prospect, _): &(Prospect, NodeId)| match random {
+            true => Prospect {
+                is_other_release: false,
+                load_step: 0,
+                locality: Locality::Any,
+                load: 0,
+                ..prospect
+            },
+            false => prospect,
+        };
+        prospects.min_by_key(order).map(|(prospect, node)| (node, prospect.peer))
+    }
+
+    /// Whether the own peer takes a link with another tracker's: how near that one is.
+    pub(super) fn accepts(&mut self, other: PeerId, theirs: &Member, random: bool) -> Option<Locality> {
+        let has_place = self.count() > 0 && (random || self.is_spare(theirs.load(), self.member.load()));
+        self.prospect_of(other, theirs).filter(|_| has_place).map(|prospect| prospect.locality)
+    }
+
     fn prospect(&mut self, other: PeerId) -> Option<Prospect> {
+        let swarm = self.swarm;
+        let theirs = swarm.members.get(&other)?;
+        self.prospect_of(other, theirs)
+    }
+
+    fn prospect_of(&mut self, other: PeerId, theirs: &Member) -> Option<Prospect> {
         let own = self.member;
-        let theirs = self.swarm.members.get(&other).filter(|_| other != self.peer)?;
-        // One key may have two connections for a while, when a client comes back before its old one is noticed.
-        let fits = own.key != theirs.key
-            && !own.pairs.contains_key(&other)
+        // One key may have two connections for a while, when a client comes back before its old one is noticed, or to
+        // another tracker.
+        let fits = other != self.peer
+            && own.key != theirs.key
+            && !own.pairs.values().any(|pair| pair.key == theirs.key)
             && (own.gives(theirs) || theirs.gives(own))
             && theirs.allowance(self.now_us, self.config) > 0
             && own.reach.route(&theirs.reach).is_some()
-            && !self.failures.is_recent(self.now_us, self.peer, other);
+            && !self.failures.is_recent(self.now_us, self.peer, other)
+            && self.odds.is_worth_trying(own.kind(), theirs.kind(), self.mixer);
+        let locality = own.place().locality(theirs.place());
         fits.then(|| Prospect {
             is_other_release: own.release != theirs.release,
             load_step: theirs.load() * LOAD_STEPS / usize::from(self.config.links_max),
-            locality: locality(own.address, theirs.address),
+            locality,
             load: theirs.load(),
             tie: self.mixer.next(),
             peer: other,

@@ -30,6 +30,10 @@ impl Roster {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.peers.len()
+    }
+
     #[cfg(test)]
     pub(super) fn contains(&self, peer: PeerId) -> bool {
         self.places.contains_key(&peer)

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 
 use freshet_protocol::{ClientMessage, ContentName, KeyId, PeerId, ServerMessage};
 
+use super::cluster::Cluster;
 use super::config::Config;
 use super::failures::Failures;
 use super::first_copies::LeaseRequest;
+use super::locality::Network;
 use super::mixer::Mixer;
+use super::odds::Odds;
 use super::output::{Output, Outputs};
 use super::pair::Pairs;
 use super::stats::Stats;
@@ -28,6 +31,8 @@ pub struct Client {
     pub key: KeyId,
     /// The address that the tracker sees.
     pub address: IpAddr,
+    /// What is known of its network.
+    pub network: Network,
 }
 
 /// Why a client was not taken.
@@ -44,10 +49,11 @@ pub enum Refused {
 /// What is kept about a client beside its swarms.
 #[derive(Debug)]
 pub(super) struct ClientState {
-    pub(super) key: KeyId,
-    pub(super) address: IpAddr,
+    pub(super) client: Client,
     /// Numbers of the swarms it is in.
     pub(super) swarms: BTreeSet<u64>,
+    /// Failures of its pairings that counted since one of them linked.
+    pub(super) failures: u8,
 }
 
 /// All swarms of a tracker. See the [module](super) for how to drive it.
@@ -61,10 +67,12 @@ pub struct Swarms {
     pub(super) next_swarm: u64,
     pub(super) pairs: Pairs,
     pub(super) failures: Failures,
+    pub(super) odds: Odds,
     pub(super) timers: Timers,
     pub(super) outputs: Outputs,
     pub(super) counters: Stats,
     pub(super) uptakes: Uptakes,
+    pub(super) cluster: Cluster,
 }
 
 impl Swarms {
@@ -81,10 +89,12 @@ impl Swarms {
             next_swarm: 0,
             pairs: Pairs::new(first_pair),
             failures: Failures::default(),
+            odds: Odds::default(),
             timers: Timers::default(),
             outputs: Outputs::default(),
             counters: Stats::default(),
             uptakes: Uptakes::default(),
+            cluster: Cluster::default(),
         }
     }
 
@@ -99,8 +109,7 @@ impl Swarms {
         if self.clients.len() >= self.config.clients_max {
             return Err(Refused::Full);
         }
-        let Client { peer, key, address } = client;
-        self.clients.insert(peer, ClientState { key, address, swarms: BTreeSet::new() });
+        self.clients.insert(client.peer, ClientState { client, swarms: BTreeSet::new(), failures: 0 });
         Ok(())
     }
 
@@ -110,6 +119,7 @@ impl Swarms {
         if !self.clients.contains_key(&client) {
             return;
         }
+        self.counters.messages_total += 1;
         match message {
             ClientMessage::Announce(announce) => self.announce(now_us, client, &announce),
             ClientMessage::Leave { content } => self.leave(now_us, client, &content),
@@ -151,6 +161,8 @@ impl Swarms {
                 Timer::Pair(pair) => self.pair_timed_out(now_us, pair),
                 Timer::Ticket(client) => self.issue_ticket(now_us, client),
                 Timer::Swarm(swarm) => self.swarm_timed_out(now_us, swarm),
+                Timer::Digest(swarm) => self.digest_due(now_us, swarm),
+                Timer::Alive => self.alive(now_us),
             }
         }
     }
@@ -175,6 +187,10 @@ impl Swarms {
             jobs: swarms().map(|swarm| swarm.jobs as usize).sum(),
             pairs_pending: self.pairs.pending(),
             pairs_linked: self.pairs.linked(),
+            kinds_hopeless: self.odds.hopeless(),
+            pairs_across: self.pairs.across(),
+            trackers: self.cluster.nodes(),
+            remote_peers: self.cluster.cards(),
             leases: swarms().flat_map(|swarm| swarm.leases.values()).map(|leases| leases.count()).sum(),
             outputs_dropped: self.outputs.dropped(),
             ..self.counters

@@ -1,18 +1,19 @@
 //! One swarm: its peers, and the indexes by which partners and first copies are found without walking them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
-use freshet_protocol::{Announce, ContentName, KeyId, PeerId, SwarmId};
+use freshet_protocol::{Announce, ContentName, PeerId, SwarmId};
 
+use super::cluster::{NodeId, Remote};
 use super::config::Config;
 use super::held::Held;
 use super::leases::Leases;
 use super::limits::LEASED_RELEASES_MAX;
-use super::locality;
+use super::locality::{Area, Place};
 use super::member::{Member, OwnPair, Release};
 use super::notices::Notices;
 use super::roster::Roster;
+use super::state::Client;
 
 /// Counts of the peers of one release.
 #[derive(Debug, Default)]
@@ -31,13 +32,17 @@ pub(super) struct Swarm {
     pub(super) open: Roster,
     /// Open peers that want one.
     pub(super) waiting: Roster,
-    /// Open peers by line.
-    near: BTreeSet<(IpAddr, PeerId)>,
+    /// Open peers by the areas that they are in.
+    near: BTreeSet<(Area, PeerId)>,
     releases: BTreeMap<Release, ReleasePeers>,
     pub(super) leases: BTreeMap<Release, Leases>,
     pub(super) notices: Notices,
     /// Peers that still fetch.
     pub(super) jobs: u32,
+    /// What other trackers have told.
+    pub(super) remote: Remote,
+    /// When they were told last.
+    pub(super) digest_us: u64,
     links_max: usize,
 }
 
@@ -54,20 +59,16 @@ impl Swarm {
             leases: BTreeMap::new(),
             notices: Notices::default(),
             jobs: 0,
+            remote: Remote::default(),
+            digest_us: 0,
             links_max: config.links_max.into(),
         }
     }
 
     /// Adds a peer.
-    pub(super) fn join(
-        &mut self,
-        now_us: u64,
-        peer: PeerId,
-        (key, address): (KeyId, IpAddr),
-        announce: &Announce,
-        config: &Config,
-    ) {
-        let member = Member::new(now_us, key, address, announce, config);
+    pub(super) fn join(&mut self, now_us: u64, client: Client, announce: &Announce, config: &Config) {
+        let peer = client.peer;
+        let member = Member::new(now_us, client, announce, config);
         self.count(&member, true);
         if let Some(leases) = self.leases.get_mut(&member.release) {
             leases.update(now_us, peer, &Held::None, member.offered());
@@ -81,6 +82,7 @@ impl Swarm {
         let Some(mut member) = self.members.remove(&peer) else {
             return;
         };
+        self.set_near(member.place(), peer, false);
         self.count(&member, false);
         let (old_release, old_offered) = (member.release, member.offered().clone());
         member.take_over(announce);
@@ -113,7 +115,7 @@ impl Swarm {
         self.notices.forget(peer);
         self.open.set(peer, false);
         self.waiting.set(peer, false);
-        self.near.remove(&(locality::line(member.address), peer));
+        self.set_near(member.place(), peer, false);
     }
 
     /// Notes that a peer holds further shards.
@@ -131,12 +133,14 @@ impl Swarm {
         self.refresh(peer);
     }
 
-    /// The leases of a release, made when first asked for. Of too many releases, those with the most peers have them.
+    /// The leases of a release, made when first asked for. Of too many releases, those with the most peers have them. `own`
+    /// is what other trackers call this one.
     pub(super) fn leases_of(
         &mut self,
         now_us: u64,
         release: Release,
         config: &Config,
+        own: Option<NodeId>,
     ) -> Option<&mut Leases> {
         if !self.leases.contains_key(&release) {
             if self.leases.len() >= LEASED_RELEASES_MAX {
@@ -151,9 +155,32 @@ impl Swarm {
             for (&peer, member) in self.members.iter().filter(|(_, member)| member.release == release) {
                 leases.update(now_us, peer, &Held::None, member.offered());
             }
+            if let Some(own) = own {
+                let others: Vec<NodeId> = self.remote.nodes().map(|(node, _)| node).collect();
+                leases.divide(now_us, own, &others);
+                for (node, told) in self.remote.nodes() {
+                    leases.tell(now_us, node, told.taken.get(&release));
+                }
+            }
             self.leases.insert(release, leases);
         }
         self.leases.get_mut(&release)
+    }
+
+    /// Another tracker has told something new of the swarm, or is gone.
+    pub(super) fn leases_heard(&mut self, now_us: u64, node: NodeId) {
+        let told = self.remote.told(node);
+        for (release, leases) in &mut self.leases {
+            match told {
+                Some(told) => leases.tell(now_us, node, told.taken.get(release)),
+                None => leases.forget(now_us, node),
+            }
+        }
+    }
+
+    /// Peers of all trackers that still fetch.
+    pub(super) fn all_jobs(&self) -> u32 {
+        self.jobs.saturating_add(self.remote.jobs())
     }
 
     /// Number of peers that first copies of a release are spread over.
@@ -192,13 +219,12 @@ impl Swarm {
         if member.is_idle() { 0 } else { self.links_max.saturating_sub(member.load()) }
     }
 
-    /// Open peers on the line of `address`, at most `max`, from a place that differs by peer.
-    pub(super) fn near(&self, address: IpAddr, peer: PeerId, max: usize) -> impl Iterator<Item = PeerId> {
-        let line = locality::line(address);
+    /// Open peers of an area, at most `max`, from a place that differs by peer.
+    pub(super) fn near(&self, area: Area, peer: PeerId, max: usize) -> impl Iterator<Item = PeerId> {
         let first = PeerId::try_from(0).expect("zero is within 2^53-1");
         let last = PeerId::try_from(freshet_protocol::limits::INTEGER_MAX).expect("the largest id");
-        let after = self.near.range((line, peer)..=(line, last));
-        let before = self.near.range((line, first)..(line, peer));
+        let after = self.near.range((area, peer)..=(area, last));
+        let before = self.near.range((area, first)..(area, peer));
         after.chain(before).map(|&(_, peer)| peer).take(max)
     }
 
@@ -209,13 +235,19 @@ impl Swarm {
         };
         let is_open = self.room(member) > 0;
         let is_waiting = is_open && member.wanted() > 0;
-        let place = (locality::line(member.address), peer);
         self.open.set(peer, is_open);
         self.waiting.set(peer, is_waiting);
-        if is_open {
-            self.near.insert(place);
-        } else {
-            self.near.remove(&place);
+        let place = member.place().clone();
+        self.set_near(&place, peer, is_open);
+    }
+
+    fn set_near(&mut self, place: &Place, peer: PeerId, is_open: bool) {
+        for area in place.areas() {
+            if is_open {
+                self.near.insert((area, peer));
+            } else {
+                self.near.remove(&(area, peer));
+            }
         }
     }
 

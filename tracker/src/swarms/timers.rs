@@ -13,6 +13,10 @@ pub(super) enum Timer {
     Ticket(PeerId),
     /// Leases and notices of a swarm.
     Swarm(u64),
+    /// The next digest of a swarm for other trackers.
+    Digest(u64),
+    /// The next sign of life for other trackers.
+    Alive,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +38,11 @@ impl Timers {
             self.due.insert(timer, due);
             self.queue.insert((due, timer));
         }
+    }
+
+    /// When a timer ends.
+    pub(super) fn due(&self, timer: Timer) -> Option<u64> {
+        self.due.get(&timer).copied()
     }
 
     pub(super) fn next(&self) -> Option<u64> {

@@ -1,8 +1,11 @@
 //! The server, with real WebSocket clients over TCP.
 
 mod bounds;
+mod broker;
+mod cluster;
 mod handshake;
 mod lifecycle;
+mod networks;
 mod proxies;
 mod relay;
 mod stun;
@@ -48,8 +51,10 @@ pub(crate) fn fetcher(links_wanted: u8, port: u16) -> Announce {
         sharing: true,
         links: 0,
         links_wanted,
-        // The second is not the sender's own.
+        mapped: Vec::new(),
+        local: Vec::new(),
         certificates: Vec::new(),
+        // The second is not the sender's own.
         candidates: vec![candidate([127, 0, 0, 1]), candidate([203, 0, 113, 9])],
     }
 }

@@ -16,7 +16,7 @@ async fn behind(trusted: &[&str], header: ProxyHeader) -> Tracker {
 }
 
 /// Connects as a proxy does that adds `line` to the request of its client.
-async fn open(tracker: &Tracker, name: &'static str, line: &str) -> Client {
+pub(super) async fn open(tracker: &Tracker, name: &'static str, line: &str) -> Client {
     let stream = TcpStream::connect(tracker.serving.address).await.expect("connected");
     let mut request = "ws://tracker/".into_client_request().expect("a request");
     request.headers_mut().insert(name, line.parse().expect("a value"));

@@ -1,8 +1,11 @@
 //! STUN over UDP.
 
+use freshet_protocol::{
+    Announce, Base64, Candidate, ClientMessage, MappedAddress, Nat, ServerMessage, Transport, stun,
+};
 use tokio::net::UdpSocket;
 
-use super::{PATIENCE, tracker};
+use super::{PATIENCE, fetcher, tracker};
 
 fn request(transaction: u8) -> Vec<u8> {
     [&[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42][..], &[transaction; 12]].concat()
@@ -79,4 +82,56 @@ async fn what_clients_are_told_may_differ() {
     .await;
     let welcome = super::Client::open(tracker.serving.address).await.greet(1).await;
     assert_eq!((welcome.stun_host.as_deref(), welcome.stun_ports), (Some("stun.example"), vec![3478, 3479]));
+}
+
+#[tokio::test]
+async fn who_asks_is_answered_from_a_port_to_which_nothing_was_sent() {
+    let tracker = tracker(|_| {}).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let wish = stun::Wish { other_port: true, proof: false };
+    let first = tracker.serving.stun_addresses[0];
+    socket.send_to(&stun::binding_request([5; 12], wish), first).await.expect("sent");
+    let mut buffer = [0; 100];
+    let received = tokio::time::timeout(PATIENCE, socket.recv_from(&mut buffer)).await.expect("in time");
+    let (length, from) = received.expect("received");
+    let response = stun::read_response(&buffer[..length]).expect("an answer");
+    assert_eq!((response.transaction, response.mapped), ([5; 12], socket.local_addr().expect("bound")));
+    assert_eq!(from.ip(), first.ip());
+    assert!(!tracker.serving.stun_addresses.contains(&from));
+}
+
+#[tokio::test]
+async fn an_address_that_stun_has_seen_is_believed_and_no_other() {
+    let tracker = tracker(|_| {}).await;
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    socket.connect(tracker.serving.stun_addresses[0]).await.expect("connected");
+    let wish = stun::Wish { other_port: false, proof: true };
+    socket.send(&stun::binding_request([6; 12], wish)).await.expect("sent");
+    let response = stun::read_response(&answer(&socket).await).expect("an answer");
+    let proof = Base64(response.proof.expect("asked for").to_vec());
+    let mapped = |address, nat| MappedAddress { address, nat, proof: proof.clone() };
+    let elsewhere = "203.0.113.9:7".parse().expect("address");
+    // The node's own word for its candidates is about another port.
+    let announce = Announce {
+        candidates: vec![Candidate {
+            transport: Transport::Quic,
+            address: "0.0.0.0:9".parse().expect("address"),
+        }],
+        mapped: vec![mapped(elsewhere, Nat::Open), mapped(response.mapped, Nat::Open)],
+        ..fetcher(1, 7)
+    };
+    let mut first = super::Client::open(tracker.serving.address).await;
+    first.greet(1).await;
+    first.say(&ClientMessage::Announce(announce)).await;
+    first.sync().await;
+    let mut second = super::Client::open(tracker.serving.address).await;
+    second.greet(2).await;
+    second.say(&ClientMessage::Announce(fetcher(1, 8))).await;
+    let candidates = second
+        .wait_for(|message| match message {
+            ServerMessage::Pair { candidates, .. } => Some(candidates),
+            _ => None,
+        })
+        .await;
+    assert_eq!(candidates, [Candidate { transport: Transport::Quic, address: response.mapped }]);
 }

@@ -1,15 +1,19 @@
 //! Each bound of the pure part is reached; what is beyond is refused by name.
 
 use freshet_protocol::{Announce, ClientMessage};
-use freshet_tracker::swarms::{Client, Config, OUTPUTS_MAX, PAIR_SIGNALS_MAX, Refused};
+use freshet_tracker::swarms::{Client, Config, Network, OUTPUTS_MAX, PAIR_SIGNALS_MAX, Refused};
 
 use super::{World, address, fetcher, peer};
 
 #[test]
 fn clients() {
     let mut world = World::new(Config { clients_max: 2, ..Config::default() }, 1);
-    let client =
-        |n: u64| Client { peer: peer(n), key: freshet_protocol::KeyId::of(b"k"), address: address(n) };
+    let client = |n: u64| Client {
+        peer: peer(n),
+        key: freshet_protocol::KeyId::of(b"k"),
+        address: address(n),
+        network: Network::default(),
+    };
     assert_eq!(world.swarms.connected(0, client(1)), Ok(()));
     assert_eq!(world.swarms.connected(0, client(1)), Err(Refused::InUse));
     assert_eq!(world.swarms.connected(0, client(2)), Ok(()));

@@ -1,6 +1,7 @@
 //! The pure part, driven as the server drives it.
 
 mod bounds;
+mod cluster;
 mod connectivity;
 mod leases;
 mod news;
@@ -12,10 +13,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use freshet_protocol::{
-    Announce, Candidate, ClientMessage, ContentName, HaveSummary, KeyId, PairOutcome, PeerId, RootId,
-    ServerMessage, Transport,
+    Announce, Candidate, ClientMessage, ContentName, HaveSummary, KeyId, Locality, PairOutcome, PeerId,
+    RootId, ServerMessage, Transport,
 };
-use freshet_tracker::swarms::{Client, Config, Output, Swarms};
+use freshet_tracker::swarms::{Client, Config, Network, Output, Swarms};
 
 pub(crate) const SECOND_US: u64 = 1_000_000;
 
@@ -48,6 +49,8 @@ pub(crate) fn fetcher(links_wanted: u8) -> Announce {
         sharing: true,
         links: 0,
         links_wanted,
+        mapped: Vec::new(),
+        local: Vec::new(),
         certificates: Vec::new(),
         candidates: vec![Candidate {
             transport: Transport::Quic,
@@ -74,6 +77,7 @@ pub(crate) struct Paired {
     pub(crate) other: u64,
     pub(crate) dial: bool,
     pub(crate) random: bool,
+    pub(crate) locality: Locality,
 }
 
 /// Swarms, and what came out of them.
@@ -94,7 +98,11 @@ impl World {
     }
 
     pub(crate) fn connect_from(&mut self, n: u64, address: IpAddr) {
-        let client = Client { peer: peer(n), key: KeyId::of(&n.to_be_bytes()), address };
+        self.connect_in(n, address, Network::default());
+    }
+
+    pub(crate) fn connect_in(&mut self, n: u64, address: IpAddr, network: Network) {
+        let client = Client { peer: peer(n), key: KeyId::of(&n.to_be_bytes()), address, network };
         self.swarms.connected(self.now_us, client).expect("there is room");
     }
 
@@ -150,9 +158,10 @@ impl World {
     /// Takes the Pair messages that came out.
     pub(crate) fn pairs(&mut self) -> Vec<Paired> {
         let take = |output: Output| match output {
-            Output::Send { client, message: ServerMessage::Pair { pair, peer, dial, random, .. } } => {
-                Some(Paired { pair, to: client.get(), other: peer.get(), dial, random })
-            }
+            Output::Send {
+                client,
+                message: ServerMessage::Pair { pair, peer, dial, random, locality, .. },
+            } => Some(Paired { pair, to: client.get(), other: peer.get(), dial, random, locality }),
             _ => None,
         };
         std::mem::take(&mut self.outputs).into_iter().filter_map(take).collect()
@@ -178,7 +187,7 @@ impl World {
         std::mem::take(&mut self.outputs).into_iter().filter_map(take).collect()
     }
 
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         while let Some(output) = self.swarms.poll_output() {
             self.outputs.push(output);
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use freshet_protocol::{
     Announce, Candidate, ClientMessage, HaveSummary, Locality, PairOutcome, RootId, ServerMessage, Transport,
 };
-use freshet_tracker::swarms::{Config, Output};
+use freshet_tracker::swarms::{Config, Network, Output, System};
 
 use super::{SECOND_US, World, address, content, degrees, fetcher, leech, peer, root, seed};
 
@@ -91,7 +91,7 @@ fn both_sides_hear_of_each_other_and_who_cannot_be_dialled_dials() {
         }
     }
     messages.sort_unstable_by_key(|&(client, ..)| client);
-    assert_eq!(messages, [(1, 2, 0, false, Locality::Any), (2, 1, 1, true, Locality::Any)]);
+    assert_eq!(messages, [(1, 2, 0, false, Locality::SameAs), (2, 1, 1, true, Locality::SameAs)]);
 }
 
 #[test]
@@ -160,6 +160,81 @@ fn near_peers_come_first_and_random_ones_from_anywhere() {
     let chosen: BTreeSet<_> = mine.iter().filter(|paired| !paired.random).map(|p| p.other / 10).collect();
     assert_eq!(chosen, BTreeSet::from([7]), "all that are not random share the line");
     assert_eq!(mine.iter().filter(|paired| paired.random).count(), 2);
+}
+
+#[test]
+fn line_then_system_then_country() {
+    // Of each sort fewer than the six links that are not random, and many more from elsewhere.
+    let network = |n: u64| match n {
+        1..=2 => (7, Some(1), b"KR"),
+        3..=4 => (n + 1000, Some(1), b"KR"),
+        5..=6 => (n + 1000, Some(2), b"KR"),
+        _ => (n + 1000, Some(n as u32), b"JP"),
+    };
+    for seed_value in 0..20 {
+        let mut world = World::new(Config::default(), seed_value);
+        let connect = |world: &mut World, n: u64, (line, system, country): (u64, Option<u32>, &[u8; 2])| {
+            let system = system.map(System::Autonomous);
+            world.connect_in(n, address(line), Network { system, country: Some(*country) });
+        };
+        for n in 1..=300 {
+            connect(&mut world, n, network(n));
+            world.announce(n, fetcher(0));
+        }
+        connect(&mut world, 500, (7, Some(1), b"KR"));
+        world.outputs.clear();
+        world.announce(500, fetcher(8));
+        let mine: Vec<_> = world.pairs().into_iter().filter(|paired| paired.to == 500).collect();
+        let near = |wanted| mine.iter().filter(|p| p.locality == wanted && !p.random).count();
+        let random = mine.iter().filter(|paired| paired.random).count();
+        let found = [Locality::SameAddress, Locality::SameAs, Locality::SameCountry, Locality::Any].map(near);
+        // What a random draw has taken of them is not taken twice.
+        assert!(
+            found[3] <= random && found.iter().sum::<usize>() == 6 && random == 2,
+            "{seed_value}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn kinds_that_never_link_are_hardly_tried() {
+    let mut world = World::new(Config { pair_burst: 4096, ..Config::default() }, 5);
+    let system = |n: u64| Network { system: Some(System::Autonomous((n % 2) as u32)), country: None };
+    let mut failed = 0;
+    for n in 1..=200 {
+        world.connect_in(n, address(n), system(n));
+        world.announce(n, fetcher(8));
+        for paired in world.pairs().into_iter().filter(|paired| paired.to == n) {
+            let is_across = paired.other % 2 != n % 2;
+            failed += usize::from(is_across);
+            world.outcome(n, paired.pair, if is_across { PairOutcome::Failed } else { PairOutcome::Linked });
+        }
+        world.outputs.clear();
+    }
+    assert_eq!(world.swarms.stats().kinds_hopeless, 1);
+    // Without the odds it would be half of all pairings, a thousand times and more.
+    assert!((17..300).contains(&failed), "{failed} tries across");
+}
+
+#[test]
+fn one_client_alone_keeps_nobody_apart() {
+    let mut world = World::new(Config { pair_burst: 4096, ..Config::default() }, 5);
+    let system = |number| Network { system: Some(System::Autonomous(number)), country: None };
+    (2..=100).for_each(|n| {
+        world.connect_in(n, address(n), system(2));
+        world.announce(n, fetcher(0));
+    });
+    world.connect_in(1, address(1), system(1));
+    for _ in 0..20 {
+        world.announce(1, fetcher(8));
+        for paired in world.pairs().into_iter().filter(|paired| paired.to == 1) {
+            world.outcome(1, paired.pair, PairOutcome::Failed);
+        }
+        world.outputs.clear();
+        world.advance(10 * SECOND_US);
+    }
+    assert!(world.swarms.stats().pairs_failed_total > 50);
+    assert_eq!(world.swarms.stats().kinds_hopeless, 0);
 }
 
 #[test]
@@ -354,6 +429,7 @@ fn the_same_key_is_not_paired_with_itself() {
         peer: peer(2),
         key: freshet_protocol::KeyId::of(&1u64.to_be_bytes()),
         address: address(1),
+        network: freshet_tracker::swarms::Network::default(),
     };
     world.swarms.connected(world.now_us, twin).expect("there is room");
     world.announce(2, Announce { root: root(), ..fetcher(8) });

@@ -73,7 +73,7 @@ impl Observer {
                     prop_assert_ne!(client, peer);
                     self.pairs.push((client.get(), pair));
                 }
-                Output::Send { .. } | Output::IssueTicket { .. } => {}
+                Output::Send { .. } | Output::IssueTicket { .. } | Output::Cluster { .. } => {}
             }
         }
         Ok(())
