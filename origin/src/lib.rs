@@ -37,7 +37,10 @@ pub use publish::{
 pub use receive::{ReceiveError, ReceiveOptions, Received, Receiving, receive};
 pub use release::ReadError;
 pub use scrub::{Damage, Scrubbed, scrub};
-pub use serve::{Counters, KindCount, ServeError, ServeOptions, Serving, serve};
+pub use serve::{
+    Admission, Caps, Class, ComeBack, Counters, KindCount, LOT_BYTES, Load, ServeError, ServeOptions,
+    Serving, serve,
+};
 pub use store::{Store, StoreError};
 pub use stream::{
     HlsOptions, HlsPublished, IndexInput, IndexOptions, Indexed, IngestError, IngestOptions, Ingesting,

@@ -346,6 +346,14 @@ pub(crate) struct ServeArguments {
     /// it, so that its queue stays short and newcomers get their first documents at once, however many are served.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) line_mbit: Option<u64>,
+    /// Most Mbit/s of bodies (1 to 10000000). Where more is asked for, packs and files are refused with 503 and a time to
+    /// come back, and segments of streams where they alone are more; what was begun goes on, segments first.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) bandwidth_mbit_max: Option<u64>,
+    /// Most requests a second (1 to 1000000), refused ones not counted. Above it packs and files are refused first, then
+    /// segments, and documents last.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) requests_per_s_max: Option<u64>,
     #[command(flatten)]
     pub(crate) tls: TlsArguments,
     #[command(flatten)]

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use freshet_listen::StopSignal;
-use freshet_origin::{ServeOptions, Serving, Store, serve};
+use freshet_listen::{StopSignal, raise_open_files};
+use freshet_origin::{Caps, ServeOptions, Serving, Store, serve};
 use serde_json::json;
 
 use super::arguments::ServeArguments;
@@ -21,13 +21,24 @@ pub(super) async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         connections_max: arguments.connections_max as usize,
         idle_timeout: arguments.idle_timeout,
         line_bytes_s: arguments.line_mbit.map(|mbit| mbit * MBIT_BYTES_S),
+        caps: Caps {
+            bytes_s_max: arguments.bandwidth_mbit_max.map(|mbit| mbit * MBIT_BYTES_S),
+            requests_s_max: arguments.requests_per_s_max,
+        },
         tls: arguments.tls.options(),
         proxies: arguments.proxies.proxies(),
         ..ServeOptions::new(store, arguments.listen)
     };
     // Before the address is told, so that who reads it may stop the program at once.
     let stop = StopSignal::new().map_err(Failure::failed)?;
+    let files = raise_open_files();
     let serving = serve(options).await.map_err(Failure::usage)?;
+    if let Some(files) = files.filter(|files| *files < u64::from(arguments.connections_max)) {
+        tracing::info!(
+            files,
+            "room for so many connections: the system lets this program open no more files"
+        );
+    }
     println!("{}", serving.address());
     tracing::info!(address = %serving.address(), store = arguments.store.store, "serving");
     let report_file = arguments.report_file.as_deref();

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use freshet_listen::http::Meter;
 use serde::{Deserialize, Serialize};
 
+use super::admission::Class;
+
 /// What a request asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -26,11 +28,34 @@ pub(super) enum Kind {
 
 const KINDS: usize = 13;
 
+impl Kind {
+    /// Who has to wait for whom.
+    pub(super) fn class(self) -> Class {
+        match self {
+            Self::Pack | Self::File => Class::Bulk,
+            Self::Media => Class::Media,
+            Self::Pointer
+            | Self::Keys
+            | Self::Root
+            | Self::Patch
+            | Self::Page
+            | Self::Index
+            | Self::Version
+            | Self::Playlist
+            | Self::Entries
+            | Self::Other => Class::Document,
+        }
+    }
+}
+
 /// Requests and bytes of one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KindCount {
     /// Requests answered, whatever the answer.
     pub requests: u64,
+    /// Those of them that were told to come back later.
+    #[serde(default)]
+    pub refused: u64,
     /// Body bytes sent.
     pub body_bytes: u64,
 }
@@ -84,6 +109,7 @@ pub(super) struct Tally {
     connections: AtomicU64,
     wire_bytes: AtomicU64,
     requests: [AtomicU64; KINDS],
+    refused: [AtomicU64; KINDS],
     body_bytes: [AtomicU64; KINDS],
 }
 
@@ -102,6 +128,10 @@ impl Tally {
         self.requests[kind as usize].fetch_add(1, Relaxed);
     }
 
+    pub(super) fn refused(&self, kind: Kind) {
+        self.refused[kind as usize].fetch_add(1, Relaxed);
+    }
+
     pub(super) fn body(&self, kind: Kind, bytes: usize) {
         self.body_bytes[kind as usize].fetch_add(bytes as u64, Relaxed);
     }
@@ -109,6 +139,7 @@ impl Tally {
     pub(super) fn read(&self) -> Counters {
         let count = |kind: Kind| KindCount {
             requests: self.requests[kind as usize].load(Relaxed),
+            refused: self.refused[kind as usize].load(Relaxed),
             body_bytes: self.body_bytes[kind as usize].load(Relaxed),
         };
         Counters {

@@ -38,6 +38,8 @@ fn sharing() -> CorsLayer {
         header::DATE,
         header::ETAG,
         HeaderName::from_static("repr-digest"),
+        // When to come back.
+        header::RETRY_AFTER,
     ];
     CorsLayer::new()
         .allow_origin(Any)

@@ -1,9 +1,11 @@
 //! Serves a store over HTTP/1.1 and HTTP/2, plain or over TLS.
 
+mod admission;
 mod content;
 mod counters;
 mod cross_origin;
 mod files;
+mod gate;
 mod gzip_pages;
 mod media_type;
 mod pace;
@@ -16,25 +18,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::Method;
 use axum::http::request::Parts;
+use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use freshet_listen::http::{Connections, Peer, respond};
+use freshet_listen::http::{Connections, Peer, parse_ranges, respond};
 use freshet_listen::{Proxies, Tls, TlsError, TlsOptions};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use admission::{Admission, Caps, Class, ComeBack, Load};
 pub use counters::{Counters, KindCount};
+pub use pace::LOT_BYTES;
 
 use crate::store::Store;
 use content::Found;
 use counters::{Kind, Tally};
 use files::Files;
-use pace::Pacer;
+use gate::Gate;
 use refusal::Refusal;
 use sending::Sending;
 
@@ -72,6 +74,8 @@ pub struct ServeOptions {
     pub idle_timeout: Duration,
     /// Rate of the line, in bytes a second: content then stays a little below it. Default none.
     pub line_bytes_s: Option<u64>,
+    /// Above these, bulk is told to come back later, and media where it alone is above them. Default none.
+    pub caps: Caps,
     /// The certificate to serve over TLS with. Default none: plain HTTP.
     pub tls: Option<TlsOptions>,
     /// Proxies in front that are believed when they name the client; for the log. Default none.
@@ -87,6 +91,7 @@ impl ServeOptions {
             connections_max: 2048,
             idle_timeout: Duration::from_secs(30),
             line_bytes_s: None,
+            caps: Caps::default(),
             tls: None,
             proxies: Proxies::default(),
         }
@@ -139,7 +144,8 @@ fn count(tally: &Tally, tls: Option<&Tls>) -> Counters {
 /// # Errors
 /// [`ServeError`] when the certificate cannot be used, or the address is taken or not this machine's.
 pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
-    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s, tls, proxies } = options;
+    let ServeOptions { store, listen, connections_max, idle_timeout, line_bytes_s, caps, tls, proxies } =
+        options;
     let tls = tls.map(|options| Tls::open(&options, PROTOCOLS)).transpose()?;
     let fail = |source| ServeError::Listen { address: listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fail)?;
@@ -149,8 +155,7 @@ pub async fn serve(options: ServeOptions) -> Result<Serving, ServeError> {
     let service = Service {
         files: Arc::new(Files::new(store)),
         tally: tally.clone(),
-        places: Arc::new(Semaphore::new(REQUESTS_MAX)),
-        pacer: line_bytes_s.map(|rate| Arc::new(Pacer::new(Instant::now(), rate))),
+        gate: Gate::new(REQUESTS_MAX, line_bytes_s, caps),
         proxies,
     };
     let router = cross_origin::open(Router::new().fallback(answer).with_state(Arc::new(service)));
@@ -185,8 +190,7 @@ pub(crate) fn run_private(
 struct Service {
     files: Arc<Files>,
     tally: Arc<Tally>,
-    places: Arc<Semaphore>,
-    pacer: Option<Arc<Pacer>>,
+    gate: Arc<Gate>,
     proxies: Proxies,
 }
 
@@ -216,11 +220,14 @@ async fn answer(
 impl Service {
     async fn answer(&self, request: &Parts) -> Result<Response, Refusal> {
         let target = self.target(request);
-        self.tally.request(target.as_ref().map_or(Kind::Other, content::kind));
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let kind = target.as_ref().map_or(Kind::Other, content::kind);
+        self.tally.request(kind);
+        let entry = self.gate.admit(kind.class(), bytes_asked(request)).map_err(|come_back| {
+            self.tally.refused(kind);
+            Refusal::Busy(come_back)
+        })?;
         let Found { kind, content } = content::find(&self.files, target?).await?;
-        let pacer = self.pacer.clone().filter(|_| matches!(kind, Kind::Pack | Kind::File | Kind::Media));
-        let sending = Sending { tally: self.tally.clone(), kind, place, pacer };
+        let sending = Sending { tally: self.tally.clone(), kind, entry };
         let answer =
             respond(&content, &request.method, &request.headers, |body, bytes| sending.body(body, bytes));
         answer.map_err(|error| Refusal::Range(error, content.bytes))
@@ -236,10 +243,19 @@ impl Service {
     }
 }
 
+/// About how many bytes a request is for, as far as it says so itself.
+fn bytes_asked(request: &Parts) -> u64 {
+    let header = request.headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let ranges = header.and_then(|range| parse_ranges(range, u64::MAX).ok().flatten());
+    ranges.map_or(u64::MAX, |ranges| {
+        ranges.iter().fold(0, |sum: u64, range| sum.saturating_add(range.end - range.start))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::{StatusCode, header};
+    use axum::http::StatusCode;
 
     #[tokio::test]
     async fn no_more_requests_at_once_than_allowed() {
@@ -248,8 +264,7 @@ mod tests {
         let service = Arc::new(Service {
             files,
             tally,
-            places: Arc::new(Semaphore::new(1)),
-            pacer: None,
+            gate: Gate::new(1, None, Caps::default()),
             proxies: Proxies::default(),
         });
         let peer = Peer(SocketAddr::from(([127, 0, 0, 1], 1)));
@@ -258,7 +273,7 @@ mod tests {
             answer(State(service.clone()), Extension(peer), request).await
         };
         assert_eq!(ask().await.status(), StatusCode::NOT_FOUND);
-        let held = service.places.clone().acquire_owned().await.expect("open");
+        let held = service.gate.places().clone().acquire_owned().await.expect("open");
         let refused = ask().await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(refused.headers()[header::RETRY_AFTER], "1");

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use freshet_listen::http::{RANGES_MAX, RangeError};
 
+use super::admission::ComeBack;
 use super::route::URL_BYTES_MAX;
 use crate::release::ReadError;
 use crate::store::StoreError;
@@ -19,8 +20,8 @@ pub(super) enum Refusal {
     UrlTooLong,
     /// The ranges cannot be served, out of so many bytes.
     Range(RangeError, u64),
-    /// As many requests as allowed are being answered.
-    Busy,
+    /// More is asked for than may be sent.
+    Busy(ComeBack),
     /// The store failed; what happened is in the log.
     Store,
 }
@@ -35,7 +36,7 @@ impl Refusal {
             Self::Range(RangeError::Unsatisfiable | RangeError::TooMany, _) => {
                 StatusCode::RANGE_NOT_SATISFIABLE
             }
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -52,8 +53,8 @@ impl Refusal {
                 format!("The range lies outside of the {total} bytes there are.")
             }
             Self::Range(RangeError::TooMany, _) => format!("More than {RANGES_MAX} ranges in one request."),
-            Self::Busy => {
-                "The origin is answering as many requests as it may; try again in a second.".to_owned()
+            Self::Busy(ComeBack { after_s }) => {
+                format!("The origin is sending as much as it may; try again in {after_s} s.")
             }
             Self::Store => "The origin cannot read its store; its log says why.".to_owned(),
         };
@@ -72,8 +73,8 @@ impl IntoResponse for Refusal {
             Self::Method => {
                 headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
             }
-            Self::Busy => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            Self::Busy(ComeBack { after_s }) => {
+                headers.insert(header::RETRY_AFTER, after_s.into());
             }
             Self::Range(RangeError::Unsatisfiable, total) => {
                 let value =

@@ -38,8 +38,17 @@ async fn each_class_of_answer_is_open_without_a_preflight() {
         assert_eq!(found.as_u16(), status, "{what}");
         check_open(&headers, &what);
         let exposed = text(&headers, "access-control-expose-headers");
-        for name in ["accept-ranges", "age", "content-length", "content-range", "date", "etag", "repr-digest"]
-        {
+        let names = [
+            "accept-ranges",
+            "age",
+            "content-length",
+            "content-range",
+            "date",
+            "etag",
+            "repr-digest",
+            "retry-after",
+        ];
+        for name in names {
             assert!(exposed.split(',').any(|found| found == name), "{what}: {name} in {exposed}");
         }
         assert_ne!(text(&headers, "date"), "", "{what}");

@@ -6,6 +6,7 @@ mod client;
 mod cross_origin;
 mod cutting_proxy;
 mod fixture;
+mod flood;
 mod patches;
 mod program;
 mod publishing;

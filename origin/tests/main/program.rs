@@ -117,7 +117,9 @@ fn bad_input_is_one_sentence_and_a_code() {
     check(&["serve", "--store", store, "--listen", "nowhere"], 2, "invalid socket address");
     for mbit in ["0", "10000001"] {
         check(&["serve", "--store", store, "--line-mbit", mbit], 2, "--line-mbit");
+        check(&["serve", "--store", store, "--bandwidth-mbit-max", mbit], 2, "--bandwidth-mbit-max");
     }
+    check(&["serve", "--store", store, "--requests-per-s-max", "0"], 2, "--requests-per-s-max");
     check(&["serve", "--store", store, "--tls-cert", file], 2, "--tls-key <FILE>");
     let tls = |cert: &'static str| vec!["serve", "--store", store, "--tls-cert", cert, "--tls-key", file];
     check(&tls("/nothing.pem"), 2, "cannot read /nothing.pem: No such file");

@@ -66,6 +66,8 @@ impl Viewer {
                 links: 0,
                 links_wanted: 0,
                 candidates: vec![],
+                mapped: Vec::new(),
+                local: Vec::new(),
                 certificates: vec![],
             }))
             .await;
