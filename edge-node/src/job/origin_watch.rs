@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use freshet_swarm::limits::ORIGIN_REST_MAX_US;
 use tokio::time::Instant;
 
 use crate::node::GetError;
@@ -20,6 +21,8 @@ pub(super) struct OriginWatch {
     give_up_after: Duration,
     last_progress: Instant,
     last_error: Option<OriginError>,
+    /// Until when the origin told to wait, with what is added to that.
+    told_until: Instant,
     is_failing: bool,
     wrong: BTreeMap<u32, u32>,
     /// Wrong chunks since the last good one.
@@ -32,6 +35,7 @@ impl OriginWatch {
             give_up_after,
             last_progress: Instant::now(),
             last_error: None,
+            told_until: Instant::now(),
             is_failing: false,
             wrong: BTreeMap::new(),
             wrong_run: 0,
@@ -44,7 +48,13 @@ impl OriginWatch {
         self.last_error = None;
     }
 
+    /// A fetch failed. An origin that tells when to come back is alive, and who does as told gives nothing up.
     pub(super) fn failed(&mut self, error: OriginError) {
+        if let Some(wait) = error.retry_after {
+            // The core waits for up to twice as long, and longer where it is told so again and again.
+            let waits_max = (2 * wait).max(Duration::from_micros(ORIGIN_REST_MAX_US));
+            self.told_until = self.told_until.max(Instant::now() + waits_max);
+        }
         self.last_error = Some(error);
         self.is_failing = true;
     }
@@ -82,7 +92,7 @@ impl OriginWatch {
     /// # Errors
     /// When the origin fails, and nothing came from anyone for too long.
     pub(super) fn check(&mut self, links: usize) -> Result<(), GetError> {
-        if self.last_progress.elapsed() < self.give_up_after {
+        if self.last_progress.max(self.told_until).elapsed() < self.give_up_after {
             return Ok(());
         }
         match self.last_error.take() {
@@ -91,6 +101,41 @@ impl OriginWatch {
                 self.give_up_after.as_secs()
             ))),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::OriginFault;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_told_to_wait_gives_nothing_up() {
+        let failure = |retry_after| OriginError {
+            url: "http://h/x".to_owned(),
+            fault: OriginFault::Status(503),
+            retry_after,
+        };
+        let check = async |told: Option<Duration>, gives_up_after: Duration| {
+            let mut watch = OriginWatch::new(30 * S);
+            watch.failed(failure(told));
+            tokio::time::advance(gives_up_after - S).await;
+            assert!(watch.check(0).is_ok(), "{told:?}");
+            tokio::time::advance(S).await;
+            assert!(matches!(watch.check(0), Err(GetError::Origin(_))), "{told:?}");
+        };
+        check(None, 30 * S).await;
+        check(Some(S), 45 * S).await;
+        check(Some(300 * S), 630 * S).await;
+        // As often as it is told.
+        let mut watch = OriginWatch::new(30 * S);
+        for _ in 0..100 {
+            watch.failed(failure(Some(20 * S)));
+            tokio::time::advance(40 * S).await;
+            assert!(watch.check(0).is_ok());
         }
     }
 }

@@ -1,8 +1,8 @@
-//! HTTP requests to one origin: a bounded body as a whole, or a range of a pack as a stream. The one file that knows
-//! reqwest.
+//! HTTP requests to one origin, at whichever of its addresses works: a bounded body as a whole, or a range of a pack as a
+//! stream. The one file that knows reqwest.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,9 +10,12 @@ use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, RANGE, RETRY_AFTER,
 };
 use reqwest::{Method, Response, StatusCode, redirect};
+use tokio::time::Instant;
 
+use crate::backoff::jitter;
 use crate::limiter::Limiter;
 use crate::origin::error::{OriginError, OriginFault};
+use crate::origin::mirrors::Mirrors;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,8 +31,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// Where the origin is.
 #[derive(Debug, Clone)]
 pub(crate) struct OriginConfig {
-    /// Base URL, ending in a slash.
-    pub(crate) base: String,
+    /// Base URLs, each ending in a slash, to be asked in this order: at least one, and at most [`super::MIRRORS_MAX`].
+    pub(crate) bases: Vec<String>,
     /// Program and version.
     pub(crate) agent: String,
     /// Bound of what it sends.
@@ -39,7 +42,8 @@ pub(crate) struct OriginConfig {
 /// An origin. Cheap to clone; clones share connections and counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    base: Arc<str>,
+    bases: Arc<[String]>,
+    mirrors: Arc<Mutex<Mirrors>>,
     client: reqwest::Client,
     body_bytes: Arc<AtomicU64>,
     requests: Arc<AtomicU64>,
@@ -55,8 +59,9 @@ pub(crate) struct Tag(HeaderValue);
 pub(crate) struct Body {
     url: String,
     response: Response,
-    counter: Arc<AtomicU64>,
-    limiter: Limiter,
+    /// Where it comes from, and which of the origin's addresses that is.
+    origin: Origin,
+    mirror: usize,
     /// What came and was not handed on.
     waiting: Bytes,
     /// Bytes of a whole pack that come before the range that was asked for.
@@ -73,9 +78,10 @@ impl Origin {
             .redirect(redirect::Policy::limited(REDIRECTS_MAX))
             .tcp_nodelay(true)
             .build()
-            .map_err(|error| fault(&config.base, OriginFault::Unreachable(cause(&error))))?;
+            .map_err(|error| fault(&config.bases[0], OriginFault::Unreachable(cause(&error))))?;
         Ok(Self {
-            base: config.base.as_str().into(),
+            mirrors: Arc::new(Mutex::new(Mirrors::new(config.bases.len()))),
+            bases: config.bases.as_slice().into(),
             client,
             body_bytes: Arc::default(),
             requests: Arc::default(),
@@ -91,6 +97,11 @@ impl Origin {
     /// Requests sent so far.
     pub(crate) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is more than one address to ask.
+    pub(super) fn has_mirrors(&self) -> bool {
+        self.bases.len() > 1
     }
 
     /// A whole body of at most `bytes_max` bytes.
@@ -163,18 +174,80 @@ impl Origin {
         self.send_as(Method::GET, path, header.into_iter().collect()).await
     }
 
+    /// Asks one address after the other until one has what is asked for. What was said instead is the answer where none has:
+    /// that the origin failed or refused before that it has no such thing, since that may pass.
     async fn send_as(&self, method: Method, path: &str, headers: HeaderMap) -> Result<Body, OriginError> {
-        let url = format!("{}{path}", self.base);
+        let (mut tried, mut said) = (Vec::new(), None);
+        while let Some(mirror) = self.next_mirror(&tried) {
+            tried.push(mirror);
+            let answer = self.send_to(mirror, method.clone(), path, headers.clone()).await;
+            match health(&answer) {
+                Health::Well => {
+                    self.mirrors().succeeded(Instant::now(), mirror);
+                    return answer;
+                }
+                Health::Lacks => {
+                    said.get_or_insert(answer);
+                }
+                Health::Failed(told) => {
+                    self.mirror_failed(mirror, told);
+                    said = Some(answer);
+                }
+            }
+        }
+        said.expect("where none was tried there is one to ask")
+    }
+
+    async fn send_to(
+        &self,
+        mirror: usize,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+    ) -> Result<Body, OriginError> {
+        let url = format!("{}{path}", self.bases[mirror]);
         let request = self.client.request(method, &url).headers(headers);
         self.requests.fetch_add(1, Ordering::Relaxed);
         match tokio::time::timeout(STALL_TIMEOUT, request.send()).await {
             Ok(Ok(response)) => {
-                let (counter, limiter) = (Arc::clone(&self.body_bytes), self.limiter.clone());
-                Ok(Body { url, response, counter, limiter, waiting: Bytes::new(), skip: 0 })
+                Ok(Body { url, response, origin: self.clone(), mirror, waiting: Bytes::new(), skip: 0 })
             }
             Ok(Err(error)) => Err(fault(&url, OriginFault::Unreachable(cause(&error)))),
             Err(_) => Err(fault(&url, OriginFault::Stalled(STALL_TIMEOUT))),
         }
+    }
+
+    fn mirrors(&self) -> MutexGuard<'_, Mirrors> {
+        self.mirrors.lock().expect("nothing panics while it is held")
+    }
+
+    fn next_mirror(&self, tried: &[usize]) -> Option<usize> {
+        self.mirrors().next(Instant::now(), tried)
+    }
+
+    fn mirror_failed(&self, mirror: usize, told: Option<Duration>) {
+        self.mirrors().failed(Instant::now(), mirror, told, jitter);
+    }
+}
+
+/// What an answer says about the address that gave it.
+enum Health {
+    Well,
+    /// It works, and has no such thing.
+    Lacks,
+    /// It failed, or refused, and perhaps told when to come back.
+    Failed(Option<Duration>),
+}
+
+fn health(answer: &Result<Body, OriginError>) -> Health {
+    match answer {
+        Err(error) => Health::Failed(error.retry_after),
+        Ok(body) if body.response.status().is_success() => Health::Well,
+        Ok(body) => match status_error(&body.url, &body.response) {
+            error if error.may_pass() => Health::Failed(error.retry_after),
+            error if error.is_missing() => Health::Lacks,
+            _ => Health::Well,
+        },
     }
 }
 
@@ -185,25 +258,27 @@ impl Body {
             let part = match tokio::time::timeout(STALL_TIMEOUT, self.response.chunk()).await {
                 Ok(Ok(Some(part))) => part,
                 Ok(Ok(None)) => return Ok(None),
-                Ok(Err(error)) => return Err(fault(&self.url, OriginFault::Unreachable(cause(&error)))),
-                Err(_) => return Err(fault(&self.url, OriginFault::Stalled(STALL_TIMEOUT))),
+                Ok(Err(error)) => return Err(self.failed(OriginFault::Unreachable(cause(&error)))),
+                Err(_) => return Err(self.failed(OriginFault::Stalled(STALL_TIMEOUT))),
             };
-            self.counter.fetch_add(part.len() as u64, Ordering::Relaxed);
+            self.origin.body_bytes.fetch_add(part.len() as u64, Ordering::Relaxed);
             let skipped = self.skip.min(part.len() as u64);
             self.skip -= skipped;
             self.waiting = part.slice(skipped as usize..);
         }
-        if !self.limiter.is_set() {
+        if !self.origin.limiter.is_set() {
             return Ok(Some(std::mem::take(&mut self.waiting)));
         }
         // In small pieces, so that it does not look as if nothing came.
         let piece = self.waiting.split_to(self.waiting.len().min(LIMITED_PIECE_BYTES));
-        self.limiter.take(piece.len()).await;
+        self.origin.limiter.take(piece.len()).await;
         Ok(Some(piece))
     }
 
-    pub(super) fn url(&self) -> &str {
-        &self.url
+    /// It ended before its time, or is not what was signed: the address that it comes from is left alone for a while.
+    pub(super) fn failed(&self, what: OriginFault) -> OriginError {
+        self.origin.mirror_failed(self.mirror, None);
+        fault(&self.url, what)
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::origin::client::Origin;
-use crate::origin::error::{OriginError, OriginFault};
+use crate::origin::error::OriginError;
 use crate::origin::run::{PROGRESS_BYTES, RunEvent};
 use crate::origin::slices::Cutter;
 
@@ -55,7 +55,6 @@ impl PieceRun {
             let _ = events.send(RunEvent::Chunk { fetch, position, chunk }).await;
         }
         // However many pieces are wrong, it is one answer that is.
-        let wrong = || OriginFault::Wrong("other bytes than were signed".to_owned());
-        if is_good { Ok(()) } else { Err(OriginError { url: path, fault: wrong(), retry_after: None }) }
+        if is_good { Ok(()) } else { Err(cutter.wrong()) }
     }
 }

@@ -104,7 +104,12 @@ impl Runs {
                 if chunk.is_none() && self.indexes.refresh(position).await {
                     return Ok(Step::Again(position));
                 }
+                let is_wrong = chunk.is_none();
                 let _ = self.events.send(RunEvent::Chunk { fetch, position, chunk }).await;
+                if is_wrong && self.origin.has_mirrors() {
+                    // What else comes from there is hardly better; another address may have the right bytes.
+                    return Err(cutter.wrong());
+                }
             }
         }
         Ok(Step::Done)

@@ -58,11 +58,13 @@ impl Cutter {
                 self.buffer.extend_from_slice(&part);
                 Ok(Some(part.len() as u32))
             }
-            None => {
-                let fault = OriginFault::Unreachable("broke off in the middle".to_owned());
-                Err(OriginError { url: self.body.url().to_owned(), fault, retry_after: None })
-            }
+            None => Err(self.body.failed(OriginFault::Unreachable("broke off in the middle".to_owned()))),
         }
+    }
+
+    /// What came is not what was signed.
+    pub(super) fn wrong(&self) -> OriginError {
+        self.body.failed(OriginFault::Wrong("other bytes than were signed".to_owned()))
     }
 
     /// Takes `bytes` bytes, which [`Cutter::fill`] has said are there.

@@ -40,7 +40,10 @@ impl Session {
                 };
                 tracing::debug!(%error, stream = %self.stream, "origin fetch failed");
                 self.tell(Input::OriginEnded { fetch, end: error.fetch_end() });
-                self.readers.failed(segment);
+                // Who is told when to come back does so, and asks peers meanwhile.
+                if error.retry_after.is_none() {
+                    self.readers.failed(segment);
+                }
                 self.want(segment);
             }
         }
