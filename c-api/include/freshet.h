@@ -226,7 +226,7 @@ typedef struct FreshetOptions {
     const char *trackers;
     // Folder for the node's identity. NULL: a new one each time.
     const char *state_folder;
-    // UDP address to accept links at. NULL: 0.0.0.0:0, any port.
+    // UDP address to accept links at. NULL: `[::]:0`, any port, IPv6 and IPv4.
     const char *listen;
     // Hours of the day at which something may be done, like 02:00-08:00 by the local clock. NULL: all.
     const char *hours;
@@ -258,6 +258,9 @@ typedef struct FreshetOptions {
     uint8_t web_transport;
     // Whether to make WebRTC data channels, where this node shares.
     uint8_t web_rtc;
+    // Base URLs where the same content can be had, each ending in a slash, with spaces between them: asked in this order
+    // where the origin in `url` fails, refuses, or lacks what is needed. NULL: none.
+    const char *mirrors;
 } FreshetOptions;
 
 #ifdef __cplusplus

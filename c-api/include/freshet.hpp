@@ -48,6 +48,7 @@ struct Options {
     std::optional<std::string> key;
     std::optional<std::string> parts;
     std::optional<std::string> trackers;
+    std::optional<std::string> mirrors;
     std::optional<std::string> state_folder;
     std::optional<std::string> listen;
     std::optional<std::string> hours;
@@ -64,6 +65,7 @@ struct Options {
         filled.key = text(key);
         filled.parts = text(parts);
         filled.trackers = text(trackers);
+        filled.mirrors = text(mirrors);
         filled.state_folder = text(state_folder);
         filled.listen = text(listen);
         filled.hours = text(hours);

@@ -58,7 +58,7 @@ pub struct FreshetOptions {
     pub trackers: *const c_char,
     /// Folder for the node's identity. NULL: a new one each time.
     pub state_folder: *const c_char,
-    /// UDP address to accept links at. NULL: 0.0.0.0:0, any port.
+    /// UDP address to accept links at. NULL: `[::]:0`, any port, IPv6 and IPv4.
     pub listen: *const c_char,
     /// Hours of the day at which something may be done, like 02:00-08:00 by the local clock. NULL: all.
     pub hours: *const c_char,
@@ -90,6 +90,9 @@ pub struct FreshetOptions {
     pub web_transport: u8,
     /// Whether to make WebRTC data channels, where this node shares.
     pub web_rtc: u8,
+    /// Base URLs where the same content can be had, each ending in a slash, with spaces between them: asked in this order
+    /// where the origin in `url` fails, refuses, or lacks what is needed. NULL: none.
+    pub mirrors: *const c_char,
 }
 
 impl Default for FreshetOptions {
@@ -120,6 +123,7 @@ impl Default for FreshetOptions {
             verify: 0,
             web_transport: 1,
             web_rtc: 1,
+            mirrors: none,
         }
     }
 }
@@ -193,11 +197,8 @@ impl FreshetOptions {
             options.key = Some(key);
         }
         options.parts = parsed("parts", text("parts", self.parts)?)?;
-        options.trackers = text("trackers", self.trackers)?
-            .unwrap_or_default()
-            .split_ascii_whitespace()
-            .map(str::to_owned)
-            .collect();
+        options.trackers = words(text("trackers", self.trackers)?);
+        options.mirrors = words(text("mirrors", self.mirrors)?);
         if let Some(url) =
             options.trackers.iter().find(|url| !url.starts_with("ws://") && !url.starts_with("wss://"))
         {
@@ -246,6 +247,11 @@ pub(crate) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(
 ) -> Result<Option<T>, Failure> {
     let wrong = |error: T::Err| Failure::usage(format!("{name}: {error}"));
     text.map(|text| text.parse().map_err(wrong)).transpose()
+}
+
+/// What stands between spaces.
+fn words(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
 }
 
 /// 0 stands for no bound.

@@ -88,6 +88,8 @@ namespace Freshet
         public string Key;
         public string Parts;
         public string Trackers;
+        /// <summary>Base URLs where the same content can be had, each ending in a slash, with spaces between them.</summary>
+        public string Mirrors;
         public string StateFolder;
         public string Listen;
         public string Hours;
@@ -333,7 +335,7 @@ namespace Freshet
                 new[]
                 {
                     options.Url, options.Folder, options.Key, options.Parts, options.Trackers, options.StateFolder,
-                    options.Listen, options.Hours,
+                    options.Listen, options.Hours, options.Mirrors,
                 },
                 text => new Text(text));
             Values.mode = (int)options.Mode;
@@ -346,6 +348,7 @@ namespace Freshet
             Values.state_folder = texts[5].Pointer;
             Values.listen = texts[6].Pointer;
             Values.hours = texts[7].Pointer;
+            Values.mirrors = texts[8].Pointer;
             Values.download_rate = options.DownloadRate;
             Values.upload_rate = options.UploadRate;
             Values.upload_bytes = options.UploadBytes;
@@ -420,6 +423,7 @@ namespace Freshet
             public byte verify;
             public byte web_transport;
             public byte web_rtc;
+            public IntPtr mirrors;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -1,6 +1,6 @@
-//! The time of a core: microseconds since it began.
+//! The time of a core, microseconds since it began, and that of the world.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -31,6 +31,11 @@ impl Clock {
     pub(crate) fn at(&self, us: u64) -> Instant {
         self.began + Duration::from_micros(us)
     }
+}
+
+/// Seconds since 1970 by this machine's clock; 0 before.
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Sleeps until then, if ever.

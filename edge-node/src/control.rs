@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::limiter::Limiter;
+use crate::uplink::Uplink;
 
 /// Least bound of what is fetched, in bytes a second: below it a chunk takes so long that peers and origins give up.
 pub const DOWNLOAD_BYTES_S_MIN: u64 = 64_000;
@@ -68,11 +69,17 @@ pub struct Control {
     wishes: watch::Sender<Wishes>,
     /// Bound of all that those jobs fetch together.
     limiter: Limiter,
+    /// What all that they hand out leaves through, where it yields.
+    uplink: Uplink,
 }
 
 impl Default for Control {
     fn default() -> Self {
-        Self { wishes: watch::Sender::new(Wishes::default()), limiter: Limiter::default() }
+        Self {
+            wishes: watch::Sender::new(Wishes::default()),
+            limiter: Limiter::default(),
+            uplink: Uplink::default(),
+        }
     }
 }
 
@@ -89,6 +96,10 @@ impl Control {
 
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.limiter
+    }
+
+    pub(crate) fn uplink(&self) -> &Uplink {
+        &self.uplink
     }
 
     /// Follows the wishes from now on.

@@ -9,6 +9,7 @@ mod gateway;
 mod identity;
 mod job;
 mod limiter;
+mod meter;
 mod network;
 mod node;
 mod origin;
@@ -20,6 +21,7 @@ mod store;
 mod stream;
 mod tracker_client;
 mod transport;
+mod uplink;
 
 pub use control::{
     Control, DOWNLOAD_BYTES_S_MIN, DownloadRateError, Hours, HoursError, Pause, WhilePlaying, Wishes,
@@ -36,10 +38,11 @@ pub use node::{
     plan, repair, uninstall, verify,
 };
 pub use release::{Parts, PartsError};
-pub use report::{Report, Sources, Traffic};
+pub use report::{LinkTimes, Report, Sources, Traffic};
 pub use store::ChangedFiles;
 pub use tracker_client::{TrackerClient, TrackerConfig, TrackerEvent, TrackerHandle, Welcome};
 pub use transport::{
-    Answer, CertificateError, Congestion, LINKS_MAX, LinkHandle, PeerInfo, QuicSettings, Transport,
+    Answer, CertificateError, Congestion, LINKS_MAX, LinkHandle, Outside, PeerInfo, QuicSettings, Transport,
     TransportConfig, TransportError, TransportEvent,
 };
+pub use uplink::SharePriority;

@@ -1,15 +1,15 @@
-//! Holds reading back to a rate, whoever reads: virtual scheduling, as in the generic cell rate algorithm (ITU-T I.371).
+//! Holds reading or sending back to a rate, whoever does it: a leaky bucket as a queue, first come first served.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 /// What may be saved up while nobody reads.
 const SAVED: Duration = Duration::from_millis(100);
 
-/// A bound of all that is read under it. Cheap to clone; clones share the bound.
+/// A bound of all that is taken under it. Cheap to clone; clones share the bound.
 #[derive(Debug, Clone)]
 pub(crate) struct Limiter(Arc<State>);
 
@@ -17,24 +17,38 @@ pub(crate) struct Limiter(Arc<State>);
 struct State {
     /// Bytes a second; none: no bound.
     rate: watch::Sender<Option<u64>>,
-    /// When all that was taken is paid for.
-    paid: Mutex<Option<Instant>>,
+    saved: Duration,
+    /// Whoever holds it waits for what is owed; the others wait for their turn.
+    account: Mutex<Account>,
+}
+
+/// What is owed under a rate.
+#[derive(Debug)]
+struct Account {
+    /// Bytes taken and not yet paid for by time; below zero, what is saved up.
+    owed: f64,
+    paid_at: Instant,
+    /// The rate since then, in bytes a second; none: all is forgiven.
+    rate: Option<u64>,
 }
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self(Arc::new(State { rate: watch::Sender::new(None), paid: Mutex::new(None) }))
+        Self::saving(SAVED)
     }
 }
 
 impl Limiter {
+    /// Without a bound at first; under one, so much time of it may be saved up while nobody takes anything.
+    pub(crate) fn saving(saved: Duration) -> Self {
+        let account = Mutex::new(Account { owed: 0.0, paid_at: Instant::now(), rate: None });
+        Self(Arc::new(State { rate: watch::Sender::new(None), saved, account }))
+    }
+
     /// Sets the bound in bytes a second; it holds from now on, for those too that wait.
     pub(crate) fn set(&self, rate: Option<u64>) {
         let rate = rate.map(|rate| rate.max(1));
-        if *self.0.rate.borrow() != rate {
-            *self.paid() = None;
-            self.0.rate.send_replace(rate);
-        }
+        self.0.rate.send_if_modified(|now| std::mem::replace(now, rate) != rate);
     }
 
     /// Whether there is a bound.
@@ -42,27 +56,43 @@ impl Limiter {
         self.0.rate.borrow().is_some()
     }
 
-    /// Takes note of `bytes` that were read, and waits until more may be.
+    /// Takes note of `bytes`, and waits until they are paid for.
     pub(crate) async fn take(&self, bytes: usize) {
         if !self.is_set() {
             return;
         }
         let mut rates = self.0.rate.subscribe();
-        let Some(rate) = *rates.borrow_and_update() else { return };
+        let mut account = self.0.account.lock().await;
+        account.pay(self.0.saved);
+        account.owed += bytes as f64;
+        loop {
+            account.rate = *rates.borrow_and_update();
+            let Some(wait) = account.wait() else { return };
+            // Under another rate the rest of the wait is another one.
+            let _ = timeout(wait, rates.changed()).await;
+            account.pay(self.0.saved);
+        }
+    }
+}
+
+impl Account {
+    /// Lets the time since the last payment pay.
+    fn pay(&mut self, saved: Duration) {
         let now = Instant::now();
-        let paid = {
-            let mut paid = self.paid();
-            let begin = paid.map_or(now, |paid| paid.max(now.checked_sub(SAVED).unwrap_or(now)));
-            let paid = paid.insert(begin + Duration::from_secs_f64(bytes as f64 / rate as f64));
-            *paid
+        let time = now - std::mem::replace(&mut self.paid_at, now);
+        self.owed = match self.rate {
+            Some(rate) => {
+                (self.owed - time.as_secs_f64() * rate as f64).max(-saved.as_secs_f64() * rate as f64)
+            }
+            None => 0.0,
         };
-        let wait = paid.saturating_duration_since(now);
-        // Under another bound what was read is forgiven.
-        let _ = timeout(wait, rates.changed()).await;
     }
 
-    fn paid(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.0.paid.lock().expect("nothing panics while it is held")
+    /// How long it takes to pay what is owed; none where nothing is.
+    fn wait(&self) -> Option<Duration> {
+        let rate = self.rate?;
+        // A timer may fire a nanosecond early; what then is owed is no byte.
+        (self.owed >= 1.0).then(|| Duration::from_secs_f64(self.owed / rate as f64))
     }
 }
 
@@ -116,5 +146,38 @@ mod tests {
         let begun = Instant::now();
         waiting.await.expect("ends");
         assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_owed_stays_owed_under_another_bound() {
+        let limiter = Limiter::default();
+        limiter.set(Some(1_000));
+        let begun = Instant::now();
+        let waiting = tokio::spawn({
+            let limiter = limiter.clone();
+            async move { limiter.take(10_100).await }
+        });
+        // Half is paid for by then, and the other half takes a tenth of the time.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        limiter.set(Some(10_000));
+        waiting.await.expect("ends");
+        let took = begun.elapsed().as_secs_f64();
+        assert!((took - 5.51).abs() < 0.05, "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_goes_in_the_order_of_asking() {
+        let limiter = Limiter::saving(Duration::ZERO);
+        limiter.set(Some(1_000));
+        let order = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let take = |number: usize| {
+            let (limiter, order) = (limiter.clone(), std::sync::Arc::clone(&order));
+            async move {
+                limiter.take(100).await;
+                order.lock().expect("nobody panics").push(number);
+            }
+        };
+        futures_util::future::join_all((0..5).map(take)).await;
+        assert_eq!(*order.lock().expect("nobody panics"), [0, 1, 2, 3, 4]);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use freshet_protocol::KeyId;
 use freshet_swarm::{OriginReason, Totals};
@@ -43,6 +44,8 @@ pub struct Report {
     pub sent_bytes: u64,
     /// Payload bytes from and to peers, by the transport of their links: `quic`, `web-transport`, `web-rtc`.
     pub peer_bytes_by_transport: BTreeMap<&'static str, Traffic>,
+    /// The same by how near the peers are: `same-address`, `same-as`, `same-country`, `any`.
+    pub peer_bytes_by_locality: BTreeMap<&'static str, Traffic>,
     /// Time since the process started, in milliseconds.
     pub time_ms: u64,
     /// Time from the first fetch of a chunk to the last, in milliseconds.
@@ -51,6 +54,8 @@ pub struct Report {
     pub installed_ms: Option<u64>,
     /// Links to peers that came up.
     pub links: u64,
+    /// How long they took.
+    pub link_times: LinkTimes,
     /// Key ids of peers that sent bytes that do not match.
     pub peers_banned: Vec<String>,
     /// Where foreign files that were in the way have been moved.
@@ -67,11 +72,11 @@ impl Report {
         self.waste_bytes += other.waste_bytes;
         self.corrupt_bytes += other.corrupt_bytes;
         self.sent_bytes += other.sent_bytes;
-        for (transport, traffic) in other.peer_bytes_by_transport {
-            *self.peer_bytes_by_transport.entry(transport).or_default() += traffic;
-        }
+        add_traffic(&mut self.peer_bytes_by_transport, other.peer_bytes_by_transport);
+        add_traffic(&mut self.peer_bytes_by_locality, other.peer_bytes_by_locality);
         self.download_ms += other.download_ms;
         self.links += other.links;
+        self.link_times += other.link_times;
         self.peers_banned.extend(other.peers_banned);
     }
 
@@ -84,11 +89,19 @@ impl Report {
             waste_bytes: totals.waste_bytes,
             corrupt_bytes: totals.corrupt_bytes,
             sent_bytes: totals.sent_bytes,
-            peer_bytes_by_transport: links.traffic,
+            peer_bytes_by_transport: links.by_transport,
+            peer_bytes_by_locality: links.by_locality,
             links: links.total,
+            link_times: links.times,
             peers_banned: links.banned.iter().map(KeyId::to_string).collect(),
             ..Self::default()
         }
+    }
+}
+
+fn add_traffic(to: &mut BTreeMap<&'static str, Traffic>, other: BTreeMap<&'static str, Traffic>) {
+    for (name, traffic) in other {
+        *to.entry(name).or_default() += traffic;
     }
 }
 
@@ -100,7 +113,7 @@ pub(crate) struct SoFar {
     pub(crate) links: u32,
 }
 
-/// Payload bytes over one transport.
+/// Payload bytes over links of one sort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
     /// Verified chunks that came.
@@ -113,6 +126,36 @@ impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;
         self.sent += other.sent;
+    }
+}
+
+/// Times from the pairing by the tracker to the link, at this node's end, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct LinkTimes {
+    /// Links that answered a pairing.
+    pub links: u64,
+    /// Those of them within 500 ms.
+    pub within_500_ms: u64,
+    /// Sum of the times.
+    pub sum_ms: u64,
+    /// The longest one.
+    pub max_ms: u64,
+}
+
+impl LinkTimes {
+    /// A link took so long.
+    pub(crate) fn took(&mut self, time: Duration) {
+        let ms = time.as_millis() as u64;
+        *self += Self { links: 1, within_500_ms: u64::from(ms <= 500), sum_ms: ms, max_ms: ms };
+    }
+}
+
+impl AddAssign for LinkTimes {
+    fn add_assign(&mut self, other: Self) {
+        self.links += other.links;
+        self.within_500_ms += other.within_500_ms;
+        self.sum_ms += other.sum_ms;
+        self.max_ms = self.max_ms.max(other.max_ms);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use freshet_edge_node::{
     GatewayOptions, GetError, GetOptions, Goal, Hours, Parts, Policy, Preload, PublicKey, SeedFor,
-    check_download_rate,
+    SharePriority, check_download_rate,
 };
 
 use crate::cli::gateway::Gateway;
@@ -209,6 +209,10 @@ pub(crate) struct Job {
     /// Tracker to use (ws:// or wss://) instead of those named by the channel; may be repeated.
     #[arg(long, value_name = "URL")]
     tracker: Vec<String>,
+    /// Base URL where the same content can be had, ending in a slash: asked where the origin fails, refuses, or lacks what is
+    /// needed; may be repeated, and they are asked in this order.
+    #[arg(long, value_name = "URL")]
+    mirror: Vec<String>,
     /// Fetch from the origin alone, as plain HTTP.
     #[arg(long)]
     no_p2p: bool,
@@ -218,6 +222,10 @@ pub(crate) struct Job {
     /// Most bytes a second to hand out, like 2MB/s; no cap by default.
     #[arg(long, value_name = "RATE", requires = "share")]
     share_rate: Option<Rate>,
+    /// `yield`: what is handed out takes only what other traffic of the line leaves, and ping stays short. `fair`: it takes
+    /// its share as any download does, for machines whose line is there for this.
+    #[arg(long, value_enum, requires = "share", default_value_t = PriorityArgument::Yield)]
+    share_priority: PriorityArgument,
     /// Most bytes to hand out in all, like 10GB; no cap by default.
     #[arg(long, value_name = "BYTES", requires = "share")]
     share_total: Option<Bytes>,
@@ -239,13 +247,17 @@ pub(crate) struct Job {
     /// the origin and may take longer.
     #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
     offload_slack: f64,
-    /// UDP address to accept links at; port 0 picks one.
-    #[arg(long, value_name = "ADDR:PORT", default_value = "0.0.0.0:0")]
+    /// UDP address to accept links at; port 0 picks one. `[::]` takes IPv4 as well, and is that alone where there is no IPv6.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "[::]:0")]
     listen: SocketAddr,
     /// Address at which peers reach this node, where it is another than the tracker sees; may be repeated, the first
     /// three count, or more where browsers are not let in.
     #[arg(long, value_name = "ADDR:PORT")]
     advertise: Vec<SocketAddr>,
+    /// Ask the router for a port that leads here (UPnP IGD, PCP, NAT-PMP), and give it back at the end. Peers behind NATs
+    /// that cannot be passed otherwise then reach this node.
+    #[arg(long)]
+    map_port: bool,
     /// Do not let browsers link over WebTransport. With --share they may, on the same port as other nodes.
     #[arg(long)]
     no_web_transport: bool,
@@ -253,7 +265,8 @@ pub(crate) struct Job {
     /// nodes where neither can dial the other.
     #[arg(long)]
     no_web_rtc: bool,
-    /// Folder for the node's identity; by default there is a new one each time.
+    /// Folder for the node's identity, by default a new one each time, and for what it remembers of peers, so that it finds
+    /// them again while no tracker answers.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// End when nothing came from anyone for this long while the origin fails.
@@ -277,6 +290,12 @@ pub(crate) struct Job {
 enum GoalArgument {
     Speed,
     Offload,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PriorityArgument {
+    Yield,
+    Fair,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -346,6 +365,7 @@ impl Job {
         }
         options.key = self.key.or(options.key);
         options.trackers = self.tracker.clone();
+        options.mirrors = self.mirror.clone();
         let download_rate = self.limit_rate.map(|rate| check_download_rate(rate.0)).transpose();
         options.policy = Policy {
             p2p: !self.no_p2p,
@@ -361,6 +381,10 @@ impl Job {
             offload_slack_permille: (self.offload_slack * 1000.0).round() as u32,
             ..Policy::default()
         };
+        options.share_priority = match self.share_priority {
+            PriorityArgument::Yield => SharePriority::Yield,
+            PriorityArgument::Fair => SharePriority::Fair,
+        };
         options.control.change(|wishes| wishes.hours = self.hours);
         options.give_up_after = match self.give_up_after {
             Time::For(time) => time,
@@ -368,6 +392,7 @@ impl Job {
         };
         options.listen = self.listen;
         options.advertise = self.advertise.clone();
+        options.map_port = self.map_port;
         options.web_transport = !self.no_web_transport;
         options.web_rtc = !self.no_web_rtc;
         options.state_dir = self.state_dir.clone();

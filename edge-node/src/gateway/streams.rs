@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 
 use super::open::{Opener, free_port};
 use super::playlists::Playlists;
+use crate::clock::unix_now;
 use crate::node::{GetError, join};
-use crate::release::{content_of, unix_now};
+use crate::release::content_of;
 use crate::report::Report;
 use crate::stream::{Joining, Stream};
 

@@ -58,7 +58,9 @@ impl Job {
                 }
             }
             // The network has seen to these.
-            TransportEvent::DialFailed { .. } | TransportEvent::Signal { .. } => {}
+            TransportEvent::DialFailed { .. }
+            | TransportEvent::Signal { .. }
+            | TransportEvent::Outside(_) => {}
         }
     }
 

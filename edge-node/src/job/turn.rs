@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::clock::sleep_until;
 use crate::job::{Job, Phase, SeedFor};
+use crate::network::Network;
 use crate::node::GetError;
 use crate::store::install;
 use crate::tracker_client::TrackerEvent;
@@ -32,7 +33,7 @@ impl Job {
             }
             let has_room = self.content.has_room();
             let core_due = self.core.poll_timeout().map(|us| self.clock.at(us));
-            let announce_due = self.network.as_ref().and_then(|network| network.announcer.due());
+            let announce_due = self.network.as_ref().and_then(Network::due);
             let (links, tracker) = match &mut self.network {
                 Some(network) => (Some(&mut network.transport_events), Some(&mut network.tracker_events)),
                 None => (None, None),
@@ -73,9 +74,8 @@ impl Job {
     }
 
     fn network_event(&mut self, event: TransportEvent) {
-        if let Some(network) = &mut self.network {
-            network.transport_event(&event);
-        }
+        let input = self.network.as_mut().and_then(|network| network.transport_event(&event));
+        self.of_tracker(input);
         self.link_event(event);
     }
 
@@ -83,9 +83,13 @@ impl Job {
         if let TrackerEvent::Message(ServerMessage::Pointer { pointer, .. }) = &event {
             return self.told(&pointer.0);
         }
-        let Some(input) = self.network.as_mut().and_then(|network| network.tracker_event(event)) else {
-            return;
-        };
+        let input = self.network.as_mut().and_then(|network| network.tracker_event(event));
+        self.of_tracker(input);
+    }
+
+    /// Something about the tracker is to be told to the core, or nothing.
+    fn of_tracker(&mut self, input: Option<Input>) {
+        let Some(input) = input else { return };
         if input == Input::TrackerUp {
             self.announce();
         }

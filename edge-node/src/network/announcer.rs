@@ -15,6 +15,7 @@ use crate::random::random_bytes;
 use crate::release::Span;
 use crate::store::Positions;
 use crate::tracker_client::TrackerHandle;
+use crate::transport::Outside;
 
 /// Links that a node that fetches wants.
 const LINKS_WANTED: usize = 8;
@@ -33,22 +34,30 @@ pub(crate) struct Standing {
     pub(crate) links: usize,
 }
 
+impl Standing {
+    /// Links that who fetches would like to have beyond those there are.
+    pub(super) fn links_missing(&self) -> usize {
+        if self.left_bytes > 0 { LINKS_WANTED.saturating_sub(self.links) } else { 0 }
+    }
+}
+
 /// How this node can be reached.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OwnReach<'a> {
+#[derive(Debug, Clone)]
+pub(super) struct OwnReach {
     /// The port of the socket.
     pub(super) port: u16,
     /// Addresses that the tracker may not see.
-    pub(super) advertise: &'a [SocketAddr],
+    pub(super) advertise: Vec<SocketAddr>,
     /// Whether browsers may dial over WebTransport.
     pub(super) web_transport: bool,
     /// Whether data channels can be made with this node.
     pub(super) web_rtc: bool,
 }
 
-impl OwnReach<'_> {
-    /// Each address once for each transport that answers there, as many as one announce holds.
-    fn candidates(&self) -> Vec<Candidate> {
+impl OwnReach {
+    /// Each address once for each transport that answers there, as many as one announce holds; with the port of the router
+    /// that leads here, if there is one.
+    fn candidates(&self, forwarded: Option<SocketAddr>) -> Vec<Candidate> {
         let transports: &[Transport] =
             if self.web_transport { &[Transport::Quic, Transport::WebTransport] } else { &[Transport::Quic] };
         // Nobody dials a data channel by its address: it is made by signals.
@@ -57,7 +66,7 @@ impl OwnReach<'_> {
             self.web_rtc.then_some(Candidate { transport: Transport::WebRtc, address: unspecified });
         // The tracker puts the address that it sees in the place of the unspecified one.
         let own = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.port));
-        let addresses = self.advertise.iter().copied().chain([own]);
+        let addresses = self.advertise.iter().copied().chain(forwarded).chain([own]);
         addresses
             .take((ADDRESSES_MAX - usize::from(self.web_rtc)) / transports.len())
             .flat_map(|address| transports.iter().map(move |&transport| Candidate { transport, address }))
@@ -70,9 +79,12 @@ impl OwnReach<'_> {
 pub(crate) struct Announcer {
     tracker: TrackerHandle,
     content: ContentName,
-    candidates: Vec<Candidate>,
+    reach: OwnReach,
+    outside: Outside,
     /// Trackers that the tenant named.
     tracker_keys: Vec<PublicKey>,
+    /// Trackers whose tickets count.
+    trusted: Vec<PublicKey>,
     is_up: bool,
     every: Duration,
     due: Option<Instant>,
@@ -82,11 +94,12 @@ impl Announcer {
     pub(super) fn new(
         tracker: TrackerHandle,
         content: ContentName,
-        reach: &OwnReach<'_>,
+        reach: OwnReach,
         tracker_keys: Vec<PublicKey>,
     ) -> Self {
-        let candidates = reach.candidates();
-        Self { tracker, content, candidates, tracker_keys, is_up: false, every: ANNOUNCE_EVERY, due: None }
+        let (outside, is_up, every, due) = (Outside::default(), false, ANNOUNCE_EVERY, None);
+        let trusted = tracker_keys.clone();
+        Self { tracker, content, reach, outside, tracker_keys, trusted, is_up, every, due }
     }
 
     /// A tracker answers; returns the keys whose tickets count from now on. The tenant's word comes first; where it
@@ -95,7 +108,19 @@ impl Announcer {
         self.is_up = true;
         self.every = Duration::from_millis(announce_ms.into());
         self.due = Some(Instant::now());
-        if self.tracker_keys.is_empty() { vec![tracker_key] } else { self.tracker_keys.clone() }
+        self.trusted =
+            if self.tracker_keys.is_empty() { vec![tracker_key] } else { self.tracker_keys.clone() };
+        self.trusted.clone()
+    }
+
+    /// What is known of this node from outside; told at once where that is new. Proofs of what was known before are as good
+    /// with the next announce.
+    pub(super) fn set_outside(&mut self, outside: Outside) {
+        let is_new = !self.outside.is_like(&outside);
+        self.outside = outside;
+        if self.is_up && is_new {
+            self.due = Some(Instant::now());
+        }
     }
 
     /// No tracker answers.
@@ -112,15 +137,23 @@ impl Announcer {
         }
     }
 
+    /// Trackers whose tickets count.
+    pub(super) fn trusted(&self) -> &[PublicKey] {
+        &self.trusted
+    }
+
+    /// How this node looks from outside, as far as it is known.
+    pub(super) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
     /// When to announce next.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Announces, and sets the time of the next, spread by a tenth so that a swarm does not speak in unison.
     pub(super) fn announce(&mut self, standing: &Standing, held: &Positions, certificates: Vec<Hash>) {
-        let missing = LINKS_WANTED.saturating_sub(standing.links);
-        let wanted = if standing.left_bytes > 0 { missing } else { 0 };
         self.tracker.send(ClientMessage::Announce(Announce {
             content: self.content.clone(),
             root: standing.span.id,
@@ -133,8 +166,10 @@ impl Announcer {
             left_bytes: standing.left_bytes,
             sharing: standing.sharing,
             links: u8::try_from(standing.links).unwrap_or(u8::MAX),
-            links_wanted: wanted as u8,
-            candidates: self.candidates.clone(),
+            links_wanted: standing.links_missing() as u8,
+            candidates: self.reach.candidates(self.outside.forwarded),
+            mapped: self.outside.mapped.clone(),
+            local: self.outside.local.clone(),
             certificates,
         }));
         let [random] = random_bytes();
@@ -208,7 +243,7 @@ mod tests {
     fn an_announce_holds_each_transport_of_an_address_or_none() {
         let check = |advertised: usize, web_transport: bool, web_rtc: bool, expected: [usize; 3]| {
             let advertise = vec![SocketAddr::from(([127, 0, 0, 1], 9)); advertised];
-            let candidates = OwnReach { port: 7, advertise: &advertise, web_transport, web_rtc }.candidates();
+            let candidates = OwnReach { port: 7, advertise, web_transport, web_rtc }.candidates(None);
             let count = |wanted| candidates.iter().filter(|c| c.transport == wanted).count();
             let found = [Transport::Quic, Transport::WebTransport, Transport::WebRtc].map(count);
             assert_eq!(found, expected, "{advertised}");

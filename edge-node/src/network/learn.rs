@@ -213,7 +213,7 @@ impl School<'_> {
 
     /// Waits for one event and follows it; whether there was one before `until`.
     async fn turn(&mut self, until: Instant) -> bool {
-        let announce = self.network.announcer.due();
+        let announce = self.network.due();
         tokio::select! {
             Some(event) = self.network.tracker_events.recv() => {
                 self.network.tracker_event(event);
@@ -277,7 +277,13 @@ impl School<'_> {
                 self.judge(link, taken.is_ok());
                 return;
             }
-            TransportEvent::Progress { .. } | TransportEvent::Signal { .. } => return,
+            // The network has seen to these.
+            TransportEvent::Frame { frame: Frame::Peers { .. } | Frame::Signal { .. }, .. }
+            | TransportEvent::Progress { .. }
+            | TransportEvent::Signal { .. }
+            | TransportEvent::Outside(_) => {
+                return;
+            }
             TransportEvent::Frame { .. }
             | TransportEvent::Asked { .. }
             | TransportEvent::AskCancelled { .. }

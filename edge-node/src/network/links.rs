@@ -6,7 +6,7 @@ use freshet_protocol::limits::LINK_REQUESTS_MAX;
 use freshet_protocol::{KeyId, RefuseReason, Request};
 use freshet_swarm::{ChunkIndex, DropReason, LinkId, RequestEnd, RequestId};
 
-use crate::report::Traffic;
+use crate::report::{LinkTimes, Traffic};
 use crate::transport::{Answer, LinkHandle, PeerInfo};
 
 /// Most banned peers that the report names; the ban itself holds for all.
@@ -34,9 +34,12 @@ pub(crate) struct Links<T> {
 pub(crate) struct LinkTally {
     /// Links that came up.
     pub(crate) total: u64,
+    /// How long those took that answer a pairing.
+    pub(crate) times: LinkTimes,
     pub(crate) banned: Vec<KeyId>,
-    /// Payload by the name of the transport.
-    pub(crate) traffic: BTreeMap<&'static str, Traffic>,
+    /// Payload by the name of the transport, and by how near the peer is.
+    pub(crate) by_transport: BTreeMap<&'static str, Traffic>,
+    pub(crate) by_locality: BTreeMap<&'static str, Traffic>,
 }
 
 impl<T> Default for Links<T> {
@@ -49,6 +52,9 @@ impl<T> Links<T> {
     /// A link is up.
     pub(crate) fn up(&mut self, link: LinkId, handle: LinkHandle, peer: PeerInfo, said: T) {
         self.tally.total += 1;
+        if let Some(time) = peer.link_time {
+            self.tally.times.took(time);
+        }
         self.links.insert(link, Link { handle, peer, said, asked: BTreeMap::new() });
     }
 
@@ -138,9 +144,7 @@ impl<T> Links<T> {
         let (link, chunk) = self.requests.remove(&request)?;
         let end = match answer {
             Answer::Verified(chunk) => {
-                if let Some(traffic) = self.traffic(link) {
-                    traffic.received += chunk.bytes().len() as u64;
-                }
+                self.count_traffic(link, Traffic { received: chunk.bytes().len() as u64, sent: 0 });
                 RequestEnd::Verified
             }
             Answer::Corrupt { .. } => RequestEnd::Corrupt,
@@ -153,14 +157,13 @@ impl<T> Links<T> {
 
     /// Payload was handed to a peer.
     pub(crate) fn sent(&mut self, link: LinkId, bytes: u32) {
-        if let Some(traffic) = self.traffic(link) {
-            traffic.sent += u64::from(bytes);
-        }
+        self.count_traffic(link, Traffic { received: 0, sent: bytes.into() });
     }
 
-    fn traffic(&mut self, link: LinkId) -> Option<&mut Traffic> {
-        let name = self.links.get(&link)?.peer.transport_name();
-        Some(self.tally.traffic.entry(name).or_default())
+    fn count_traffic(&mut self, link: LinkId, traffic: Traffic) {
+        let Some(Link { peer, .. }) = self.links.get(&link) else { return };
+        *self.tally.by_transport.entry(peer.transport_name()).or_default() += traffic;
+        *self.tally.by_locality.entry(peer.locality.name()).or_default() += traffic;
     }
 
     /// Notes what a peer asks for; refuses it where that is too much at once. Whether it waits now.

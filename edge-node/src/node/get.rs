@@ -13,13 +13,14 @@ use crate::node::folder::{Before, Folder};
 use crate::node::preload::{refuse_sealed, tidy};
 use crate::node::prepare::{Prepared, Preparing};
 use crate::node::{GetError, GetOptions};
-use crate::origin::{Origin, OriginConfig};
+use crate::origin::{MIRRORS_MAX, Origin, OriginConfig};
 use crate::random::random_bytes;
 use crate::release::{
     DocumentError, Fetched, Located, Release, Trust, channel_of, content_of, fetch, fetch_patched, locate,
 };
 use crate::report::Report;
 use crate::store::{ChunkFiles, Layout, OldFiles, SealedStream};
+use crate::uplink::SharePriority;
 
 /// Gets a release once, without a pause. What it finds out goes into `report`; `policies` tells changes that it follows.
 pub(super) async fn get_once(
@@ -189,10 +190,15 @@ pub(crate) async fn join(
         content,
         listen: options.listen,
         advertise: &options.advertise,
+        map_port: options.map_port,
         web_transport: options.web_transport && options.policy.sharing,
         web_rtc: options.web_rtc && options.policy.sharing,
         state_dir: options.state_dir.as_deref(),
         limiter: options.control.limiter().clone(),
+        uplink: match options.share_priority {
+            SharePriority::Yield => Some(options.control.uplink().clone()),
+            SharePriority::Fair => None,
+        },
         trackers,
         tracker_keys,
     };
@@ -204,8 +210,21 @@ pub(crate) async fn join(
 /// The way to the origin that `options` name.
 pub(crate) fn open_origin(options: &GetOptions) -> Result<Origin, GetError> {
     let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
-    let (base, limiter) = (options.url.base.clone(), options.control.limiter().clone());
-    Ok(Origin::new(&OriginConfig { base, agent, limiter })?)
+    if let Some(url) = options.mirrors.iter().find(|url| !is_base(url)) {
+        return Err(GetError::Usage(format!(
+            "the mirror {url:?} must start with http:// or https://, and end in /"
+        )));
+    }
+    if options.mirrors.len() >= MIRRORS_MAX {
+        return Err(GetError::Usage(format!("there may be up to {} mirrors", MIRRORS_MAX - 1)));
+    }
+    let bases = std::iter::once(&options.url.base).chain(&options.mirrors).cloned().collect();
+    let limiter = options.control.limiter().clone();
+    Ok(Origin::new(&OriginConfig { bases, agent, limiter })?)
+}
+
+fn is_base(url: &str) -> bool {
+    (url.starts_with("http://") || url.starts_with("https://")) && url.ends_with('/')
 }
 
 /// The release with the patch laid behind it that leads there from the older one, if there is one, and what speaks against

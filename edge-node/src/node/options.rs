@@ -1,6 +1,6 @@
 //! What a caller may ask of a node.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,12 +12,16 @@ use crate::job::SeedFor;
 use crate::node::address::ReleaseUrl;
 use crate::node::{GetError, Preload};
 use crate::release::Parts;
+use crate::uplink::SharePriority;
 
 /// How to get a release into a folder.
 #[derive(Debug, Clone)]
 pub struct GetOptions {
     /// URL of a channel pointer or a root at the origin.
     pub url: ReleaseUrl,
+    /// Base URLs, ending in a slash, where the same content can be had: asked in this order where the origin in `url` fails,
+    /// refuses, or lacks it. At most 7.
+    pub mirrors: Vec<String>,
     /// The installation folder.
     pub folder: PathBuf,
     /// Which of the release's parts to install; none: those that are installed, and of new ones those that the publisher
@@ -29,19 +33,24 @@ pub struct GetOptions {
     pub trackers: Vec<String>,
     /// What may come from and go to peers, and how fast.
     pub policy: Policy,
+    /// Whether what is handed out gives way to other traffic of the same line.
+    pub share_priority: SharePriority,
     /// What may change while the job runs.
     pub control: Control,
     /// How long to share after the install.
     pub seed_for: SeedFor,
-    /// Where to accept links, by UDP.
+    /// Where to accept links, by UDP. The unspecified IPv6 address takes IPv4 as well, and is that alone where there is no
+    /// IPv6.
     pub listen: SocketAddr,
     /// Addresses at which peers reach this node, where the tracker sees another one.
     pub advertise: Vec<SocketAddr>,
+    /// Whether to ask the router for a port that leads here (UPnP IGD, PCP, NAT-PMP), where it can be asked.
+    pub map_port: bool,
     /// Whether browsers may link over WebTransport, where this node shares.
     pub web_transport: bool,
     /// Whether to make data channels with browsers, and with nodes that cannot be dialed, where this node shares.
     pub web_rtc: bool,
-    /// Folder that keeps the node's identity; none: a new one each time.
+    /// Folder that keeps the node's identity and the peers it was linked with; none: a new identity each time, and no memory.
     pub state_dir: Option<PathBuf>,
     /// Whether installed files that look untouched are hashed, too, and mended where they are not what they must be.
     pub verify: bool,
@@ -63,15 +72,18 @@ impl GetOptions {
         let (url, key) = ReleaseUrl::parse(url)?;
         Ok(Self {
             url,
+            mirrors: Vec::new(),
             folder: folder.into(),
             parts: None,
             key,
             trackers: Vec::new(),
             policy: Policy::default(),
+            share_priority: SharePriority::default(),
             control: Control::default(),
             seed_for: SeedFor::Time(Duration::ZERO),
-            listen: SocketAddr::from(([0, 0, 0, 0], 0)),
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
             advertise: Vec::new(),
+            map_port: false,
             web_transport: true,
             web_rtc: true,
             state_dir: None,

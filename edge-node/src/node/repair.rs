@@ -25,7 +25,7 @@ pub async fn repair(
     started: Instant,
 ) -> (Report, Result<(), GetError>) {
     match of_installed(options) {
-        Ok(options) => get(options, events, stop, started).await,
+        Ok(options) => Box::pin(get(options, events, stop, started)).await,
         Err(error) => (Report::default(), Err(error)),
     }
 }

@@ -10,6 +10,7 @@ use freshet_protocol::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::backoff::jitter;
 use crate::origin::{EarlyIndex, Origin, OriginError};
 use crate::release::map::{Release, ReleaseError};
 use crate::release::trust::{Trust, TrustError};
@@ -19,8 +20,10 @@ use crate::store::{Layout, write_atomic};
 const PAGES_PARALLEL: usize = 8;
 /// Pauses between attempts to get a document.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1200)];
-/// Longest wait that an origin may ask for before a document.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+/// Longest wait that an origin may ask for before a document, and how often it may: beyond that peers are asked, or what the
+/// folder remembers is used.
+const TOLD_MAX: Duration = Duration::from_secs(30);
+const TOLD_TIMES_MAX: usize = 10;
 
 /// Why a release's documents could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -230,17 +233,24 @@ fn keep(path: &Path, bytes: &[u8]) -> Result<(), DocumentError> {
     write_atomic(path, bytes).map_err(|error| DocumentError::Io { path: path.to_owned(), error })
 }
 
+/// Tries again what may pass: as the origin tells, or a few times. Who was refused together does not come back together.
 async fn retry<T, F: Future<Output = Result<T, OriginError>>>(
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, OriginError> {
-    for pause in PAUSES {
-        match attempt().await {
-            Err(error) if error.may_pass() => {
-                let wait = error.retry_after.unwrap_or(pause).min(RETRY_AFTER_MAX);
-                tokio::time::sleep(wait).await;
+    let (mut pauses, mut told_times) = (PAUSES.into_iter(), 0);
+    loop {
+        let result = attempt().await;
+        let Some(error) = result.as_ref().err().filter(|error| error.may_pass()) else { return result };
+        let wait = match error.retry_after {
+            Some(told) if told > TOLD_MAX || told_times == TOLD_TIMES_MAX => None,
+            Some(told) => {
+                told_times += 1;
+                let least = told.max(PAUSES[0]);
+                Some(least + jitter(least))
             }
-            result => return result,
-        }
+            None => pauses.next().map(|pause| pause / 2 + jitter(pause / 2)),
+        };
+        let Some(wait) = wait else { return result };
+        tokio::time::sleep(wait).await;
     }
-    attempt().await
 }

@@ -21,4 +21,4 @@ pub(crate) use parts::{PartChoice, decide};
 pub use parts::{Parts, PartsError};
 pub(crate) use patch::Span;
 pub(crate) use sealed::{SealedPart, plain_chunk_bytes, stream_path};
-pub(crate) use trust::{Trust, TrustError, unix_now};
+pub(crate) use trust::{Trust, TrustError};

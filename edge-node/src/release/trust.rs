@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use freshet_protocol::{
     ContentName, Hash, KeyDocument, KeyDocumentError, Name, Offer, Patch, PatchError, PatchId, Pointer,
@@ -11,6 +10,7 @@ use freshet_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::clock::unix_now;
 use crate::random::random_bytes;
 use crate::store::{Layout, read_record, write_atomic};
 
@@ -209,11 +209,6 @@ impl Trust {
 
 fn new_install() -> Hash {
     Hash(random_bytes())
-}
-
-/// Seconds since 1970; documents and tickets expire by it.
-pub(crate) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -199,7 +199,8 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Nobody answers there.
         let base = "http://127.0.0.1:9/".to_owned();
-        let config = OriginConfig { base, agent: "test".to_owned(), limiter: Limiter::default() };
+        let config =
+            OriginConfig { bases: vec![base], agent: "test".to_owned(), limiter: Limiter::default() };
         Entries::new(stream(), vec![key(1).public()], Origin::new(&config).expect("a client"))
     }
 

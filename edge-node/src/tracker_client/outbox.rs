@@ -95,6 +95,8 @@ mod tests {
             links: 0,
             links_wanted: 1,
             candidates: vec![],
+            mapped: Vec::new(),
+            local: Vec::new(),
             certificates: vec![],
         })
     }

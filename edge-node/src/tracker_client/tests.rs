@@ -27,9 +27,14 @@ struct Peer {
 
 impl Peer {
     fn start(seed: u8, urls: &[&str]) -> Self {
+        Self::start_with(seed, urls, |_| {})
+    }
+
+    fn start_with(seed: u8, urls: &[&str], change: impl FnOnce(&mut TrackerConfig)) -> Self {
         let identity = Arc::new(Identity::from_seed(&[seed; 32]));
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-        let config = TrackerConfig { urls, identity: Arc::clone(&identity), agent: "test".to_owned() };
+        let mut config = TrackerConfig::new(urls, Arc::clone(&identity), "test");
+        change(&mut config);
         let (handle, events) = TrackerClient::start(config);
         Self { identity, handle, events }
     }
@@ -63,6 +68,8 @@ impl Peer {
             sharing: true,
             links: 0,
             links_wanted: 4,
+            mapped: Vec::new(),
+            local: Vec::new(),
             certificates: Vec::new(),
             candidates: vec![Candidate { transport: Transport::Quic, address }],
         }));
@@ -161,6 +168,39 @@ async fn trackers_are_tried_in_rotation() {
     assert_eq!(peer.up().await.url, url, "further failures are not told");
     peer.handle.close();
     assert_eq!(soon(peer.events.recv()).await, None);
+}
+
+#[tokio::test]
+async fn the_first_tracker_is_used_again_once_it_is_back() {
+    let states = [(); 3].map(|()| tempfile::tempdir().expect("folder"));
+    let mut servers = Vec::new();
+    for state in &states {
+        servers.push(tracker("127.0.0.1:0", state).await);
+    }
+    let urls: Vec<String> = servers.iter().map(|(_, url)| url.clone()).collect();
+    let (first, _) = servers.remove(0);
+    let address = first.address;
+    drop(first);
+    let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let mut peer = Peer::start_with(1, &urls, |config| config.return_after = Duration::from_millis(50));
+    // The dead tracker's socket may still answer.
+    let mut at = peer.next().await;
+    while !matches!(&at, TrackerEvent::Up { welcome } if welcome.url == urls[1]) {
+        at = peer.next().await;
+    }
+    // Looking for it changes nothing while it is away.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(peer.events.try_recv().is_err());
+    let options = Options::new(address, states[0].path());
+    let _back = serve(options).await.expect("starts again");
+    let reason = peer.down().await;
+    assert!(reason.ends_with("comes first"), "{reason}");
+    assert_eq!(peer.up().await.url, urls[0]);
+    // It stays there.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(peer.events.try_recv().is_err());
+    peer.announce(0);
+    assert!(matches!(peer.next().await, TrackerEvent::Message(ServerMessage::Ticket { .. })));
 }
 
 #[tokio::test]
@@ -293,11 +333,7 @@ async fn closing_says_goodbye() {
 async fn a_silent_server_is_not_waited_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
     let url = format!("ws://{}/", listener.local_addr().expect("bound"));
-    let config = TrackerConfig {
-        urls: vec![url],
-        identity: Arc::new(Identity::from_seed(&[1; 32])),
-        agent: "test".to_owned(),
-    };
+    let config = TrackerConfig::new(vec![url], Arc::new(Identity::from_seed(&[1; 32])), "test");
     let (_handle, mut events) = TrackerClient::start(config);
     match events.recv().await {
         Some(TrackerEvent::Down { reason }) => {

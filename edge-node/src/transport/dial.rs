@@ -1,6 +1,10 @@
 //! Dialing a peer over whichever transport leads to it: QUIC first, then a data channel.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use freshet_protocol::{Candidate, KeyId, Transport};
+use tokio::sync::mpsc;
 
 use super::event::TransportEvent;
 use super::quic::Quic;
@@ -23,46 +27,54 @@ pub(super) struct Dial {
     pub(super) pairing: Pairing,
     pub(super) candidates: Vec<Candidate>,
     pub(super) key: KeyId,
+    pub(super) heard: Heard,
+}
+
+/// Whence the peer is heard while it is dialed.
+pub(super) struct Heard {
+    pub(super) from: mpsc::Receiver<SocketAddr>,
+    /// Whether it is dialed nowhere else.
+    pub(super) is_awaited: bool,
 }
 
 impl Dial {
     /// Dials, and stays as the link's task.
     pub(super) async fn run(self) {
-        let board = self.quic.board();
+        let (board, pair) = (Arc::clone(self.quic.board()), self.pairing.pair);
         let started = board.seats().start_dial(self.key);
         let failed = match started {
             Ok(()) => self.reach().await,
             Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = failed {
-            let failed = TransportEvent::DialFailed { pair: self.pairing.pair, reason };
+            let failed = TransportEvent::DialFailed { pair, reason };
             // Without a job nobody waits for the outcome.
             let _ = board.tell(failed).await;
         }
     }
 
     /// Runs the link to its end; why there is none.
-    async fn reach(&self) -> Option<String> {
-        let Self { quic, web_rtc, pairing, candidates, key } = self;
+    async fn reach(self) -> Option<String> {
+        let Self { quic, web_rtc, pairing, candidates, key, heard } = self;
         let board = quic.board();
-        let reason = match quic.reach(*pairing, candidates, *key).await {
+        let reason = match quic.reach(pairing, &candidates, key, heard).await {
             Ok(link) => {
-                board.seats().end_dial(*key);
+                board.seats().end_dial(key);
                 link.run().await;
                 return None;
             }
             Err(NotReached::Refused(reason)) => {
-                board.seats().end_dial(*key);
+                board.seats().end_dial(key);
                 return Some(reason);
             }
             Err(NotReached::Silent(reason)) => reason,
         };
         let speaks = candidates.iter().any(|candidate| candidate.transport == Transport::WebRtc);
         let reached = match web_rtc.as_ref().filter(|_| speaks) {
-            Some(web_rtc) => web_rtc.reach(*pairing, candidates, *key).await,
+            Some(web_rtc) => web_rtc.reach(pairing, &candidates, key).await,
             None => Err(reason),
         };
-        board.seats().end_dial(*key);
+        board.seats().end_dial(key);
         match reached {
             Ok(link) => {
                 link.run().await;

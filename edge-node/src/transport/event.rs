@@ -8,6 +8,7 @@ use freshet_protocol::{Frame, KeyId, Locality, PeerId, RefuseReason, Request, Tr
 use freshet_swarm::{LinkId, RequestId};
 
 use super::link::LinkHandle;
+use super::nat::Outside;
 
 /// Something that happened on the network. Events of one link come in order: `LinkUp` first, `LinkDown` last.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub enum TransportEvent {
         /// Who is there.
         peer: PeerInfo,
     },
-    /// A control frame: Release, Have, Withdraw, Fetching, Pointer, Keys, Ticket or Bye. The others stay inside.
+    /// A control frame: Release, Have, Withdraw, Fetching, Pointer, Keys, Ticket, Peers, Signal or Bye. The others stay inside.
     Frame {
         /// The link.
         link: LinkId,
@@ -84,6 +85,8 @@ pub enum TransportEvent {
         /// What, in the words of PROTOCOL.md 8.
         data: String,
     },
+    /// How this node's socket looks from outside: comes when a STUN service is set, and whenever it changes.
+    Outside(Outside),
     /// A dial did not lead to a link.
     DialFailed {
         /// The number given to [`super::Transport::dial`].
@@ -129,8 +132,12 @@ pub struct PeerInfo {
     pub address: SocketAddr,
     /// Round-trip time when the link came up.
     pub rtt: Duration,
+    /// How long it took from the pairing to the link, where it answers one.
+    pub link_time: Option<Duration>,
     /// How near the tracker says it is.
     pub locality: Locality,
+    /// Whether it passes on what two of its peers say to each other.
+    pub introduces: bool,
     /// Program and version, in its own words.
     pub agent: String,
 }

@@ -4,8 +4,8 @@
 //! a stolen ticket is worthless without its key, and a relay in the middle has other ends than those that were signed.
 
 use freshet_protocol::{
-    Decoded, Frame, Hello, KeyId, LinkBinding, PEER_VERSION, PublicKey, Side, Ticket, TicketError,
-    proof_message,
+    Decoded, FEATURE_INTRODUCTIONS, Frame, Hello, KeyId, LinkBinding, PEER_VERSION, PublicKey, Side, Ticket,
+    TicketError, proof_message,
 };
 use tokio::io::AsyncRead;
 
@@ -76,6 +76,8 @@ pub(super) struct Introduction<'a> {
 pub(super) struct Met {
     pub(super) key: PublicKey,
     pub(super) ticket: Ticket,
+    /// What it speaks beside the version: `FEATURE_*`.
+    pub(super) features: u64,
     pub(super) agent: String,
 }
 
@@ -113,7 +115,7 @@ where
     let own_hello = Hello {
         version_min: PEER_VERSION,
         version_max: PEER_VERSION,
-        features: 0,
+        features: FEATURE_INTRODUCTIONS,
         nonce: random_bytes(),
         key: own.identity.key(),
         ticket: own.ticket.clone(),
@@ -136,7 +138,7 @@ where
     };
     let message = proof_message(other(own.side), &own_nonce, &hello.nonce, &own.binding);
     hello.key.verify(&message, &signature).map_err(|_| HelloError::Proof)?;
-    Ok(Met { key: hello.key, ticket, agent: printable(&hello.agent) })
+    Ok(Met { key: hello.key, ticket, features: hello.features, agent: printable(&hello.agent) })
 }
 
 fn judge(own: &Introduction<'_>, admit: &impl Admit, hello: &Hello) -> Result<Ticket, HelloError> {

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+/// Addresses that wait for a dial from which its peer is heard; more are not needed.
+pub(super) const HEARD_MAX: usize = 4;
 /// Links held at once where the configuration says nothing else.
 pub const LINKS_MAX: usize = 24;
 /// Events that wait for the job; links stop reading when it is full.
@@ -32,6 +34,9 @@ pub(super) const CANDIDATE_STAGGER: Duration = Duration::from_millis(100);
 /// How long a dialer is kept waiting for this node's first ticket: the tracker names a newcomer to others at the moment it
 /// issues the ticket, and their dials may be here before it is read.
 pub(super) const FIRST_TICKET_TIME: Duration = Duration::from_secs(4);
+/// How long a dialer is kept waiting for the tracker's word about it, which was sent to both sides at once: without it the link
+/// answers no pairing, and nobody knows how near the peer is.
+pub(super) const PAIRING_TIME: Duration = Duration::from_millis(100);
 /// Time for a peer to write its Request onto a stream it has opened.
 pub(super) const REQUEST_TIME: Duration = Duration::from_secs(5);
 /// Time for a peer to answer Bye by closing.
@@ -71,6 +76,6 @@ pub(super) const EXPECTED_MAX: usize = 64;
 /// How long a peer announced by [`super::Transport::expect`] is remembered.
 pub(super) const EXPECTED_TIME: Duration = Duration::from_secs(30);
 /// How long a ticket stays good beyond its expiry while no tracker answers.
-pub(super) const GRACE_S: u64 = 6 * 60 * 60;
+pub(crate) const GRACE_S: u64 = 6 * 60 * 60;
 /// Longest reason of a remote side that is kept, in characters.
 pub(super) const REASON_CHARS_MAX: usize = 128;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use freshet_protocol::limits::LINK_REQUESTS_MAX;
-use freshet_protocol::{Decoded, Frame, RIGHT_RECEIVE, RIGHT_SEND, RefuseReason, Request};
+use freshet_protocol::{Decoded, Frame, Locality, RIGHT_RECEIVE, RIGHT_SEND, RefuseReason, Request};
 use freshet_swarm::{LinkId, RequestId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -16,16 +16,22 @@ use super::ask::AskTask;
 use super::control::ControlWriter;
 use super::event::{Answer, TransportEvent};
 use super::frames::{FrameReadError, FrameReader, ReadFrame};
-use super::limits::{BYE_TIME, CONTROL_FRAMES_S};
+use super::limits::{BYE_TIME, CONTROL_BURST_FRAMES, CONTROL_FRAMES_S, CONTROL_UNIT_BYTES};
 use super::link::{Ask, Command, LinkState, Reply};
-use super::meter::ControlMeter;
 use super::printable::printable;
+use super::rtt::RttMark;
 use super::serve::{ServeTask, read_request};
 use super::switchboard::{Seated, Switchboard};
 use super::wire::{CloseCode, LinkLost, Wire};
+use crate::meter::Meter;
+use crate::uplink::UplinkShare;
 
+/// Time that earns a peer one control frame.
+const CONTROL_FRAME_TIME: Duration = Duration::from_nanos(1_000_000_000 / CONTROL_FRAMES_S as u64);
 /// How often the round-trip time is taken from the connection.
 const MEASURE_TIME: Duration = Duration::from_secs(1);
+/// The same while answers leave that yield to what else uses the line.
+const YIELD_TIME: Duration = Duration::from_millis(50);
 
 /// A link whose Hello is done.
 pub(super) struct Opened<W: Wire> {
@@ -84,11 +90,14 @@ struct LinkTask<W: Wire> {
     state: Arc<LinkState>,
     commands: mpsc::Receiver<Command>,
     control: FrameReader<W::Receiving>,
-    meter: ControlMeter,
+    meter: Meter,
     /// Own requests that wait for their end.
     asks: BTreeMap<RequestId, CancellationToken>,
     /// The peer's requests that wait for the job's word; none once it has been given.
     asked: BTreeMap<u64, Option<oneshot::Sender<Reply>>>,
+    /// What answers leave through; none where they need not yield.
+    uplink: Option<Arc<UplinkShare>>,
+    rtt_mark: RttMark,
     tasks: JoinSet<StreamEnd<W::Sending>>,
     bye: oneshot::Sender<String>,
 }
@@ -99,6 +108,9 @@ impl<W: Wire> Opened<W> {
         let Self { board, wire, seated, peer, rights, send, reader } = self;
         let (key, link) = (peer.key, seated.handle.link());
         let state = Arc::clone(&seated.mailbox.state);
+        // What stays behind the own line cannot fill it.
+        let leaves = peer.locality != Locality::SameAddress && !peer.address.ip().is_loopback();
+        let uplink = board.uplink.as_ref().filter(|_| leaves).map(|uplink| Arc::new(uplink.join()));
         let (bye, bye_out) = oneshot::channel();
         let writer = ControlWriter {
             sending: send,
@@ -123,9 +135,11 @@ impl<W: Wire> Opened<W> {
             state,
             commands: seated.mailbox.commands,
             control: reader,
-            meter: ControlMeter::new(Instant::now()),
+            meter: Meter::new(Instant::now(), CONTROL_FRAME_TIME, CONTROL_BURST_FRAMES),
             asks: BTreeMap::new(),
             asked: BTreeMap::new(),
+            uplink,
+            rtt_mark: RttMark::default(),
             tasks,
             bye,
         };
@@ -143,10 +157,13 @@ impl<W: Wire> LinkTask<W> {
 
     async fn drive(&mut self) -> LinkEnd {
         let mut measure = tokio::time::interval(MEASURE_TIME);
+        let mut yielding = tokio::time::interval(YIELD_TIME);
+        yielding.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (state, events) = (Arc::clone(&self.state), self.board.events.clone());
         let closing = state.closing();
         tokio::pin!(closing);
         loop {
+            let yields = self.uplink.is_some() && !self.asked.is_empty();
             let ended = tokio::select! {
                 reason = &mut closing => Err(LinkEnd::Closing(reason.to_owned())),
                 () = events.closed() => Err(LinkEnd::Closing("this node stops".to_owned())),
@@ -165,12 +182,26 @@ impl<W: Wire> LinkTask<W> {
                 Some(end) = self.tasks.join_next() => self.stream_ended(end).await,
                 _ = measure.tick() => {
                     self.state.measured(self.wire.rtt());
+                    self.tell_uplink();
+                    Ok(())
+                }
+                _ = yielding.tick(), if yields => {
+                    self.tell_uplink();
                     Ok(())
                 }
             };
             if let Err(end) = ended {
                 return end;
             }
+        }
+    }
+
+    /// Tells what the connection has measured to those who decide how fast answers leave.
+    fn tell_uplink(&mut self) {
+        if let Some(uplink) = &self.uplink
+            && let Some(rtt) = self.wire.rtt_since(&mut self.rtt_mark)
+        {
+            uplink.measured(rtt);
         }
     }
 
@@ -229,7 +260,7 @@ impl<W: Wire> LinkTask<W> {
                 return Err(self.lost(|| printable(&error.to_string())));
             }
         };
-        if !self.meter.charge(Instant::now(), frame.bytes) {
+        if !self.meter.charge(Instant::now(), control_units(frame.bytes)) {
             return Err(LinkEnd::Misbehaved(format!("more than {CONTROL_FRAMES_S} control frames a second")));
         }
         let frame = match frame.decoded {
@@ -245,7 +276,9 @@ impl<W: Wire> LinkTask<W> {
             | Frame::Fetching { .. }
             | Frame::Pointer { .. }
             | Frame::Keys { .. }
-            | Frame::Ticket { .. } => None,
+            | Frame::Ticket { .. }
+            | Frame::Peers { .. }
+            | Frame::Signal { .. } => None,
             Frame::Bye { reason } => Some(printable(reason)),
             Frame::Hello(_)
             | Frame::Proof { .. }
@@ -303,7 +336,8 @@ impl<W: Wire> LinkTask<W> {
             }
         }
         let (board, wire, state) = (Arc::clone(&self.board), self.wire.clone(), Arc::clone(&self.state));
-        self.tasks.spawn(ServeTask { board, wire, state, asked, send, reply, sent: None }.run());
+        let uplink = self.uplink.clone();
+        self.tasks.spawn(ServeTask { board, wire, state, uplink, asked, send, reply, sent: None }.run());
         Ok(())
     }
 
@@ -339,5 +373,24 @@ impl<W: Wire> LinkTask<W> {
         let _ = tokio::time::timeout(BYE_TIME, wire.closed()).await;
         while tasks.join_next().await.is_some() {}
         reason
+    }
+}
+
+/// How much a control frame of so many bytes counts.
+fn control_units(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(CONTROL_UNIT_BYTES)).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_frames_count_more() {
+        let check = |bytes: usize, units: u32| assert_eq!(control_units(bytes), units, "{bytes}");
+        check(0, 1);
+        check(CONTROL_UNIT_BYTES, 1);
+        check(CONTROL_UNIT_BYTES + 1, 2);
+        check(CONTROL_UNIT_BYTES * 8, 8);
     }
 }

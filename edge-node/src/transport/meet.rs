@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use freshet_protocol::{Hash, KeyId, LinkBinding, Side};
+use freshet_protocol::{FEATURE_INTRODUCTIONS, Hash, KeyId, LinkBinding, Side};
 
 use super::PeerInfo;
 use super::frames::FrameReader;
@@ -76,6 +76,9 @@ impl<W: Wire> Ends<W> {
                 return Err(theirs.map_or_else(|| refuse(&self.wire, &error.to_string()), |e| e.to_string()));
             }
         };
+        if meant.is_none() {
+            board.await_pairing(met.key.id()).await;
+        }
         self.seat(board, met, meant.map(|meant| meant.pairing), (send, reader))
     }
 
@@ -98,7 +101,9 @@ impl<W: Wire> Ends<W> {
             transport: W::TRANSPORT,
             address: (remote.ip().to_canonical(), remote.port()).into(),
             rtt: self.wire.rtt(),
+            link_time: seated.pairing.map(|pairing| pairing.since.elapsed()),
             locality: seated.locality(),
+            introduces: met.features & FEATURE_INTRODUCTIONS != 0,
             agent: met.agent,
         };
         seated.mailbox.state.measured(peer.rtt);

@@ -12,13 +12,15 @@ mod dial;
 mod event;
 mod frames;
 mod hello;
+mod interface;
 mod limits;
 mod link;
 mod link_task;
 mod meet;
-mod meter;
+mod nat;
 mod printable;
 mod quic;
+mod rtt;
 mod seats;
 mod serve;
 mod switchboard;
@@ -36,13 +38,19 @@ use tokio::sync::mpsc;
 
 pub use certificates::CertificateError;
 pub use event::{Answer, PeerInfo, TransportEvent};
+pub(crate) use limits::GRACE_S;
 pub use limits::LINKS_MAX;
 pub use link::LinkHandle;
+pub use nat::Outside;
+pub(crate) use nat::StunService;
 
 use crate::identity::Identity;
 use crate::limiter::Limiter;
-use dial::Dial;
-use limits::{CLOSE_TIME, EVENTS_MAX};
+use crate::uplink::Uplink;
+use dial::{Dial, Heard};
+use hello::Admit;
+use limits::{CLOSE_TIME, EVENTS_MAX, HEARD_MAX};
+use nat::NatHandle;
 use quic::Quic;
 use seats::Pairing;
 use switchboard::Switchboard;
@@ -87,12 +95,16 @@ pub struct TransportConfig {
     pub agent: String,
     /// Whether to make data channels with browsers and with peers that cannot be dialed.
     pub web_rtc: bool,
+    /// Whether to ask the router for a port that leads here.
+    pub map_port: bool,
     /// Most links at once, dialed and accepted together.
     pub links_max: usize,
     /// The knobs of QUIC.
     pub quic: QuicSettings,
     /// Bound of what answers bring.
     pub(crate) limiter: Limiter,
+    /// What answers leave through, where they yield to what else uses the line.
+    pub(crate) uplink: Option<Uplink>,
 }
 
 impl TransportConfig {
@@ -100,7 +112,17 @@ impl TransportConfig {
     pub fn new(listen: SocketAddr, identity: Arc<Identity>) -> Self {
         let agent = concat!("freshet-node/", env!("CARGO_PKG_VERSION")).to_owned();
         let (quic, limiter) = (QuicSettings::default(), Limiter::default());
-        Self { listen, identity, agent, web_rtc: true, links_max: LINKS_MAX, quic, limiter }
+        Self {
+            listen,
+            identity,
+            agent,
+            web_rtc: true,
+            map_port: false,
+            links_max: LINKS_MAX,
+            quic,
+            limiter,
+            uplink: None,
+        }
     }
 }
 
@@ -131,6 +153,7 @@ pub struct Transport {
     quic: Quic,
     /// None where this node does not speak WebRTC.
     web_rtc: Option<WebRtc>,
+    nat: NatHandle,
     local_address: SocketAddr,
 }
 
@@ -151,14 +174,17 @@ impl Transport {
             config.agent,
             config.links_max,
             config.limiter,
+            config.uplink,
             events_in,
         ));
-        let quic = Quic::bind(config.listen, config.quic, Arc::clone(&board))?;
+        let (aside_in, aside) = nat::aside();
+        let quic = Quic::bind(config.listen, config.quic, Arc::clone(&board), aside_in)?;
+        let nat = NatHandle::start(quic.aside(), aside, Arc::clone(&board), config.map_port);
         let local_address =
             quic.local_address().map_err(|source| TransportError::Bind { address: config.listen, source })?;
         let listen = SocketAddr::new(local_address.ip(), 0);
         let web_rtc = config.web_rtc.then(|| WebRtc::new(listen, Arc::clone(&board)));
-        Ok((Self { board, quic, web_rtc, local_address }, events))
+        Ok((Self { board, quic, web_rtc, nat, local_address }, events))
     }
 
     /// Where the socket is bound.
@@ -180,16 +206,29 @@ impl Transport {
 
     /// Dials the owner of `key`. Leads to one `LinkUp` with this pair number, or one `DialFailed`.
     pub fn dial(&self, pair: u64, candidates: Vec<Candidate>, key: KeyId, locality: Locality) {
-        let pairing = Pairing { pair, locality };
+        self.start_dial(Pairing { pair, locality, since: Instant::now() }, candidates, key, false);
+    }
+
+    /// Dials the owner of `key` wherever it is heard after both sides have sent probes, and nowhere else: no tracker has seen
+    /// it at these candidates. Leads to the same as [`Transport::dial`].
+    pub(crate) fn dial_heard(&self, pair: u64, candidates: Vec<Candidate>, key: KeyId, locality: Locality) {
+        self.start_dial(Pairing { pair, locality, since: Instant::now() }, candidates, key, true);
+    }
+
+    fn start_dial(&self, pairing: Pairing, candidates: Vec<Candidate>, key: KeyId, is_awaited: bool) {
         let (quic, web_rtc) = (self.quic.clone(), self.web_rtc.clone());
-        self.board.tasks.spawn(Dial { quic, web_rtc, pairing, candidates, key }.run());
+        let (heard_in, from) = mpsc::channel(HEARD_MAX);
+        self.nat.open_way(pairing.pair, &candidates, Some(heard_in));
+        let heard = Heard { from, is_awaited };
+        self.board.tasks.spawn(Dial { quic, web_rtc, pairing, candidates, key, heard }.run());
     }
 
     /// Remembers that the owner of `key` is going to dial, so that its link carries this pair number, and that it may
     /// offer a data channel. Others may link as well; a dial that never comes is forgotten in silence.
     pub fn expect(&self, pair: u64, candidates: &[Candidate], key: KeyId, locality: Locality) {
-        let pairing = Pairing { pair, locality };
-        self.board.seats().expect(key, pairing, Instant::now());
+        let pairing = Pairing { pair, locality, since: Instant::now() };
+        self.board.expect(key, pairing);
+        self.nat.open_way(pair, candidates, None);
         if let Some(web_rtc) = &self.web_rtc {
             web_rtc.expect(pairing, candidates, key);
         }
@@ -202,16 +241,34 @@ impl Transport {
         }
     }
 
-    /// STUN servers, as `HOST:PORT`, that tell this node its address as others see it.
-    pub fn set_stun_servers(&self, servers: &[String]) {
+    /// The STUN service that tells this node its address as others see it. What it tells comes as an event, within 300 ms
+    /// for the first time, and again whenever that changes.
+    pub(crate) fn set_stun(&self, service: StunService) {
         if let Some(web_rtc) = &self.web_rtc {
-            web_rtc.set_stun(servers);
+            web_rtc.set_stun(&service);
         }
+        self.nat.look(service);
     }
 
     /// The ticket to show from now on, as it has just come from the tracker. Live links keep theirs.
     pub fn set_ticket(&self, ticket: Vec<u8>) {
         self.board.set_ticket(ticket);
+    }
+
+    /// As [`Transport::set_ticket`], of a ticket that an earlier run got at `arrived` (Unix seconds of this node's clock);
+    /// nothing where there is one already.
+    pub(crate) fn restore_ticket(&self, ticket: Vec<u8>, arrived: u64) {
+        self.board.restore_ticket(ticket, arrived);
+    }
+
+    /// The ticket that is shown, if there is one.
+    pub(crate) fn ticket(&self) -> Option<Vec<u8>> {
+        self.board.admission().own_ticket()
+    }
+
+    /// Whether the owner of `key` may link with `ticket` now.
+    pub(crate) fn admits(&self, key: &PublicKey, ticket: &[u8]) -> bool {
+        self.board.admit(key, ticket).is_ok()
     }
 
     /// The trackers whose tickets count from now on.
@@ -236,6 +293,7 @@ impl Transport {
 
     /// Says Bye on all links and closes the socket, within 500 ms whatever the peers do.
     pub async fn close(&self) {
+        self.nat.end();
         let closed = async {
             self.board.tasks.close();
             self.board.seats().links().for_each(|link| link.close("this node stops"));

@@ -25,13 +25,14 @@ pub(super) struct Seat {
 pub(super) struct Pairing {
     pub(super) pair: u64,
     pub(super) locality: Locality,
+    /// When it was made, as far as this node knows.
+    pub(super) since: Instant,
 }
 
 #[derive(Debug)]
 struct Expected {
     key: KeyId,
     pairing: Pairing,
-    since: Instant,
 }
 
 /// Why a link or dial has no place.
@@ -126,17 +127,22 @@ impl Seats {
     }
 
     /// Remembers that the owner of `key` is going to dial.
-    pub(super) fn expect(&mut self, key: KeyId, pairing: Pairing, now: Instant) {
+    pub(super) fn expect(&mut self, key: KeyId, pairing: Pairing) {
         self.expected.retain(|expected| expected.key != key);
         if self.expected.len() == EXPECTED_MAX {
             self.expected.pop_front();
         }
-        self.expected.push_back(Expected { key, pairing, since: now });
+        self.expected.push_back(Expected { key, pairing });
+    }
+
+    pub(super) fn is_expected(&self, key: KeyId) -> bool {
+        self.expected.iter().any(|expected| expected.key == key)
     }
 
     /// The pairing that the dial of `key` answers, once.
     pub(super) fn take_expected(&mut self, key: KeyId, now: Instant) -> Option<Pairing> {
-        self.expected.retain(|expected| now.saturating_duration_since(expected.since) < EXPECTED_TIME);
+        self.expected
+            .retain(|expected| now.saturating_duration_since(expected.pairing.since) < EXPECTED_TIME);
         let at = self.expected.iter().position(|expected| expected.key == key)?;
         self.expected.remove(at).map(|expected| expected.pairing)
     }
@@ -210,14 +216,15 @@ mod tests {
     #[test]
     fn expected_peers_are_bounded_and_forgotten() {
         let now = Instant::now();
-        let pairing = |pair| Pairing { pair, locality: Locality::SameAddress };
+        let pairing = |pair| Pairing { pair, locality: Locality::SameAddress, since: now };
         let mut seats = Seats::new(key(0), 4);
-        (0..=EXPECTED_MAX as u8)
-            .for_each(|number| seats.expect(key(number), pairing(u64::from(number)), now));
+        (0..=EXPECTED_MAX as u8).for_each(|number| seats.expect(key(number), pairing(u64::from(number))));
         assert_eq!(seats.take_expected(key(0), now), None, "the oldest is forgotten");
+        assert!(seats.is_expected(key(1)));
         assert_eq!(seats.take_expected(key(1), now), Some(pairing(1)));
+        assert!(!seats.is_expected(key(1)));
         assert_eq!(seats.take_expected(key(1), now), None, "once");
-        seats.expect(key(2), pairing(99), now);
+        seats.expect(key(2), pairing(99));
         assert_eq!(seats.take_expected(key(2), now), Some(pairing(99)), "the newest word counts");
         assert_eq!(seats.take_expected(key(3), now + EXPECTED_TIME), None);
     }

@@ -13,6 +13,7 @@ use super::link::{LinkState, Reply};
 use super::link_task::StreamEnd;
 use super::switchboard::Switchboard;
 use super::wire::{Gone, Receiving, Sending, Wire};
+use crate::uplink::UplinkShare;
 
 /// Reads the one Request on a fresh stream.
 pub(super) async fn read_request<S: Sending>(send: S, recv: impl Receiving) -> StreamEnd<S> {
@@ -49,6 +50,8 @@ pub(super) struct ServeTask<W: Wire> {
     pub(super) board: Arc<Switchboard>,
     pub(super) wire: W,
     pub(super) state: Arc<LinkState>,
+    /// What the answer leaves through; none where it need not yield.
+    pub(super) uplink: Option<Arc<UplinkShare>>,
     pub(super) asked: Request,
     pub(super) send: W::Sending,
     /// What the job says.
@@ -105,12 +108,17 @@ impl<W: Wire> ServeTask<W> {
         }
     }
 
-    /// Writes the answer in Data frames.
+    /// Writes the answer in Data frames. An answer that yields goes in small ones, each when the line has room for it: what
+    /// the connection has taken leaves as a burst, which stands in the line's buffer.
     async fn write(&mut self, mut bytes: Bytes) -> Result<(), Gone> {
         let (request, total) = (self.asked.request, bytes.len() as u32);
         let sent = self.sent.insert(0);
         loop {
-            let payload = bytes.split_to(bytes.len().min(W::Sending::DATA_BYTES_MAX));
+            let piece = self.uplink.as_ref().map_or(usize::MAX, |uplink| uplink.piece_bytes());
+            let payload = bytes.split_to(bytes.len().min(piece).min(W::Sending::DATA_BYTES_MAX));
+            if let Some(uplink) = &self.uplink {
+                uplink.let_go(payload.len()).await;
+            }
             let data = Data { request, encoding: Encoding::Identity, total, payload };
             self.send.write_data(data, sent).await?;
             if bytes.is_empty() {

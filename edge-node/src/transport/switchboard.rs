@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use freshet_protocol::{Hash, KeyId, Locality, PublicKey, Side, Ticket};
 use freshet_swarm::LinkId;
@@ -12,11 +12,13 @@ use tokio_util::task::TaskTracker;
 use super::admission::Admission;
 use super::event::TransportEvent;
 use super::hello::{Admit, NotAdmitted};
-use super::limits::FIRST_TICKET_TIME;
+use super::limits::{FIRST_TICKET_TIME, PAIRING_TIME};
 use super::link::{LinkHandle, Mailbox};
 use super::seats::{NoSeat, Pairing, Seat, Seats};
+use crate::clock::unix_now;
 use crate::identity::Identity;
 use crate::limiter::Limiter;
+use crate::uplink::Uplink;
 
 /// State of a transport. Its locks are held for a few steps, never across a wait.
 #[derive(Debug)]
@@ -26,10 +28,14 @@ pub(super) struct Switchboard {
     pub(super) events: mpsc::Sender<TransportEvent>,
     /// Bound of what answers bring.
     pub(super) limiter: Limiter,
+    /// What answers leave through, where they yield.
+    pub(super) uplink: Option<Uplink>,
     /// Tasks of links, dials and handshakes.
     pub(super) tasks: TaskTracker,
     admission: Mutex<Admission>,
     has_ticket: watch::Sender<bool>,
+    /// Rises with each peer that is going to dial.
+    expected: watch::Sender<u64>,
     seats: Mutex<Seats>,
     next_link: AtomicU64,
 }
@@ -48,12 +54,25 @@ impl Switchboard {
         agent: String,
         links_max: usize,
         limiter: Limiter,
+        uplink: Option<Uplink>,
         events: mpsc::Sender<TransportEvent>,
     ) -> Self {
         let seats = Mutex::new(Seats::new(identity.key_id(), links_max));
         let (tasks, admission, next_link) = (TaskTracker::new(), Mutex::default(), AtomicU64::new(0));
-        let has_ticket = watch::Sender::new(false);
-        Self { identity, agent, events, limiter, tasks, admission, has_ticket, seats, next_link }
+        let (has_ticket, expected) = (watch::Sender::new(false), watch::Sender::new(0));
+        Self {
+            identity,
+            agent,
+            events,
+            limiter,
+            uplink,
+            tasks,
+            admission,
+            has_ticket,
+            expected,
+            seats,
+            next_link,
+        }
     }
 
     pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {
@@ -65,8 +84,17 @@ impl Switchboard {
     }
 
     pub(super) fn set_ticket(&self, ticket: Vec<u8>) {
-        self.admission().set_ticket(ticket, unix_s());
+        self.admission().set_ticket(ticket, unix_now());
         self.has_ticket.send_replace(true);
+    }
+
+    /// Takes up a ticket of an earlier run, which came at `arrived`, where none has come since.
+    pub(super) fn restore_ticket(&self, ticket: Vec<u8>, arrived: u64) {
+        let mut admission = self.admission();
+        if admission.own_ticket().is_none() {
+            admission.set_ticket(ticket, arrived);
+            self.has_ticket.send_replace(true);
+        }
     }
 
     /// The ticket to show to a peer; where none has come yet, it is waited for a little.
@@ -75,6 +103,26 @@ impl Switchboard {
         // Whether in time or not, what is there then counts.
         let _ = tokio::time::timeout(FIRST_TICKET_TIME, has_ticket.wait_for(|has| *has)).await;
         self.admission().own_ticket()
+    }
+
+    /// Remembers that the owner of `key` is going to dial.
+    pub(super) fn expect(&self, key: KeyId, pairing: Pairing) {
+        self.seats().expect(key, pairing);
+        self.expected.send_modify(|count| *count += 1);
+    }
+
+    /// Waits a little for the word that the owner of `key` is going to dial, since it has.
+    pub(super) async fn await_pairing(&self, key: KeyId) {
+        let mut expected = self.expected.subscribe();
+        let is_expected = expected.wait_for(|_| self.seats().is_expected(key));
+        // Who comes without one is let in all the same.
+        let _ = tokio::time::timeout(PAIRING_TIME, is_expected).await;
+    }
+
+    /// How many dials wait for their pairing.
+    #[cfg(test)]
+    pub(super) fn pairing_waiters(&self) -> usize {
+        self.expected.receiver_count()
     }
 
     /// How many dials wait for the first ticket.
@@ -123,7 +171,7 @@ impl Switchboard {
 
 impl Admit for Switchboard {
     fn admit(&self, key: &PublicKey, ticket: &[u8]) -> Result<Ticket, NotAdmitted> {
-        let ticket = self.admission().judge(key, ticket, unix_s())?;
+        let ticket = self.admission().judge(key, ticket, unix_now())?;
         match self.seats().check_room(key.id()) {
             Err(NoSeat::Full(links_max)) => Err(NotAdmitted::Full(links_max)),
             _ => Ok(ticket),
@@ -135,8 +183,4 @@ impl Seated {
     pub(super) fn locality(&self) -> Locality {
         self.pairing.map_or(Locality::Any, |pairing| pairing.locality)
     }
-}
-
-fn unix_s() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

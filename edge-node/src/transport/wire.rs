@@ -10,6 +10,8 @@ use bytes::Bytes;
 use freshet_protocol::{Data, Side, Transport};
 use tokio::io::AsyncRead;
 
+use super::rtt::RttMark;
+
 /// With what a connection is closed (PROTOCOL.md 7). The reason beside it is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CloseCode {
@@ -74,6 +76,9 @@ pub(super) trait Wire: Clone + Send + Sync + 'static {
 
     /// Round-trip time as last measured.
     fn rtt(&self) -> Duration;
+
+    /// Mean round-trip time of what was measured since `mark`, which moves on; none where nothing was.
+    fn rtt_since(&self, mark: &mut RttMark) -> Option<Duration>;
 
     /// Where the peer's datagrams come from.
     fn remote_address(&self) -> SocketAddr;

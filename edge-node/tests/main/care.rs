@@ -79,7 +79,7 @@ async fn a_repair_keeps_the_version() {
         let (events, mut rest) = tokio::sync::mpsc::channel(8);
         tokio::spawn(async move { while rest.recv().await.is_some() {} });
         let options = site.options(&origin.url(), name);
-        repair(options, events, CancellationToken::new(), tokio::time::Instant::now()).await
+        Box::pin(repair(options, events, CancellationToken::new(), tokio::time::Instant::now())).await
     };
     rot(&folder.join("data/big.pak"));
     fs::remove_file(folder.join("run.sh")).expect("removed");

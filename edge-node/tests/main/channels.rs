@@ -39,6 +39,8 @@ impl Page {
             links: 0,
             links_wanted: 8,
             candidates: vec![Candidate { transport: Way::WebRtc, address: unspecified }],
+            mapped: Vec::new(),
+            local: Vec::new(),
             certificates: Vec::new(),
         }));
     }
@@ -87,7 +89,7 @@ async fn a_node_serves_who_can_only_be_reached_by_signals() {
     let bound = Transport::bind(TransportConfig::new(loopback, Arc::clone(&identity))).await;
     let (transport, mut links) = bound.expect("port");
     transport.set_swarm(SwarmId::of_content(&published.content));
-    let config = TrackerConfig { urls: vec![url], identity, agent: "page".to_owned() };
+    let config = TrackerConfig::new(vec![url], identity, "page");
     let (tracker, mut messages) = TrackerClient::start(config);
     let chunks = published.totals.chunks;
     let page = Page { transport, tracker, content: published.content.clone(), root: published.root, chunks };

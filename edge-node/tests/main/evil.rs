@@ -33,7 +33,7 @@ pub(crate) async fn join(tracker: String, pretence: Pretence) -> KeyId {
     let (transport, mut links) = bound.expect("port");
     transport.set_swarm(SwarmId::of_content(&pretence.content));
     let agent = "evil".to_owned();
-    let (handle, mut messages) = TrackerClient::start(TrackerConfig { urls: vec![tracker], identity, agent });
+    let (handle, mut messages) = TrackerClient::start(TrackerConfig::new(vec![tracker], identity, agent));
     let (joined, is_in) = oneshot::channel();
     tokio::spawn(async move {
         let mut joined = Some(joined);
@@ -71,6 +71,8 @@ fn follow(transport: &Transport, tracker: &TrackerHandle, pretence: &Pretence, e
                 sharing: true,
                 links: 0,
                 links_wanted: 0,
+                mapped: Vec::new(),
+                local: Vec::new(),
                 certificates: Vec::new(),
                 candidates: vec![Candidate { transport: freshet_protocol::Transport::Quic, address }],
             }));

@@ -1,7 +1,12 @@
 //! The node against a real origin on loopback, in process where that shows the same, as a program where it does not.
 
+mod alone;
+#[path = "../../../tracker/tests/server/broker.rs"]
+mod broker;
+mod capped;
 mod care;
 mod channels;
+mod cluster;
 mod crooked;
 mod evil;
 mod failures;
@@ -14,6 +19,7 @@ mod gateway_cache;
 #[cfg(unix)]
 mod in_place;
 mod install;
+mod mirrors;
 #[cfg(unix)]
 mod mounted;
 #[cfg(unix)]

@@ -34,6 +34,12 @@ impl Swarm {
         format!("ws://{}/", self.tracker.address)
     }
 
+    /// The tracker is gone; the site stays.
+    pub(crate) async fn stop_tracker(self) -> Site {
+        self.tracker.shutdown().await;
+        self.site
+    }
+
     /// How far the swarm is with what was pushed to it last, as its tracker tells.
     pub(crate) async fn update(&self) -> Option<freshet_tracker::swarms::Uptake> {
         self.tracker.stats().await.expect("running").updates.pop()

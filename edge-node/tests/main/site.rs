@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use freshet_edge_node::{Event, GetError, GetOptions, PublicKey, Report, get};
 use freshet_origin::{
-    ChannelOptions, Keys, Opened, Opening, PromoteOptions, PromoteTo, Promoted, PublishOptions, Published,
-    SealOptions, SealedPublished, ServeOptions, Serving, Store, UnsealOptions,
+    Caps, ChannelOptions, Keys, Opened, Opening, PromoteOptions, PromoteTo, Promoted, PublishOptions,
+    Published, SealOptions, SealedPublished, ServeOptions, Serving, Store, UnsealOptions,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -164,6 +164,12 @@ impl Site {
 
     pub(crate) async fn serve(&self) -> Serving {
         self.serve_at(LOOPBACK, None).await
+    }
+
+    /// Serves no more than so much; what is more is refused.
+    pub(crate) async fn serve_capped(&self, caps: Caps) -> Serving {
+        let options = ServeOptions { caps, ..ServeOptions::new(self.store(), LOOPBACK) };
+        freshet_origin::serve(options).await.expect("serving")
     }
 
     /// Serves at an address that it had before.

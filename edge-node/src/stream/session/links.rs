@@ -45,7 +45,9 @@ impl Session {
                 }
             }
             // The network has seen to these.
-            TransportEvent::DialFailed { .. } | TransportEvent::Signal { .. } => {}
+            TransportEvent::DialFailed { .. }
+            | TransportEvent::Signal { .. }
+            | TransportEvent::Outside(_) => {}
         }
     }
 

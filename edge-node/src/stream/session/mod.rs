@@ -99,7 +99,7 @@ impl Session {
         loop {
             self.carry_out();
             let core_due = self.core.poll_timeout().map(|us| self.clock.at(us));
-            let announce_due = self.network.announcer.due();
+            let announce_due = self.network.due();
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 ask = self.asks.recv() => match ask {
@@ -110,7 +110,8 @@ impl Session {
                 },
                 Some(event) = self.run_events.recv() => self.run_event(event),
                 Some(event) = self.network.transport_events.recv() => {
-                    self.network.transport_event(&event);
+                    let input = self.network.transport_event(&event);
+                    self.of_tracker(input);
                     self.link_event(event);
                 }
                 Some(event) = self.network.tracker_events.recv() => self.tracker_event(event),
@@ -165,7 +166,13 @@ impl Session {
             }
             return;
         }
-        if self.network.tracker_event(event) == Some(Input::TrackerUp) {
+        let input = self.network.tracker_event(event);
+        self.of_tracker(input);
+    }
+
+    /// The tracker must know of this node as soon as it answers; the core spreads no first copies.
+    fn of_tracker(&mut self, input: Option<Input>) {
+        if input == Some(Input::TrackerUp) {
             self.announce();
         }
     }

@@ -1,9 +1,10 @@
 //! Dialing a peer by its candidate addresses: each gets a head start over the next, the first that shakes hands counts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use freshet_protocol::limits::ADDRESSES_MAX;
 use freshet_protocol::{Candidate, Hash, KeyId, Side, Transport};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -11,7 +12,7 @@ use quinn::{Connection, ConnectionError};
 use tokio::time::Instant;
 
 use super::{Quic, QuicWire, describe, ends};
-use crate::transport::dial::NotReached;
+use crate::transport::dial::{Heard, NotReached};
 use crate::transport::limits::{CANDIDATE_STAGGER, CONNECT_TIME};
 use crate::transport::link_task::Opened;
 use crate::transport::meet::Meant;
@@ -24,12 +25,16 @@ pub(super) async fn reach(
     pairing: Pairing,
     candidates: &[Candidate],
     key: KeyId,
+    heard: Heard,
 ) -> Result<Opened<QuicWire>, NotReached> {
     let is_quic = |candidate: &&Candidate| candidate.transport == Transport::Quic;
-    let waiting = candidates.iter().filter(is_quic).map(|candidate| candidate.address).collect();
-    let mut race = Race { waiting, running: FuturesUnordered::new(), next_at: Instant::now() };
+    let addresses = candidates.iter().filter(is_quic).map(|candidate| candidate.address);
+    let waiting = addresses.filter(|_| !heard.is_awaited).collect();
+    let (running, again) = (FuturesUnordered::new(), BTreeSet::new());
     let deadline = Instant::now() + CONNECT_TIME;
-    let mut failed = NotReached::Silent("the peer has no address for QUIC".to_owned());
+    let unheard = if heard.is_awaited { "the peer is not heard" } else { "the peer has no address for QUIC" };
+    let mut failed = NotReached::Silent(unheard.to_owned());
+    let mut race = Race { waiting, running, next_at: Instant::now(), heard: Some(heard), again };
     loop {
         match tokio::time::timeout_at(deadline, race.next(quic)).await {
             Ok(Some(Ok((connection, own)))) => {
@@ -59,13 +64,19 @@ struct Race {
     waiting: VecDeque<SocketAddr>,
     running: FuturesUnordered<Dialing>,
     next_at: Instant,
+    /// Whence the peer is heard: there the way is open, and what was sent before may be lost in a NAT. None once it is
+    /// not listened for any more.
+    heard: Option<Heard>,
+    /// Addresses that were dialed for that.
+    again: BTreeSet<SocketAddr>,
 }
 
 impl Race {
     /// The next handshake that ends, well or not; none when there is no address left.
     async fn next(&mut self, quic: &Quic) -> Option<Result<(Connection, Hash), String>> {
         loop {
-            if self.waiting.is_empty() && self.running.is_empty() {
+            let is_awaited = self.heard.as_ref().is_some_and(|heard| heard.is_awaited);
+            if self.waiting.is_empty() && self.running.is_empty() && !is_awaited {
                 return None;
             }
             // Where all before have failed, the next one need not wait.
@@ -73,23 +84,44 @@ impl Race {
             tokio::select! {
                 Some(ended) = self.running.next() => return Some(ended.map_err(|error| describe(&error))),
                 () = tokio::time::sleep_until(next_at), if !self.waiting.is_empty() => {
-                    if let Err(error) = self.start_next(quic) {
+                    let Some(address) = self.waiting.pop_front() else { continue };
+                    self.next_at = Instant::now() + CANDIDATE_STAGGER;
+                    if let Err(error) = self.start(quic, address) {
                         return Some(Err(error));
+                    }
+                }
+                address = hear(self.heard.as_mut()) => {
+                    let Some(address) = address else {
+                        self.heard = None;
+                        continue;
+                    };
+                    // Once each, and no more of them than of candidates.
+                    if self.again.len() < ADDRESSES_MAX && self.again.insert(address) {
+                        self.waiting.retain(|waiting| *waiting != address);
+                        if let Err(error) = self.start(quic, address) {
+                            return Some(Err(error));
+                        }
                     }
                 }
             }
         }
     }
 
-    fn start_next(&mut self, quic: &Quic) -> Result<(), String> {
-        let Some(address) = self.waiting.pop_front() else { return Ok(()) };
+    fn start(&mut self, quic: &Quic, address: SocketAddr) -> Result<(), String> {
         let showing = quic.shown.now();
         let connecting = quic
             .endpoint
             .connect_with(showing.client.clone(), address, SERVER_NAME)
             .map_err(|error| format!("{address}: {error}"))?;
         self.running.push(Box::pin(async move { Ok((connecting.await?, showing.hash)) }));
-        self.next_at = Instant::now() + CANDIDATE_STAGGER;
         Ok(())
+    }
+}
+
+/// The next address from which the peer is heard, as long as it is listened for.
+async fn hear(heard: Option<&mut Heard>) -> Option<SocketAddr> {
+    match heard {
+        Some(heard) => heard.from.recv().await,
+        None => std::future::pending().await,
     }
 }

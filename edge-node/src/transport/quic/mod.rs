@@ -1,5 +1,6 @@
 //! The QUIC transport: one endpoint on one UDP socket, through which peers are dialed and accepted.
 
+mod aside;
 mod connection_ids;
 mod datagrams;
 mod dial;
@@ -17,9 +18,9 @@ use std::time::{Duration, SystemTime};
 
 use freshet_protocol::{Candidate, Hash, KeyId, PEER_ALPN, Side};
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::dial::NotReached;
+use super::dial::{Heard, NotReached};
 use super::limits::{CONNECT_TIME, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX};
 use super::link_task::Opened;
 use super::meet::Ends;
@@ -27,6 +28,7 @@ use super::seats::Pairing;
 use super::switchboard::Switchboard;
 use super::wire::{CloseCode, Wire};
 use super::{QuicSettings, TransportError, tls, web_transport};
+pub(super) use aside::{Aside, AsideSocket};
 use shown::Shown;
 use socket::GatheringSocket;
 use wire::{QuicWire, describe};
@@ -38,24 +40,26 @@ const TURN_TIME: Duration = Duration::from_secs(10 * 60);
 #[derive(Debug, Clone)]
 pub(super) struct Quic {
     endpoint: Endpoint,
+    socket: AsideSocket,
     shown: Arc<Shown>,
     board: Arc<Switchboard>,
 }
 
 impl Quic {
-    /// Binds the socket and starts to accept.
+    /// Binds the socket and starts to accept. What comes there and is not QUIC goes to `aside`.
     pub(super) fn bind(
         listen: SocketAddr,
         settings: QuicSettings,
         board: Arc<Switchboard>,
+        aside: mpsc::Sender<Aside>,
     ) -> Result<Self, TransportError> {
         let shown = Arc::new(Shown::new(settings)?);
         // Connections are accepted with what is shown by then; of this one only the bounds before that count.
         let server = shown.now().server.as_ref().clone();
-        let endpoint = settings::socket(listen)
-            .and_then(|socket| new_endpoint(settings::endpoint(), server, socket))
+        let (endpoint, socket) = settings::socket(listen)
+            .and_then(|socket| new_endpoint(settings::endpoint(), server, socket, aside))
             .map_err(|source| TransportError::Bind { address: listen, source })?;
-        let quic = Self { endpoint, shown, board };
+        let quic = Self { endpoint, socket, shown, board };
         tokio::spawn(quic.clone().accept());
         Ok(quic)
     }
@@ -65,14 +69,20 @@ impl Quic {
         self.endpoint.local_addr()
     }
 
-    /// Dials a peer, and brings up a link.
+    /// The same socket, for what is not QUIC.
+    pub(super) fn aside(&self) -> AsideSocket {
+        self.socket.clone()
+    }
+
+    /// Dials a peer, and brings up a link. `heard` tells addresses from which it is heard meanwhile.
     pub(super) async fn reach(
         &self,
         pairing: Pairing,
         candidates: &[Candidate],
         key: KeyId,
+        heard: Heard,
     ) -> Result<Opened<QuicWire>, NotReached> {
-        dial::reach(self, pairing, candidates, key).await
+        dial::reach(self, pairing, candidates, key, heard).await
     }
 
     pub(super) fn board(&self) -> &Arc<Switchboard> {
@@ -157,9 +167,13 @@ fn new_endpoint(
     config: EndpointConfig,
     server: ServerConfig,
     socket: std::net::UdpSocket,
-) -> std::io::Result<Endpoint> {
-    let socket = Arc::new(GatheringSocket::new(socket)?);
-    Endpoint::new_with_abstract_socket(config, Some(server), socket, Arc::new(TokioRuntime))
+    aside: mpsc::Sender<Aside>,
+) -> std::io::Result<(Endpoint, AsideSocket)> {
+    let bound = socket.local_addr()?;
+    let socket = Arc::new(GatheringSocket::new(socket, aside)?);
+    let aside = AsideSocket { socket: Arc::clone(&socket), bound };
+    let endpoint = Endpoint::new_with_abstract_socket(config, Some(server), socket, Arc::new(TokioRuntime))?;
+    Ok((endpoint, aside))
 }
 
 async fn handshake(incoming: Incoming, server: Arc<ServerConfig>) -> Result<quinn::Connection, String> {

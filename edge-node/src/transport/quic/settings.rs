@@ -1,7 +1,7 @@
 //! The knobs of QUIC and of its UDP socket, and why they stand where they stand.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,8 +116,20 @@ fn connection(settings: QuicSettings) -> TransportConfig {
     config
 }
 
-/// The one UDP socket of the node.
+/// The one UDP socket of the node. Where a system has no IPv6, everywhere is everywhere in IPv4.
 pub(super) fn socket(address: SocketAddr) -> io::Result<UdpSocket> {
+    let bound = bound_socket(address);
+    let is_everywhere = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    match bound {
+        Err(error) if is_everywhere && error.kind() != io::ErrorKind::AddrInUse => {
+            tracing::info!(%error, "no IPv6 here; IPv4 alone is listened to");
+            bound_socket((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        bound => bound,
+    }
+}
+
+fn bound_socket(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         // IPv4 peers come through the same socket.

@@ -17,8 +17,10 @@ use std::time::Duration;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use tokio::io::Interest;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::aside::{Aside, Sorter};
 use super::datagrams::Datagrams;
 use super::gather::{By, GATHER_TIME, Gather};
 
@@ -35,6 +37,7 @@ pub(super) struct GatheringSocket {
     /// Sends since the socket was last read.
     sends: AtomicU32,
     reading: Mutex<Reading>,
+    sorter: Sorter,
 }
 
 #[derive(Debug)]
@@ -55,15 +58,21 @@ enum Watch {
 }
 
 impl GatheringSocket {
-    /// Takes a bound socket.
+    /// Takes a bound socket; what is not QUIC's goes to `aside`.
     ///
     /// # Errors
     /// When the system does not let the socket be set up or watched.
-    pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
+    pub(super) fn new(socket: UdpSocket, aside: mpsc::Sender<Aside>) -> io::Result<Self> {
         let datagrams = Datagrams::of(&socket)?;
         let reading =
             Mutex::new(Reading { gather: Gather::new(Instant::now()), watch: Watch::queue(&socket)? });
-        Ok(Self { socket, datagrams, is_full: AtomicBool::new(false), sends: AtomicU32::new(0), reading })
+        let (is_full, sends) = (AtomicBool::new(false), AtomicU32::new(0));
+        Ok(Self { socket, datagrams, is_full, sends, reading, sorter: Sorter::new(aside) })
+    }
+
+    /// Sends a datagram that is not QUIC's.
+    pub(super) fn send_aside(&self, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+        self.socket.send_to(datagram, to).map(drop)
     }
 
     fn take_sends(&self) -> u32 {
@@ -112,6 +121,7 @@ impl AsyncUdpSocket for GatheringSocket {
                 received => break received?,
             }
         };
+        self.sorter.sort(buffers, &mut metas[..count]);
         reading.received(metas[..count].iter().map(|meta| meta.len).sum(), self.take_sends());
         Poll::Ready(Ok(count))
     }

@@ -9,6 +9,7 @@ use freshet_protocol::{Data, Side, Transport};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 
 use crate::transport::printable::{cut, printable};
+use crate::transport::rtt::RttMark;
 use crate::transport::wire::{CloseCode, Gone, Halves, LinkLost, Receiving, Sending, Wire};
 
 /// Longest reason sent with a close, in bytes.
@@ -66,6 +67,11 @@ impl Wire for QuicWire {
 
     fn rtt(&self) -> Duration {
         self.connection.rtt()
+    }
+
+    fn rtt_since(&self, mark: &mut RttMark) -> Option<Duration> {
+        let stats = self.connection.stats();
+        mark.since(stats.path.rtt, stats.frame_rx.acks)
     }
 
     fn remote_address(&self) -> SocketAddr {

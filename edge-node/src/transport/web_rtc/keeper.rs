@@ -19,6 +19,8 @@ use crate::transport::wire::LinkLost;
 
 /// How often the round-trip time is measured.
 const MEASURE_TIME: Duration = Duration::from_secs(2);
+/// How often it is looked whether there is something to time.
+const TIMING_TIME: Duration = Duration::from_millis(50);
 /// How often it is looked whether all that was said last has been acknowledged.
 const FLUSH_TIME: Duration = Duration::from_millis(5);
 
@@ -48,6 +50,31 @@ pub(super) async fn cancel(shared: Arc<Shared>, mut requests: mpsc::Receiver<u64
         };
         // The keeper sees that the channel is gone.
         let _ = shared.send(BytesMut::from(&Frame::Cancel { request }.encode()[..])).await;
+    }
+}
+
+/// Times acknowledgements while bytes go out: the connection itself measures its round trip only every few seconds.
+pub(super) async fn time(shared: Arc<Shared>) {
+    tokio::select! {
+        () = shared.gone.cancelled() => {}
+        () = time_each(&shared) => {}
+    }
+}
+
+async fn time_each(shared: &Shared) {
+    let mut timed = shared.sent_bytes();
+    loop {
+        tokio::time::sleep(TIMING_TIME).await;
+        let mark = shared.sent_bytes();
+        if mark == std::mem::replace(&mut timed, mark) {
+            continue;
+        }
+        let begun = Instant::now();
+        while !shared.is_acknowledged(mark).await {
+            tokio::time::sleep(FLUSH_TIME).await;
+        }
+        let took_us = begun.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+        shared.timed_us.store(took_us, Ordering::Relaxed);
     }
 }
 

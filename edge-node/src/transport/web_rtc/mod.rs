@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::limits::{CHANNELS_MAX, SIGNALS_MAX};
 use super::link_task::Opened;
 use super::meet::Meant;
+use super::nat::StunService;
 use super::seats::Pairing;
 use super::switchboard::Switchboard;
 use connection::ConnectionConfig;
@@ -57,9 +58,12 @@ impl WebRtc {
         Self { board, listen, shared: Arc::new(shared) }
     }
 
-    /// STUN servers to ask from now on, as `HOST:PORT`.
-    pub(super) fn set_stun(&self, servers: &[String]) {
-        let urls = servers.iter().map(|server| format!("stun:{server}")).collect();
+    /// The STUN service to ask from now on.
+    pub(super) fn set_stun(&self, service: &StunService) {
+        let StunService { host, ports: [port, _] } = service;
+        // An IPv6 address stands in brackets (RFC 7064).
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        let urls = vec![format!("stun:{host}:{port}")];
         *self.shared.stun.lock().unwrap_or_else(PoisonError::into_inner) = urls;
     }
 

@@ -99,10 +99,10 @@ mod tests {
 
     use super::*;
 
-    fn partner(pair: u64) -> Partner {
+    fn partner(pair: u64, since: Instant) -> Partner {
         let address = "192.0.2.1:0".parse().expect("address");
         let candidates = [Candidate { transport: Transport::WebRtc, address }];
-        let pairing = Pairing { pair, locality: Locality::Any };
+        let pairing = Pairing { pair, locality: Locality::Any, since };
         Partner::new(pairing, &candidates, KeyId(Hash([pair as u8; 32])))
     }
 
@@ -115,17 +115,17 @@ mod tests {
         let now = Instant::now();
         let mut partners = Partners::default();
         assert_eq!(partners.hear(1, offer(), now), None);
-        partners.expect(partner(1), now);
+        partners.expect(partner(1, now), now);
         assert_eq!(partners.hear(1, Signal::End, now), None);
-        assert_eq!(partners.hear(1, offer(), now), Some((partner(1), "v=0".to_owned())));
+        assert_eq!(partners.hear(1, offer(), now), Some((partner(1, now), "v=0".to_owned())));
         let (signals, mut heard) = mpsc::channel(1);
-        partners.talk(partner(1), signals, now);
+        partners.talk(partner(1, now), signals, now);
         assert_eq!(partners.hear(1, offer(), now), None);
         assert_eq!(partners.hear(1, Signal::End, now), None, "more than is looked at");
         assert_eq!((heard.try_recv().ok(), heard.try_recv().ok()), (Some(offer()), None));
         partners.forget(1);
         assert_eq!(partners.hear(1, offer(), now), None);
-        partners.expect(partner(2), now);
+        partners.expect(partner(2, now), now);
         assert_eq!(partners.hear(2, offer(), now + EXPECTED_TIME), None, "too late");
     }
 
@@ -134,13 +134,13 @@ mod tests {
         let now = Instant::now();
         let mut partners = Partners::default();
         let (signals, _heard) = mpsc::channel(1);
-        partners.talk(partner(1000), signals, now);
+        partners.talk(partner(1000, now), signals, now);
         for pair in 0..=EXPECTED_MAX as u64 {
-            partners.expect(partner(pair), now + std::time::Duration::from_millis(pair));
+            partners.expect(partner(pair, now), now + std::time::Duration::from_millis(pair));
         }
         assert_eq!(partners.entries.len(), EXPECTED_MAX + 1);
         assert!(!partners.entries.contains_key(&0) && partners.entries.contains_key(&1000));
-        partners.expect(partner(7), now + EXPECTED_TIME * 2);
+        partners.expect(partner(7, now), now + EXPECTED_TIME * 2);
         assert_eq!(partners.entries.len(), 2, "those of long ago are forgotten");
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let check = |transports: &[Transport], is_browser: bool| {
             let candidates: Vec<_> =
                 transports.iter().map(|&transport| Candidate { transport, address }).collect();
-            let pairing = Pairing { pair: 1, locality: Locality::Any };
+            let pairing = Pairing { pair: 1, locality: Locality::Any, since: Instant::now() };
             let partner = Partner::new(pairing, &candidates, KeyId(Hash([1; 32])));
             assert_eq!(partner.is_browser, is_browser, "{transports:?}");
             assert!(partner.seen.len() <= 1, "{:?}", partner.seen);

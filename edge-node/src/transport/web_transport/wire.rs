@@ -9,6 +9,7 @@ use freshet_protocol::{Data, Side, Transport};
 use web_transport_quinn::{RecvStream, SendStream, Session, SessionError, WebTransportError};
 
 use crate::transport::printable::{cut, printable};
+use crate::transport::rtt::RttMark;
 use crate::transport::wire::{CloseCode, Gone, Halves, LinkLost, Receiving, Sending, Wire};
 
 /// Longest reason sent with a close, in bytes.
@@ -66,6 +67,11 @@ impl Wire for WebWire {
 
     fn rtt(&self) -> Duration {
         self.session.rtt()
+    }
+
+    fn rtt_since(&self, mark: &mut RttMark) -> Option<Duration> {
+        let stats = quinn::Connection::stats(&self.session);
+        mark.since(stats.path.rtt, stats.frame_rx.acks)
     }
 
     fn remote_address(&self) -> SocketAddr {

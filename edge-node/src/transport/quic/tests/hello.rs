@@ -7,8 +7,9 @@ use freshet_protocol::{Candidate, Data, Locality, SigningKey, SwarmId, Transport
 use quinn::{Connection, RecvStream, SendStream};
 use tokio::io::AsyncWriteExt;
 
-use super::node::{Node, identity, soon, ticket, tracker, unix_s};
+use super::node::{Node, identity, soon, ticket, tracker};
 use super::raw::{Raw, close_reason};
+use crate::clock::unix_now;
 use crate::transport::tls::SERVER_NAME;
 use crate::transport::wire::{Gone, Sending};
 use crate::transport::{Transport, TransportConfig};
@@ -49,7 +50,7 @@ async fn bad_hellos_are_refused_by_name() {
         hello.ticket.clear();
         hello
     };
-    let expired = with_ticket(&|t| (t.issued, t.expires) = (unix_s() - 700, unix_s() - 100), &tracker());
+    let expired = with_ticket(&|t| (t.issued, t.expires) = (unix_now() - 700, unix_now() - 100), &tracker());
     let foreign = with_ticket(&|t| t.swarms = vec![SwarmId::of(b"another")], &tracker());
     let untrusted = with_ticket(&|_| {}, &SigningKey::from_seed(&[99; 32]));
     let cases = [
@@ -86,7 +87,7 @@ async fn expired_tickets_pass_within_the_grace() {
     let mut node = Node::start(1).await;
     let raw = Raw::start(2);
     let mut old = ticket(raw.identity.key_id());
-    (old.issued, old.expires) = (unix_s() - 4000, unix_s() - 3000);
+    (old.issued, old.expires) = (unix_now() - 4000, unix_now() - 3000);
     let mut hello = raw.hello();
     hello.ticket = old.seal(&tracker());
     let node_address = node.address();
@@ -158,6 +159,22 @@ async fn a_dial_that_outruns_the_ticket_finds_its_peer() {
     newcomer.transport.set_ticket(ticket(newcomer.key).seal(&tracker()));
     assert_eq!(other.link_up().await.1.key, newcomer.key);
     assert_eq!(newcomer.link_up().await.1.key, other.key);
+}
+
+#[tokio::test]
+async fn a_dial_that_outruns_its_pairing_answers_it() {
+    let (other, mut newcomer) = (Node::start(1).await, Node::start(2).await);
+    other.dial(7, &newcomer);
+    let waits = async {
+        while newcomer.transport.board.pairing_waiters() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(waits).await;
+    newcomer.transport.expect(7, &[], other.key, Locality::SameCountry);
+    let (_, peer) = newcomer.link_up().await;
+    assert_eq!((peer.pair, peer.locality), (Some(7), Locality::SameCountry));
+    assert!(peer.link_time.is_some());
 }
 
 /// Passes bytes on unseen, as a relay that terminates TLS on both sides can.

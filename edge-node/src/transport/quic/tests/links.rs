@@ -52,6 +52,34 @@ async fn one_socket_takes_both_families() {
 }
 
 #[tokio::test]
+async fn who_was_introduced_is_dialed_where_it_is_heard() {
+    let (mut near, mut far) = (Node::start(1).await, Node::start(2).await);
+    far.transport.expect(7, &near.candidates(), near.key, Locality::SameAddress);
+    near.transport.dial_heard(7, far.candidates(), far.key, Locality::SameAddress);
+    assert_eq!(near.link_up().await.1.pair, Some(7));
+    assert_eq!(far.link_up().await.1.pair, Some(7));
+}
+
+#[tokio::test]
+async fn who_is_not_heard_gets_a_few_small_datagrams() {
+    let mut node = Node::start(1).await;
+    let victim = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("port");
+    let address = victim.local_addr().expect("bound");
+    let candidates = vec![Candidate { transport: Way::Quic, address }];
+    node.transport.dial_heard(7, candidates.clone(), Node::start(2).await.key, Locality::Any);
+    node.transport.expect(8, &candidates, Node::start(3).await.key, Locality::Any);
+    let (pair, reason) = node.dial_failed().await;
+    assert_eq!((pair, reason.as_str()), (7, "the peer is not heard"));
+    let mut buffer = [0; 2048];
+    let mut sizes = Vec::new();
+    while let Ok(size) = victim.try_recv(&mut buffer) {
+        sizes.push(size);
+    }
+    assert!((2..=2 * 22).contains(&sizes.len()), "{} datagrams", sizes.len());
+    assert!(sizes.iter().all(|size| *size < 64), "{sizes:?}");
+}
+
+#[tokio::test]
 async fn unannounced_peers_link_up_to_the_cap() {
     let mut node = Node::configured(1, |config| config.links_max = 2).await;
     let (first, second, third) = (Raw::start(2), Raw::start(3), Raw::start(4));

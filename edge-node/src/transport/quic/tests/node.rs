@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use freshet_protocol::{
     Candidate, KeyId, Locality, PeerId, RIGHT_RECEIVE, RIGHT_SEND, SigningKey, SwarmId, Ticket,
@@ -11,6 +11,7 @@ use freshet_protocol::{
 use freshet_swarm::LinkId;
 use tokio::sync::mpsc;
 
+use crate::clock::unix_now;
 use crate::identity::Identity;
 use crate::transport::{LinkHandle, PeerInfo, Transport, TransportConfig, TransportEvent};
 
@@ -25,14 +26,10 @@ pub(in crate::transport) fn swarm() -> SwarmId {
     SwarmId::of(b"the swarm of these tests")
 }
 
-pub(in crate::transport) fn unix_s() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()
-}
-
 /// A good ticket for `key`, to be bent by tests.
 pub(in crate::transport) fn ticket(key: KeyId) -> Ticket {
     let peer = PeerId::try_from(7).expect("small");
-    let (issued, rights) = (unix_s(), RIGHT_RECEIVE | RIGHT_SEND);
+    let (issued, rights) = (unix_now(), RIGHT_RECEIVE | RIGHT_SEND);
     Ticket { peer, key, issued, expires: issued + 600, rights, swarms: vec![swarm()] }
 }
 

@@ -63,8 +63,9 @@ impl Raw {
         let mut client = quinn::ClientConfig::new(Arc::new(tls::client_crypto(&certificate).expect("TLS")));
         client.transport_config(transport);
         let socket = settings::socket("127.0.0.1:0".parse().expect("address")).expect("socket");
-        let mut endpoint =
-            crate::transport::quic::new_endpoint(settings::endpoint(), server, socket).expect("endpoint");
+        let (aside, _) = tokio::sync::mpsc::channel(1);
+        let made = crate::transport::quic::new_endpoint(settings::endpoint(), server, socket, aside);
+        let (mut endpoint, _) = made.expect("endpoint");
         endpoint.set_default_client_config(client);
         Self { identity, certificate: certificate.hash(), endpoint }
     }

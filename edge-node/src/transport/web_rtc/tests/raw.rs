@@ -43,9 +43,10 @@ impl Raw {
             "raw".to_owned(),
             4,
             Default::default(),
+            None,
             events_in,
         ));
-        let pairing = Pairing { pair: PAIR, locality: Locality::Any };
+        let pairing = Pairing { pair: PAIR, locality: Locality::Any, since: Instant::now() };
         let partner = Partner::new(pairing, &candidates(), node.key);
         let config = ConnectionConfig {
             listen: "127.0.0.1:0".parse().expect("address"),

@@ -22,6 +22,7 @@ use webrtc::data_channel::DataChannel;
 
 use super::connection::Connection;
 use super::keeper;
+use crate::transport::rtt::RttMark;
 use crate::transport::wire::{CloseCode, Gone, Halves, LinkLost, Wire};
 use shared::Asked;
 
@@ -52,6 +53,7 @@ impl ChannelWire {
         keeper::measure(&shared).await;
         tasks.spawn(keeper::keep(Arc::clone(&shared), connection.events, place));
         tasks.spawn(keeper::cancel(Arc::clone(&shared), cancels));
+        tasks.spawn(keeper::time(Arc::clone(&shared)));
         Self { shared }
     }
 
@@ -105,6 +107,11 @@ impl Wire for ChannelWire {
 
     fn rtt(&self) -> Duration {
         Duration::from_micros(self.shared.rtt_us.load(Ordering::Relaxed))
+    }
+
+    fn rtt_since(&self, _: &mut RttMark) -> Option<Duration> {
+        let timed_us = self.shared.timed_us.swap(0, Ordering::Relaxed);
+        (timed_us > 0).then(|| Duration::from_micros(timed_us))
     }
 
     fn remote_address(&self) -> SocketAddr {

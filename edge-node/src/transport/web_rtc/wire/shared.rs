@@ -26,6 +26,8 @@ pub(in crate::transport) struct Shared {
     pub(in crate::transport) channel: Arc<dyn DataChannel>,
     remote: Mutex<SocketAddr>,
     pub(in crate::transport) rtt_us: AtomicU64,
+    /// Time from handing over bytes to their acknowledgement, as last taken; 0 once it has been looked at.
+    pub(in crate::transport) timed_us: AtomicU64,
     /// Bytes handed to the channel.
     sent_bytes: AtomicU64,
     pub(super) requests: Mutex<Requests>,
@@ -85,6 +87,7 @@ impl Shared {
             channel,
             remote: Mutex::new(remote),
             rtt_us: AtomicU64::new(0),
+            timed_us: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             requests: Mutex::default(),
             control: Mutex::new(Some(control)),
@@ -170,12 +173,12 @@ impl Shared {
     }
 
     /// Bytes handed to the channel so far.
-    pub(super) fn sent_bytes(&self) -> u64 {
+    pub(in crate::transport) fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether all bytes up to `mark` have been acknowledged.
-    pub(super) async fn is_acknowledged(&self, mark: u64) -> bool {
+    pub(in crate::transport) async fn is_acknowledged(&self, mark: u64) -> bool {
         match self.channel.outstanding_bytes().await {
             Ok(outstanding) => self.sent_bytes().saturating_sub(outstanding as u64) >= mark,
             Err(_) => true,
