@@ -53,7 +53,7 @@ async function script(entry, file, options) {
     ecma: 2020,
     module: options.format === "esm",
     toplevel: true,
-    compress: { passes: 3, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
+    compress: { lhs_constants: false, passes: 6, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
     format: { ascii_only: true },
   });
   mkdirSync(dirname(file), { recursive: true });

@@ -40,11 +40,11 @@ export async function expectPlayed(
 export async function play(
   spec: MediaSpec,
   plan: Partial<Plan>,
-  { during, mayStall }: { during?: (swarm: Swarm) => Promise<void>; mayStall?: boolean } = {},
+  { during, mayStall, trackers }: { during?: (swarm: Swarm) => Promise<void>; mayStall?: boolean; trackers?: number } = {},
 ): Promise<CrowdReport> {
   const { folder } = await media(spec);
   // A line that is no faster than a viewer's: peers are then there before everything has come over HTTP.
-  const swarm = await Swarm.start({ folder, line: { rate_bytes_per_s: 1_000_000 } });
+  const swarm = await Swarm.start({ folder, trackers: trackers ?? 1, line: { rate_bytes_per_s: 1_000_000 } });
   onTestFinished(() => swarm.close());
   const whole = { players: 3, join_interval_s: 2, limit_s: 50, page_script: SDK, media_url: swarm.mediaUrl, ...plan };
   const meanwhile = during?.(swarm);

@@ -52,7 +52,7 @@ swarmTest("a page whose policy lists what the documents say breaks it nowhere", 
     "default-src 'none'",
     // What EMBED.md lists.
     `script-src ${cdn.url}`,
-    `connect-src ${swarm.site.url} ${new URL(tracker).origin}`,
+    `connect-src ${[swarm.site.url, ...tracker.map((url) => new URL(url).origin)].join(" ")}`,
     "worker-src 'self'",
     // What the page and its player need.
     "media-src blob:",

@@ -43,7 +43,13 @@ export class Running {
     return this.#stderr.trim();
   }
 
-  /** Ends the program and waits until it is gone. */
+  /** Ends the program at once and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended.catch(() => undefined);
+  }
+
+  /** Asks the program to end and waits until it is gone. */
   async close(): Promise<void> {
     this.#child.kill("SIGTERM");
     await this.ended.catch(() => undefined);

@@ -1,6 +1,8 @@
 /** The real origin, the real tracker and real nodes, started by the lab. */
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Running } from "./process.ts";
@@ -9,6 +11,10 @@ import { written } from "./written.ts";
 const ORIGIN = "freshet-origin";
 const TRACKER = "freshet-tracker";
 const NODE = "freshet-node";
+/** The name of the broker among the servers. */
+export const BROKER = "broker";
+/** Debian puts servers where not everybody's path leads. */
+const BROKER_PROGRAM = "/usr/sbin/nats-server";
 
 /** The programs. */
 export interface Programs {
@@ -32,10 +38,20 @@ export function programs(): Programs | undefined {
   return { origin: join(folder, ORIGIN), tracker: join(folder, TRACKER), node: join(folder, NODE) };
 }
 
+/** A port that is free until somebody else takes it, which nobody does on purpose. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
 /** A folder with what servers write, and the servers that run on it. */
 export class Servers {
   readonly folder: string;
-  readonly #running: Running[] = [];
+  readonly #running = new Map<string, Running>();
 
   constructor(folder: string) {
     this.folder = folder;
@@ -49,7 +65,7 @@ export class Servers {
   async start(program: string, args: readonly string[], name: string): Promise<Readonly<Record<string, unknown>>> {
     const ready = this.at(`${name}.json`);
     const running = new Running(program, [...args, "--ready-file", ready, "--log", "error"]);
-    this.#running.push(running);
+    this.#running.set(name, running);
     const ended = running.ended.then((end) => {
       throw new Error(`${program} ended with ${end}: ${running.stderr}`);
     });
@@ -57,13 +73,20 @@ export class Servers {
     return JSON.parse(await readFile(ready, "utf8")) as Record<string, unknown>;
   }
 
-  /** Ends the servers that run a program. */
-  async kill(program: string): Promise<void> {
-    await Promise.all(this.#running.filter((running) => running.program === program).map((running) => running.close()));
+  /** Starts a broker for trackers; its address. */
+  async startBroker(): Promise<string> {
+    const port = await freePort();
+    this.#running.set(BROKER, new Running(BROKER_PROGRAM, ["--addr", "127.0.0.1", "--port", String(port)]));
+    return `nats://127.0.0.1:${port}`;
+  }
+
+  /** Kills the servers of these names. */
+  async kill(...names: readonly string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.#running.get(name)?.kill()));
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#running.map((running) => running.close()));
+    await Promise.all([...this.#running.values()].map((running) => running.close()));
     await rm(this.folder, { recursive: true });
   }
 }

@@ -1,4 +1,5 @@
 /** The SDK in real players: a real origin, a real tracker, peers over WebRTC. */
+import { setTimeout as wait } from "node:timers/promises";
 import { expect } from "vitest";
 import { type MediaSpec } from "./media.ts";
 import { swarmTest } from "./needs.ts";
@@ -24,6 +25,23 @@ swarmTest("nobody notices that the tracker is gone", async () => {
       // The first two have met by then, and the last one has just begun.
       const { counts } = swarm.site;
       return counts.until(() => counts.ofViewer("3").playlist.requests >= 2).then(() => swarm.killTracker());
+    },
+  });
+  expect(report.offload).toBeGreaterThan(0.1);
+});
+
+swarmTest("nobody notices that trackers die one after the other, and the broker between them", async () => {
+  const report = await play(RECORDING, {}, {
+    trackers: 3,
+    during: async (swarm) => {
+      const { counts } = swarm.site;
+      for (const viewer of ["2", "3"]) {
+        await counts.until(() => counts.ofViewer(viewer).playlist.requests >= 2);
+        await swarm.killTracker(Number(viewer) - 2);
+      }
+      await swarm.killBroker();
+      await wait(3000);
+      await swarm.killTracker(2);
     },
   });
   expect(report.offload).toBeGreaterThan(0.1);

@@ -1,10 +1,10 @@
 /** A stream as sites publish it: the real origin and the real tracker, and in front of the origin a server that counts. */
-import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { run } from "./process.ts";
-import { programs, Servers, type Programs } from "./servers.ts";
+import { BROKER, programs, Servers, type Programs } from "./servers.ts";
 import { StaticSite, type Line } from "./static_site.ts";
 import { CONFIG_PATH, type SwarmConfig } from "./swarm_config.ts";
 
@@ -20,6 +20,8 @@ export interface SwarmOptions {
   /** The media stays where it is: only its entries are signed and served. */
   readonly isElsewhere?: boolean;
   readonly line?: Line;
+  /** How many trackers there are, by default one; several are a cluster over a broker. */
+  readonly trackers?: number;
 }
 
 export class Swarm {
@@ -43,23 +45,22 @@ export class Swarm {
     return `${this.site.url}${Swarm.prefix}master.m3u8`;
   }
 
-  static async start({ folder, isLive = false, isElsewhere = false, line = {} }: SwarmOptions): Promise<Swarm> {
+  static async start({ folder, isLive = false, isElsewhere = false, line = {}, trackers = 1 }: SwarmOptions): Promise<Swarm> {
     const known = programs();
     if (known === undefined) throw new Error("there is no freshet-origin, freshet-tracker and freshet-node to run: cargo build");
-    const { origin, tracker } = known;
+    const { origin } = known;
     const servers = new Servers(await mkdtemp(join(tmpdir(), "freshet-lab-swarm-")));
     try {
       const keys = ["--tenant", "lab", "--keys-dir", servers.at("keys")];
       await run(origin, ["keys", ...keys, "--add-stream"]);
       const publisher = await streamKey(servers.at("keys/keys.json"));
       const local = ["--listen", "127.0.0.1:0"];
-      const trackerArgs = [...local, "--state-dir", servers.at("state"), "--drain-ms", "0", "--publisher", publisher];
-      const { key, url } = await servers.start(tracker, trackerArgs, "tracker");
-      await run(origin, ["keys", ...keys, "--add-tracker", key as string]);
+      const { key, urls } = await startTrackers(servers, known.tracker, trackers, ["--publisher", publisher]);
+      await run(origin, ["keys", ...keys, "--add-tracker", key]);
       const store = ["--store", servers.at("store")];
       const stream = ["--keys-dir", servers.at("keys"), "--content", STREAM, ...store];
       if (isLive) {
-        await servers.start(origin, ["ingest", "--watch", folder, ...stream, "--tracker", url as string], "ingest");
+        await servers.start(origin, ["ingest", "--watch", folder, ...stream, ...urls.flatMap((url) => ["--tracker", url])], "ingest");
       } else if (isElsewhere) {
         await run(origin, ["index", "--watch", folder, "--once", ...stream]);
       } else {
@@ -67,7 +68,7 @@ export class Swarm {
       }
       const { address } = await servers.start(origin, ["serve", ...local, ...store], "origin");
       const tenantKey = (await readFile(servers.at("keys/tenant.pub"), "utf8")).trim();
-      const config: SwarmConfig = { tracker: url as string, tenantKey, stream: STREAM };
+      const config: SwarmConfig = { tracker: urls, tenantKey, stream: STREAM };
       const documents = { [CONFIG_PATH]: JSON.stringify(config) };
       const site = await StaticSite.start({ documents, upstream: `http://${address as string}`, line });
       return new Swarm(site, config, servers, known);
@@ -86,15 +87,21 @@ export class Swarm {
     }
   }
 
-  /** Kills the tracker. */
-  killTracker(): Promise<void> {
-    return this.#servers.kill(this.#programs.tracker);
+  /** Kills the tracker of that number. */
+  killTracker(number = 0): Promise<void> {
+    return this.#servers.kill(trackerName(number));
+  }
+
+  /** Kills what several trackers find each other through. */
+  killBroker(): Promise<void> {
+    return this.#servers.kill(BROKER);
   }
 
   /** Starts a node's local gateway before the site, which shares what it gets; its base URL. */
   async gateway(): Promise<string> {
     const { tenantKey, tracker } = this.config;
-    const origin = ["--origin", `${this.site.url}/${STREAM}/channels/live`, "--key", tenantKey, "--tracker", tracker];
+    const trackers = tracker.flatMap((url) => ["--tracker", url]);
+    const origin = ["--origin", `${this.site.url}/${STREAM}/channels/live`, "--key", tenantKey, ...trackers];
     const own = ["--gateway", "127.0.0.1:0", "--cache", this.#servers.at("cache"), "--share", "--goal", "offload"];
     const { gateway } = await this.#servers.start(this.#programs.node, ["run", ...own, ...origin], "gateway");
     return `http://${gateway as string}`;
@@ -114,6 +121,32 @@ export class Swarm {
     await this.site.close();
     await this.#servers.close();
   }
+}
+
+const trackerName = (number: number): string => `tracker-${number}`;
+
+/** Starts trackers, all with one ticket key; that key, and their addresses. */
+async function startTrackers(
+  servers: Servers,
+  program: string,
+  count: number,
+  flags: readonly string[],
+): Promise<{ key: string; urls: readonly string[] }> {
+  const cluster = count > 1 ? ["--cluster", await servers.startBroker()] : [];
+  const state = (number: number): string => servers.at(`state-${number}`);
+  const urls: string[] = [];
+  let last = "";
+  for (let number = 0; number < count; number += 1) {
+    if (number > 0) {
+      await mkdir(state(number));
+      await copyFile(join(state(0), "ticket.key"), join(state(number), "ticket.key"));
+    }
+    const own = ["--listen", "127.0.0.1:0", "--state-dir", state(number), "--drain-ms", "0"];
+    const { key, url } = await servers.start(program, [...own, ...cluster, ...flags], trackerName(number));
+    urls.push(url as string);
+    last = key as string;
+  }
+  return { key: last, urls };
 }
 
 /** The key that signs entries, out of the tenant's key document. */

@@ -4,8 +4,8 @@
 export const CONFIG_PATH = "/freshet.json";
 
 export interface SwarmConfig {
-  /** WebSocket address. */
-  readonly tracker: string;
+  /** WebSocket addresses. */
+  readonly tracker: readonly string[];
   readonly tenantKey: string;
   readonly stream: string;
 }

@@ -16,8 +16,8 @@ import { Swarms, type Swarm, type SwarmEvents } from "./swarms.ts";
 
 /** What a client is made of. */
 export interface ClientOptions {
-  /** WebSocket address of the tracker. */
-  readonly tracker: string;
+  /** WebSocket address of the tracker, or those of several: which of them is used first is a matter of the content. */
+  readonly tracker: string | readonly string[];
   /** Base URL of the Freshet origin. */
   readonly origin: string;
   /** The tenant's public key, `ed25519:...`, which everything signed goes back to. */
@@ -96,7 +96,8 @@ export class Client {
       textVersion: textVersion(caps),
     });
     this.#conditions = new Conditions(this.#consent, options.conditions);
-    const place = { tracker, origin: this.#origin, tenantKey: parsePublicKey(tenantKey), token };
+    const trackers = [tracker].flat();
+    const place = { trackers, origin: this.#origin, tenantKey: parsePublicKey(tenantKey), token };
     const keptBytesMax = options.keptBytesMax ?? KEPT_BYTES_MAX;
     const events = this.#events as unknown as Emitter<SwarmEvents>;
     const passed = (bytes: number): void => this.#count(bytes, "unlisted");

@@ -66,7 +66,6 @@ export interface NetworkSurroundings {
 export class Network {
   readonly #identity: Identity;
   readonly #tracker: TrackerClient;
-  readonly #trackerHost: string;
   readonly #members = new Map<ContentName, Member>();
   readonly #pairings = new Map<number, Pairing>();
   readonly #pairOfLink = new Map<Link, number>();
@@ -77,11 +76,15 @@ export class Network {
   #announcer: ReturnType<typeof setInterval> | undefined;
   readonly #surroundings: NetworkSurroundings;
 
-  constructor(url: string, identity: Identity, token: string | undefined, surroundings: NetworkSurroundings) {
+  constructor(
+    trackers: string[],
+    identity: Identity,
+    token: string | undefined,
+    surroundings: NetworkSurroundings,
+  ) {
     this.#identity = identity;
-    this.#trackerHost = new URL(url).hostname;
     this.#surroundings = surroundings;
-    this.#tracker = new TrackerClient(url, identity, token, {
+    this.#tracker = new TrackerClient(trackers, identity, token, {
       welcome: (welcome) => this.#welcomed(welcome),
       message: (message) => this.#heard(message),
     });
@@ -94,7 +97,7 @@ export class Network {
   /** URLs of the tracker's STUN servers, where it has any. */
   get stun(): readonly string[] {
     const { stun_host: named, stun_ports: ports = [] } = this.#welcome ?? {};
-    const host = named?.includes(":") ? `[${named}]` : (named ?? this.#trackerHost);
+    const host = named?.includes(":") ? `[${named}]` : (named ?? new URL(this.#tracker.url).hostname);
     return ports.map((port) => `stun:${host}:${port}`);
   }
 
@@ -168,12 +171,7 @@ export class Network {
       case "entry":
         this.#members.get(message.content)?.onEntry(message.entry);
         break;
-      case "challenge":
-      case "welcome":
-      case "shards":
-      case "drain":
-      case "unknown":
-        break;
+      // The tracker's client has dealt with the opening and with drains; shards are for those who fetch whole releases.
       case "error":
         this.#surroundings.trouble(`the tracker refuses: ${message.code}`);
     }

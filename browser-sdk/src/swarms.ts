@@ -10,6 +10,7 @@ import { envelopeBytesMax } from "./protocol/envelope.ts";
 import { prefix32, type ContentName } from "./protocol/id.ts";
 import type { PublicKey } from "./protocol/key.ts";
 import { KEY_DOCUMENT_KIND, keysFor, openKeyDocument } from "./protocol/key_document.ts";
+import { rendezvousOrder } from "./protocol/rendezvous.ts";
 import type { Files } from "./release/files.ts";
 import { Session } from "./session/session.ts";
 import { Entries } from "./stream/entries.ts";
@@ -24,7 +25,8 @@ const BUDGET_MS = 500;
 
 /** Where a tenant's things are, and who this page is there. */
 export interface Place {
-  readonly tracker: string;
+  /** Trackers, at least one. */
+  readonly trackers: readonly string[];
   /** Base URL of the origin, with `/` at its end. */
   readonly origin: string;
   readonly tenantKey: PublicKey;
@@ -131,7 +133,7 @@ export class Swarms {
     const { signal } = this.#close;
     const base = `${this.#place.origin}${content}/`;
     const [identity, envelope] = await Promise.all([
-      this.#connect(),
+      this.#connect(content),
       small(`${base}keys`, envelopeBytesMax(KEY_DOCUMENT_KIND), signal),
     ]);
     const keys = await openKeyDocument(envelope, this.#place.tenantKey);
@@ -175,13 +177,17 @@ export class Swarms {
     return swarm;
   }
 
-  /** Connects to the tracker, where that is not so yet and allowed. */
-  async #connect(): Promise<Identity> {
-    this.#identity ??= createIdentity();
-    const identity = await this.#identity;
+  /**
+   * Connects to a tracker, where that is not so yet and allowed. Which of several is first is a matter of the content: there
+   * are its other peers.
+   */
+  async #connect(first: ContentName | undefined = [...this.#swarms.keys()][0]): Promise<Identity> {
+    const identity = await (this.#identity ??= createIdentity());
+    // Any order is right for a single one.
+    const trackers = await rendezvousOrder(first as ContentName, this.#place.trackers);
+    if (first === undefined && trackers.length > 1) return identity;
     if (!this.#conditions.verdict.p2p || this.#network !== undefined || this.#close.signal.aborted) return identity;
-    const { tracker, token } = this.#place;
-    this.#network = new Network(tracker, identity, token, {
+    this.#network = new Network(trackers, identity, this.#place.token, {
       isSharing: () => this.#conditions.verdict.upload,
       linked: () => this.#linksChanged(),
       trouble: (why) => this.#events.emit("trouble", why),

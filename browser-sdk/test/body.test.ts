@@ -77,6 +77,39 @@ test("what the swarm cannot give is finished over plain HTTP", async () => {
   expect(seen.passed).toBe(FILE_BYTES - until);
 });
 
+test("a plain answer is asked for when the origin told to, and no earlier", async () => {
+  const { file, seen } = source(0, new OriginError(503, 30_000, "busy"));
+  const asked: number[] = [performance.now()];
+  const { plain } = file;
+  file.plain = async (range, signal) => {
+    asked.push(performance.now());
+    if (asked.length <= 3) throw new OriginError(503, asked.length * 30_000, "busy");
+    return plain(range, signal);
+  };
+  const body = await whole(Body.stream(file, { start: 0, end: 100 }, undefined));
+  expect(Buffer.compare(body, bytesOf({ start: 0, end: 100 }))).toBe(0);
+  expect(seen.plain).toEqual([{ start: 0, end: 100 }]);
+  expect(asked.length).toBe(4);
+  const waits = asked.slice(1).map((at, before) => at - (asked[before] as number));
+  for (const [at, wait] of waits.entries()) expect(wait).toBeGreaterThanOrEqual(30 * (at + 1) - 2);
+});
+
+test("who waits for the origin may go, and who is told too often is told so", async () => {
+  const { file } = source(0, new OriginError(503, 60_000_000, "busy"));
+  const reader = Body.stream(file, { start: 0, end: 100 }, AbortSignal.timeout(20)).getReader();
+  await expect(reader.read()).rejects.toThrow();
+  let asked = 0;
+  file.plain = async () => {
+    asked += 1;
+    throw new OriginError(503, 1, "busy");
+  };
+  file.read = async () => {
+    throw new OriginError(503, null, "busy");
+  };
+  await expect(whole(Body.stream(file, { start: 0, end: 100 }, undefined))).rejects.toThrow();
+  expect(asked).toBe(21);
+});
+
 test("wrong bytes are not asked for again unverified", async () => {
   const { file, seen } = source(RUN_BYTES, new OriginError(WRONG_BYTES, null, "wrong"));
   await expect(whole(Body.stream(file, { start: 0, end: FILE_BYTES }, undefined))).rejects.toThrow("wrong");

@@ -50,7 +50,7 @@ async function connected(): Promise<{ network: Network; socket: Socket }> {
   global.WebSocket = Socket;
   const nothing = { isSharing: () => true, linked: () => undefined, trouble: () => undefined };
   const identity = await createIdentity();
-  const network = new Network("wss://tracker.example/", identity, undefined, nothing);
+  const network = new Network(["wss://tracker.example/"], identity, undefined, nothing);
   onTestFinished(() => {
     network.close();
     global.WebSocket = before;

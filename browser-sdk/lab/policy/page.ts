@@ -4,7 +4,7 @@ import type * as sdk from "../../src/index.ts";
 
 /** What the page needs to know. */
 export interface SiteConfig {
-  readonly tracker: string;
+  readonly tracker: readonly string[];
   readonly origin: string;
   readonly tenant_key: string;
   readonly media_url: string;

@@ -16,6 +16,12 @@ const PACE_BYTES_S_MIN = 256 << 10;
 /** What peers are given on top of it for what lies ahead: time to find each other. */
 const SLACK_US = 4_000_000;
 
+/** How often the origin may tell the reader of a plain answer to come back later. */
+const TOLD_MAX = 20;
+
+/** How long the origin told to wait; parts of the SDK have error classes of their own. */
+const toldUs = (error: unknown): number => (error as OriginError).retryAfterUs ?? 0;
+
 /** Where the bytes come from. */
 export interface Source {
   /** The run that holds a byte. */
@@ -151,13 +157,28 @@ export class Body implements UnderlyingDefaultSource<Uint8Array> {
     return nowUs() + (ahead > 0 ? SLACK_US + Math.floor((ahead * 1e6) / Math.min(pace, PACE_BYTES_S_MAX)) : 0);
   }
 
-  /** The swarm gave up, and the origin may still answer a plain request. Wrong bytes are not tried again unverified. */
-  async #goPlain(failure: unknown): Promise<void> {
-    if (isWrongBytes(failure)) throw failure;
+  /**
+   * The swarm gave up, and the origin may still answer a plain request, once the time that it told is over. Wrong bytes are
+   * not tried again unverified.
+   */
+  async #goPlain(failure: unknown, told = 0): Promise<void> {
+    if (isWrongBytes(failure) || told > TOLD_MAX) throw failure;
     this.#leave.abort();
     this.#readings.length = 0;
-    const { body } = await this.#source.plain({ start: this.#at, end: this.#end }, this.#close.signal);
-    this.#rest = body?.getReader();
+    const { signal } = this.#close;
+    // Up to as long again, so that not all come back at once.
+    const ms = (toldUs(failure) / 1000) * (1 + Math.random());
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      signal.onabort = () => clearTimeout(timer);
+    });
+    try {
+      const { body } = await this.#source.plain({ start: this.#at, end: this.#end }, signal);
+      this.#rest = body?.getReader();
+    } catch (error) {
+      if (!toldUs(error)) throw error;
+      await this.#goPlain(error, told + 1);
+    }
   }
 
   async #fromRest(rest: ReadableStreamDefaultReader<Uint8Array>): Promise<Uint8Array> {

@@ -64,8 +64,9 @@ export class Readers {
     this.#handOn(segment);
   }
 
-  /** The origin did not give what it was asked for. */
+  /** The origin did not give what it was asked for. Who is told when to come back does so, and asks peers meanwhile. */
   failed(segment: Segment, failure: OriginError): void {
+    if (failure.retryAfterUs !== null) return;
     for (const reader of this.#of(segment)) {
       reader.failures += 1;
       if (reader.failures >= FAILURES_MAX) reader.reject(failure);

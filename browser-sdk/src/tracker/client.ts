@@ -1,6 +1,6 @@
 /**
- * The connection to the tracker: opened again and again while it is wanted, with a random wait that grows. What is in it
- * is soft state: after each welcome the owner announces anew.
+ * The connection to the tracker: opened again and again while it is wanted, with a random wait that grows. Of several
+ * trackers the next is tried where one fails. What is in it is soft state: after each welcome the owner announces anew.
  */
 import {
   decodeServerMessage,
@@ -29,19 +29,19 @@ const RETRY_MS_MAX = 60_000;
 const FAULTS_MAX = 8;
 
 export class TrackerClient {
-  readonly #url: string;
+  /** Trackers in order: the first is used, or tried. */
+  readonly #urls: string[];
   readonly #identity: Identity;
   readonly #token: string | undefined;
   readonly #events: TrackerEvents;
   #socket: WebSocket | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #retryMs = RETRY_MS;
-  #faults = 0;
   #isWelcome = false;
-  #isClosed = false;
 
-  constructor(url: string, identity: Identity, token: string | undefined, events: TrackerEvents) {
-    this.#url = url;
+  /** Goes round in `urls`, which is its own from now on. */
+  constructor(urls: string[], identity: Identity, token: string | undefined, events: TrackerEvents) {
+    this.#urls = urls;
     this.#identity = identity;
     this.#token = token;
     this.#events = events;
@@ -53,13 +53,17 @@ export class TrackerClient {
     return this.#isWelcome;
   }
 
+  /** The tracker that is used, or tried. */
+  get url(): string {
+    return this.#urls[0] as string;
+  }
+
   /** Sends a message, or drops it while the tracker is away. */
   send(message: ClientMessage): void {
     if (this.#isWelcome) this.#socket?.send(encodeMessage(message));
   }
 
   close(): void {
-    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#drop();
   }
@@ -67,59 +71,63 @@ export class TrackerClient {
   #open(): void {
     let socket: WebSocket;
     try {
-      socket = new WebSocket(this.#url);
+      socket = new WebSocket(this.url);
     } catch {
       // A policy of the page forbids it, now and later.
       return;
     }
     this.#socket = socket;
+    let faults = 0;
     socket.onmessage = ({ data }) => {
-      if (socket === this.#socket) this.#heard(data).catch(() => this.#faulty());
+      if (socket !== this.#socket) return;
+      // What is not text is no message either.
+      this.#heard(data as string).catch(() => {
+        faults += 1;
+        if (faults > FAULTS_MAX) socket.close();
+      });
     };
     socket.onclose = () => {
       if (socket === this.#socket) this.#lost(this.#retryMs);
     };
   }
 
-  async #heard(data: unknown): Promise<void> {
-    if (typeof data !== "string") return this.#faulty();
-    const message = decodeServerMessage(data);
+  async #heard(text: string): Promise<void> {
+    const message = decodeServerMessage(text);
     if (message.type === "challenge") {
       const proof = await this.#identity.key.sign(trackerProofMessage(message.nonce));
-      const versions = { version_min: TRACKER_VERSION, version_max: TRACKER_VERSION };
-      const token = this.#token === undefined ? {} : { token: this.#token };
-      const hello = { type: "hello", ...versions, key: this.#identity.key.public, proof, agent: AGENT, ...token } as const;
+      const hello = {
+        type: "hello",
+        version_min: TRACKER_VERSION,
+        version_max: TRACKER_VERSION,
+        key: this.#identity.key.public,
+        proof,
+        agent: AGENT,
+        // Left out of the JSON where there is none.
+        token: this.#token as string,
+      } as const;
       this.#socket?.send(encodeMessage(hello));
     } else if (message.type === "welcome") {
       this.#isWelcome = true;
       this.#retryMs = RETRY_MS;
       this.#events.welcome(message);
     } else if (message.type === "drain") {
-      this.#drop();
-      this.#lost(Math.random() * message.reconnect_ms);
+      this.#lost(message.reconnect_ms);
     } else {
       this.#events.message(message);
     }
   }
 
-  #faulty(): void {
-    this.#faults += 1;
-    if (this.#faults > FAULTS_MAX) this.#socket?.close();
-  }
-
   #lost(waitMs: number): void {
+    this.#urls.push(this.#urls.shift() as string);
     this.#drop();
-    if (this.#isClosed) return;
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS_MAX);
-    // Half of the wait is random, so that those whom one tracker lost do not all come back at once.
-    this.#timer = setTimeout(() => this.#open(), waitMs * (0.5 + Math.random() / 2));
+    // Any part of the wait, so that those whom one tracker lost do not all come back at once.
+    this.#timer = setTimeout(() => this.#open(), waitMs * Math.random());
   }
 
   #drop(): void {
-    const socket = this.#socket;
+    this.#socket?.close();
     this.#socket = undefined;
     this.#isWelcome = false;
-    this.#faults = 0;
-    socket?.close();
   }
 }
