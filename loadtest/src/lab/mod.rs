@@ -6,14 +6,17 @@
 
 mod counters;
 mod delay;
+mod ip;
 mod links;
+mod nat;
 mod netns;
 mod relay;
 mod shape;
 mod topology;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,11 +25,13 @@ use anyhow::{Context, Result, ensure};
 
 pub use counters::WireBytes;
 pub(crate) use delay::serve_delay;
+pub use ip::LabIp;
+pub use nat::LabNat;
 use relay::DelayRelay;
 pub use relay::DelayReport;
-pub use shape::Rate;
-pub use topology::LAB_HOSTS_MAX;
-use topology::{LabName, Place};
+pub use shape::{BUFFER, Rate};
+use topology::{Ends, LabName, Place, SITES_SUBNET, SITES_SUBNET_V6, Seat};
+pub use topology::{LAB_HOSTS_MAX, SITE_HOSTS_MAX};
 
 /// The relay goes before all ordinary programs (real-time scheduling). On a saturated machine (UDP, 500 Mbit/s) its
 /// packets were up to 370 ms late without this, 6 ms with it.
@@ -34,22 +39,29 @@ const RELAY_PRIORITY: &str = "10";
 /// Links are made by several programs at once, as far as the kernel's own lock lets them.
 const BUILDERS: usize = 4;
 
-/// One host and its line.
+/// A line, and the hosts behind it.
 #[derive(Clone, Debug)]
-pub struct LabHost {
-    /// Name: 1 to 32 of a-z, 0-9 and '-'.
-    pub name: String,
-    /// What it may send.
+pub struct LabSite {
+    /// Their names: 1 to 32 of a-z, 0-9 and '-'. Several are a LAN, which has no limit of its own; at most
+    /// [`SITE_HOSTS_MAX`].
+    pub hosts: Vec<String>,
+    /// What they may send.
     pub up: Rate,
-    /// What it may be sent.
+    /// What they may be sent.
     pub down: Rate,
+    /// How long a packet waits at most in a full buffer, each way.
+    pub buffer: Duration,
+    /// What stands between them and the others.
+    pub nat: LabNat,
+    /// Which addresses they have.
+    pub ip: LabIp,
 }
 
 /// What a lab is to look like.
 #[derive(Clone, Debug)]
 pub struct LabPlan {
-    /// At most [`LAB_HOSTS_MAX`], of different names.
-    pub hosts: Vec<LabHost>,
+    /// At most [`LAB_HOSTS_MAX`] hosts in all, of different names.
+    pub sites: Vec<LabSite>,
     /// Between any two hosts, without queues. Zero: no relay.
     pub rtt: Duration,
     /// Of all TCP senders in the lab. Given, because machines differ in their default (some have BBR).
@@ -61,14 +73,28 @@ pub struct LabPlan {
 #[derive(Debug)]
 struct Host {
     name: String,
+    seat: Seat,
+}
+
+#[derive(Debug)]
+struct Site {
     place: Place,
+    hosts: Vec<Host>,
+    ip: LabIp,
+}
+
+impl Site {
+    /// As its router is called.
+    fn name(&self) -> &str {
+        &self.hosts[0].name
+    }
 }
 
 /// A network that is there until it is dropped.
 #[derive(Debug)]
 pub struct Lab {
     name: LabName,
-    hosts: Vec<Host>,
+    sites: Vec<Site>,
     delay: Option<DelayRelay>,
 }
 
@@ -80,14 +106,14 @@ impl Lab {
     pub fn build(plan: &LabPlan) -> Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-        let hosts = hosts_of(plan)?;
+        let sites = sites_of(plan)?;
         remove_stale_labs()?;
         let name = LabName::new(std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         // Left by a dead process that had this one's number.
         netns::remove(&netns::with_prefix(&name.prefix())?)?;
 
         // From here on, dropping the lab removes what has been made.
-        let mut lab = Self { name, hosts, delay: None };
+        let mut lab = Self { name, sites, delay: None };
         lab.lay(plan).context("build the lab network")?;
         Ok(lab)
     }
@@ -95,30 +121,41 @@ impl Lab {
     fn lay(&mut self, plan: &LabPlan) -> Result<()> {
         netns::create(&self.namespaces())?;
         let is_delayed = !plan.rtt.is_zero();
+        let has_names = self.has_names();
         netns::within(&self.name.core(), || {
-            netns::set("ipv4/ip_forward", "1")?;
+            forward(has_names)?;
             // A packet leaves the core twice, by different routes, so its way back never looks right.
             netns::set("ipv4/conf/all/rp_filter", "0")?;
             netns::set("ipv4/conf/default/rp_filter", "0")?;
             netns::run("ip", &["-batch", "-"], &links::core_links(is_delayed))
         })?;
-        self.lay_hosts(plan)?;
-        let places = self.hosts.iter().map(|host| host.place);
+        self.lay_sites(plan)?;
+        let places = self.sites.iter().map(|site| (site.place, site.ip));
         netns::within(&self.name.core(), || {
-            netns::run("ip", &["-batch", "-"], &links::core_routes(places, is_delayed))
+            netns::run("ip", &["-batch", "-"], &links::core_routes(places, is_delayed))?;
+            if is_delayed {
+                netns::run("ip", &["-4", "-batch", "-"], &links::detour(SITES_SUBNET))?;
+            }
+            if is_delayed && has_names {
+                netns::run("ip", &["-6", "-batch", "-"], &links::detour(SITES_SUBNET_V6))?;
+            }
+            Ok(())
         })?;
+        if has_names {
+            netns::set_names(&self.namespaces(), &self.names())?;
+        }
         if is_delayed {
             self.delay = Some(self.start_relay(plan)?);
         }
         Ok(())
     }
 
-    fn lay_hosts(&self, plan: &LabPlan) -> Result<()> {
-        let lines: Vec<(&Host, &LabHost)> = self.hosts.iter().zip(&plan.hosts).collect();
+    fn lay_sites(&self, plan: &LabPlan) -> Result<()> {
+        let lines: Vec<(&Site, &LabSite)> = self.sites.iter().zip(&plan.sites).collect();
         let share = lines.len().div_ceil(BUILDERS).max(1);
-        let build = |part: &[(&Host, &LabHost)]| -> Result<()> {
-            part.iter().try_for_each(|(host, line)| {
-                self.lay_host(host, line, plan).with_context(|| format!("host {}", host.name))
+        let build = |part: &[(&Site, &LabSite)]| -> Result<()> {
+            part.iter().try_for_each(|(site, line)| {
+                self.lay_site(site, line, plan).with_context(|| format!("host {}", site.name()))
             })
         };
         std::thread::scope(|scope| {
@@ -129,18 +166,30 @@ impl Lab {
         })
     }
 
-    fn lay_host(&self, host: &Host, line: &LabHost, plan: &LabPlan) -> Result<()> {
-        netns::within(&self.name.router(&host.name), || {
-            netns::set("ipv4/ip_forward", "1")?;
-            let router_links = links::router_links(&self.name, &host.name, host.place);
-            netns::run("ip", &["-batch", "-"], &router_links)?;
-            netns::run("tc", &["-batch", "-"], &shape::commands(line.up, line.down))
+    fn lay_site(&self, site: &Site, line: &LabSite, plan: &LabPlan) -> Result<()> {
+        let (place, ip) = (site.place, site.ip);
+        let switch = place.has_switch().then(|| self.name.switch(site.name()));
+        let far = switch.clone().unwrap_or_else(|| self.name.host(site.name()));
+        netns::within(&self.name.router(site.name()), || {
+            forward(ip.has_v6())?;
+            netns::run("ip", &["-batch", "-"], &links::router_links(&self.name, &far, place, ip))?;
+            netns::run("tc", &["-batch", "-"], &shape::commands(line.up, line.down, line.buffer))?;
+            line.nat.rules().map_or(Ok(()), |rules| netns::run("nft", &["-f", "-"], &rules))
         })?;
-        netns::within(&self.name.host(&host.name), || {
-            // What one download learnt about a path must not help the next.
-            netns::set("ipv4/tcp_no_metrics_save", "1")?;
-            let host_links = links::host_links(host.place, &plan.tcp_congestion_control);
-            netns::run("ip", &["-batch", "-"], &host_links)
+        if let Some(switch) = switch {
+            let hosts = site.hosts.iter().map(|host| self.name.host(&host.name));
+            netns::within(&switch, || {
+                forward(ip.has_v6())?;
+                netns::run("ip", &["-batch", "-"], &links::switch_links(hosts, place, ip))
+            })?;
+        }
+        site.hosts.iter().try_for_each(|host| {
+            netns::within(&self.name.host(&host.name), || {
+                // What one download learnt about a path must not help the next.
+                netns::set("ipv4/tcp_no_metrics_save", "1")?;
+                let host_links = links::host_links(host.seat, &plan.tcp_congestion_control, ip);
+                netns::run("ip", &["-batch", "-"], &host_links)
+            })
         })
     }
 
@@ -165,18 +214,53 @@ impl Lab {
         Ok(in_namespace(&self.name.host(&host.name), program))
     }
 
-    /// The host's address.
+    /// Where a program on this host listens, and what others call it: by its address, or by its name where some hosts have
+    /// IPv6. The system picks the port.
     ///
     /// # Errors
     /// When there is no such host.
-    pub fn address(&self, host: &str) -> Result<Ipv4Addr> {
-        Ok(self.host(host)?.place.host())
+    pub fn listen(&self, host: &str) -> Result<(IpAddr, String)> {
+        let site = self.site(host)?;
+        let Ends { v4, v6 } = self.host(host)?.seat.host();
+        Ok(match site.ip {
+            LabIp::V4 if self.has_names() => (v4.into(), host.to_owned()),
+            LabIp::V4 => (v4.into(), v4.to_string()),
+            LabIp::V6 => (v6.into(), host.to_owned()),
+            LabIp::Dual => (Ipv6Addr::UNSPECIFIED.into(), host.to_owned()),
+        })
+    }
+
+    /// Whether hosts know each other by name.
+    fn has_names(&self) -> bool {
+        self.sites.iter().any(|site| site.ip.has_v6())
+    }
+
+    /// Names and addresses, as a file of hosts has them.
+    fn names(&self) -> String {
+        let mut lines = String::from("127.0.0.1 localhost\n");
+        for site in &self.sites {
+            for host in &site.hosts {
+                let Ends { v4, v6 } = host.seat.host();
+                lines.extend(site.ip.has_v4().then(|| format!("{v4} {}\n", host.name)));
+                lines.extend(site.ip.has_v6().then(|| format!("{v6} {}\n", host.name)));
+            }
+        }
+        lines
+    }
+
+    /// Lets the line of this host lose so many of 1000 packets, in both directions: none, some or all.
+    ///
+    /// # Errors
+    /// When there is no such host.
+    pub fn lose(&self, host: &str, permille: u32) -> Result<()> {
+        let router = self.name.router(self.site(host)?.name());
+        netns::within(&router, || netns::run("nft", &["-f", "-"], &nat::loss(permille)))
     }
 
     /// A way to read the counters of all lines while others hold the lab.
     pub fn meter(&self) -> WireMeter {
-        let router = |host: &Host| self.name.router(&host.name);
-        WireMeter { routers: self.hosts.iter().map(router).collect() }
+        let router = |site: &Site| self.name.router(site.name());
+        WireMeter { routers: self.sites.iter().map(router).collect() }
     }
 
     /// The relay's process, for those who measure what the lab itself costs.
@@ -195,12 +279,22 @@ impl Lab {
     }
 
     fn host(&self, name: &str) -> Result<&Host> {
-        self.hosts.iter().find(|host| host.name == name).with_context(|| format!("no host {name} in the lab"))
+        let mut hosts = self.sites.iter().flat_map(|site| &site.hosts);
+        hosts.find(|host| host.name == name).with_context(|| format!("no host {name} in the lab"))
+    }
+
+    fn site(&self, host: &str) -> Result<&Site> {
+        let is_there = |site: &&Site| site.hosts.iter().any(|other| other.name == host);
+        self.sites.iter().find(is_there).with_context(|| format!("no host {host} in the lab"))
     }
 
     fn namespaces(&self) -> Vec<String> {
-        let ends = |host: &Host| [self.name.host(&host.name), self.name.router(&host.name)];
-        self.hosts.iter().flat_map(ends).chain([self.name.core()]).collect()
+        let of_site = |site: &Site| {
+            let switch = site.place.has_switch().then(|| self.name.switch(site.name()));
+            let hosts: Vec<_> = site.hosts.iter().map(|host| self.name.host(&host.name)).collect();
+            hosts.into_iter().chain(switch).chain([self.name.router(site.name())])
+        };
+        self.sites.iter().flat_map(of_site).chain([self.name.core()]).collect()
     }
 
     fn existing(&self) -> Result<Vec<String>> {
@@ -225,7 +319,7 @@ pub struct WireMeter {
 }
 
 impl WireMeter {
-    /// Of all hosts, in the plan's order. Takes about 2 ms a host.
+    /// Of all lines, in the plan's order. Takes about 2 ms a line.
     ///
     /// # Errors
     /// When the lab is gone.
@@ -233,12 +327,12 @@ impl WireMeter {
         self.routers.iter().map(|router| counters::read(router)).collect()
     }
 
-    /// Of the plan's first host alone: what may be asked often.
+    /// Of the plan's first line alone: what may be asked often.
     ///
     /// # Errors
-    /// When the lab is gone, or has no host.
+    /// When the lab is gone, or has no line.
     pub fn read_first(&self) -> Result<WireBytes> {
-        counters::read(self.routers.first().context("the lab has no host")?)
+        counters::read(self.routers.first().context("the lab has no line")?)
     }
 }
 
@@ -252,16 +346,29 @@ pub fn remove_stale_labs() -> Result<usize> {
     Ok(stale.len())
 }
 
-fn hosts_of(plan: &LabPlan) -> Result<Vec<Host>> {
-    let mut hosts: Vec<Host> = Vec::with_capacity(plan.hosts.len());
+fn sites_of(plan: &LabPlan) -> Result<Vec<Site>> {
     topology::check_name(&plan.tcp_congestion_control).context("congestion control")?;
-    for (index, host) in plan.hosts.iter().enumerate() {
-        topology::check_name(&host.name)?;
-        ensure!(hosts.iter().all(|other| other.name != host.name), "two hosts are called {}", host.name);
-        host.up.check().and_then(|()| host.down.check()).with_context(|| format!("host {}", host.name))?;
-        hosts.push(Host { name: host.name.clone(), place: Place::new(index)? });
-    }
-    Ok(hosts)
+    let count = plan.sites.iter().map(|site| site.hosts.len()).sum::<usize>();
+    ensure!(count <= LAB_HOSTS_MAX, "a lab has at most {LAB_HOSTS_MAX} hosts, not {count}");
+    let mut names = BTreeSet::new();
+    let site = |(index, site): (usize, &LabSite)| {
+        let place = Place::new(index, site.hosts.len())?;
+        for name in &site.hosts {
+            topology::check_name(name)?;
+            ensure!(names.insert(name.clone()), "two hosts are called {name}");
+        }
+        let words = || format!("host {}", site.hosts[0]);
+        site.up.check().and_then(|()| site.down.check()).with_context(words)?;
+        let hosts = site.hosts.iter().cloned().zip(place.seats()).map(|(name, seat)| Host { name, seat });
+        Ok(Site { place, hosts: hosts.collect(), ip: site.ip })
+    };
+    plan.sites.iter().enumerate().map(site).collect()
+}
+
+/// Lets the namespace of this thread pass packets on.
+fn forward(has_v6: bool) -> Result<()> {
+    netns::set("ipv4/ip_forward", "1")?;
+    if has_v6 { netns::set("ipv6/conf/all/forwarding", "1") } else { Ok(()) }
 }
 
 /// `ip netns exec` gives the program a `/sys` of its namespace too.

@@ -17,6 +17,8 @@ use super::topology::owner_of;
 
 /// Where `ip netns` keeps its names.
 const NAMES: &str = "/run/netns";
+/// Where `ip netns exec` finds files that stand in for those of `/etc`, by namespace.
+const FILES: &str = "/etc/netns";
 /// How long a killed process may take to let go of its namespace.
 const KILL_WAIT: Duration = Duration::from_secs(5);
 /// Pause between two looks for processes that are still there.
@@ -24,6 +26,16 @@ const KILL_POLL: Duration = Duration::from_millis(5);
 
 pub(super) fn create(names: &[String]) -> Result<()> {
     run("ip", &["-batch", "-"], &lines("netns add", names)).context("make namespaces")
+}
+
+/// Lets programs in these namespaces know names of hosts: the text is their `/etc/hosts`.
+pub(super) fn set_names(namespaces: &[String], text: &str) -> Result<()> {
+    namespaces.iter().try_for_each(|name| {
+        let folder = Path::new(FILES).join(name);
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(folder.join("hosts"), text))
+            .context("names of hosts")
+    })
 }
 
 /// Kills everything inside, then removes the names. The kernel frees links and queues soon after.
@@ -34,6 +46,10 @@ pub(super) fn remove(names: &[String]) -> Result<()> {
     // Names go even if a process survives, and the rest even if one name is stuck (`-force`).
     let emptied = empty(names);
     let removed = run("ip", &["-force", "-batch", "-"], &lines("netns del", names));
+    for name in names {
+        // Most have none.
+        let _ = fs::remove_dir_all(Path::new(FILES).join(name));
+    }
     // Two who look for the lab of a dead process at the same time both find it, and each removes a part of it.
     let deadline = Instant::now() + KILL_WAIT;
     while removed.is_err() && all()?.iter().any(|name| names.contains(name)) {
@@ -90,7 +106,9 @@ pub(super) fn run_for_output(program: &str, args: &[&str], input: &str) -> Resul
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .with_context(|| format!("start {program}; the lab network needs iproute2 (ip, tc)"))?;
+        .with_context(|| {
+            format!("start {program}; the lab network needs iproute2 (ip, tc) and nftables (nft)")
+        })?;
     // A program that fails early closes its input: its own words say more than "broken pipe".
     let written = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().with_context(|| format!("wait for {program}"))?;

@@ -10,8 +10,8 @@ use anyhow::{Result, ensure};
 
 use super::topology::{ROUTER_LAN, ROUTER_WAN};
 
-/// How long a packet waits at most in a full buffer.
-pub(super) const BUFFER: Duration = Duration::from_millis(100);
+/// How long a packet waits at most in a full buffer, where a plan says nothing else.
+pub const BUFFER: Duration = Duration::from_millis(100);
 /// The bucket holds this much time of the line. Too little, and a timer that fires late loses rate; more, and bursts
 /// leave at the speed of the machine.
 const BURST: Duration = Duration::from_millis(2);
@@ -66,14 +66,14 @@ impl Rate {
 }
 
 /// Lines for `tc -batch` inside the router of a host with this line.
-pub(super) fn commands(up: Rate, down: Rate) -> String {
-    format!("{}\n{}\n", tbf(ROUTER_WAN, up), tbf(ROUTER_LAN, down))
+pub(super) fn commands(up: Rate, down: Rate, buffer: Duration) -> String {
+    format!("{}\n{}\n", tbf(ROUTER_WAN, up, buffer), tbf(ROUTER_LAN, down, buffer))
 }
 
-fn tbf(link: &str, rate: Rate) -> String {
+fn tbf(link: &str, rate: Rate, buffer: Duration) -> String {
     let train = rate.bytes_in(TRAIN_TIME).min(TRAIN_BYTES);
     let burst = rate.bytes_in(BURST).max(train).max(BURST_BYTES_MIN);
-    let limit = rate.bytes_in(BUFFER).max(BURST_BYTES_MIN);
+    let limit = rate.bytes_in(buffer).max(BURST_BYTES_MIN);
     format!("qdisc replace dev {link} root tbf rate {}bit burst {burst} limit {limit}", rate.bits_s())
 }
 
@@ -82,12 +82,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_buffer_holds_a_tenth_of_a_second() {
+    fn the_buffer_holds_its_time_of_the_line() {
         assert_eq!(
-            commands(Rate::mbit(20.0), Rate::mbit(100.0)),
+            commands(Rate::mbit(20.0), Rate::mbit(100.0), BUFFER),
             "qdisc replace dev wan root tbf rate 20000000bit burst 16654 limit 250000\n\
              qdisc replace dev lan root tbf rate 100000000bit burst 25000 limit 1250000\n"
         );
+        let slow = commands(Rate::mbit(5.0), Rate::mbit(20.0), Duration::from_millis(500));
+        assert!(slow.contains("dev wan root tbf rate 5000000bit burst 6250 limit 312500\n"), "{slow}");
     }
 
     #[test]

@@ -4,17 +4,29 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use freshet_loadtest::{LAB_HOSTS_MAX, Lab, LabHost, LabPlan, Rate};
+use freshet_loadtest::{
+    LAB_BUFFER, LAB_HOSTS_MAX, Lab, LabIp, LabNat, LabPlan, LabSite, Rate, SITE_HOSTS_MAX,
+};
 
 use crate::needs;
 
 fn plan(rtt_ms: u64) -> LabPlan {
-    let host = |name: &str| LabHost { name: name.to_owned(), up: Rate::mbit(20.0), down: Rate::mbit(100.0) };
     LabPlan {
-        hosts: vec![host("a"), host("b")],
+        sites: vec![site(&["a"]), site(&["b"])],
         rtt: Duration::from_millis(rtt_ms),
         tcp_congestion_control: "cubic".to_owned(),
         delay_program: [env!("CARGO_BIN_EXE_freshet-loadtest"), "lab-delay"].map(str::to_owned).to_vec(),
+    }
+}
+
+fn site(hosts: &[&str]) -> LabSite {
+    LabSite {
+        hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+        up: Rate::mbit(20.0),
+        down: Rate::mbit(100.0),
+        buffer: LAB_BUFFER,
+        nat: LabNat::Open,
+        ip: LabIp::V4,
     }
 }
 
@@ -36,6 +48,9 @@ fn a_lab_counts_delays_and_goes_without_a_trace() {
     }
     counts_every_byte(0);
     counts_every_byte(40);
+    a_lan_is_on_no_line();
+    families_of_addresses(0);
+    families_of_addresses(40);
     ends_what_runs_inside();
     leaves_nothing_when_it_fails();
 }
@@ -45,12 +60,7 @@ fn counts_every_byte(rtt_ms: u64) {
     let lab = Lab::build(&plan(rtt_ms)).expect("built");
     let before = lab.meter().read().expect("read");
     assert!(before.iter().all(|line| line.up == 0 && line.down == 0), "silent at first: {before:?}");
-    let target = lab.address("b").expect("a host").to_string();
-    let mut ping = lab.command("a", "ping").expect("a host");
-    let output =
-        ping.args(["-q", "-c", "100", "-i", "0.005", "-s", "1000", &target]).output().expect("ping runs");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains(" 100 received"), "{text}");
+    let text = ping(&lab, "a", &["-4", &lab.listen("b").expect("a host").1], 100, true).expect("answers");
     for line in lab.meter().read().expect("read") {
         assert_eq!((line.up, line.down, line.up_drops, line.down_drops), (104_200, 104_200, 0, 0));
     }
@@ -63,6 +73,55 @@ fn counts_every_byte(rtt_ms: u64) {
     let relay = lab.finish().expect("taken down");
     assert_eq!(relay.map(|relay| relay.packets), (rtt_ms > 0).then_some(200));
     assert_eq!(own_namespaces(), 0);
+}
+
+/// Pings of 1000 bytes; what `ping` says if all are answered. Where none is expected, the last is not waited for so long.
+fn ping(lab: &Lab, from: &str, to: &[&str], count: usize, expected: bool) -> Option<String> {
+    let mut ping = lab.command(from, "ping").expect("a host");
+    let count = count.to_string();
+    let patience = if expected { "10" } else { "1" };
+    ping.args(["-q", "-c", &count, "-i", "0.005", "-W", patience, "-s", "1000"]).args(to);
+    let output = ping.output().expect("ping runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.contains(&format!(" {count} received")).then_some(text)
+}
+
+fn a_lan_is_on_no_line() {
+    let mut plan = plan(0);
+    plan.sites[0] = LabSite { nat: LabNat::Symmetric, ..site(&["a", "a-1", "a-2"]) };
+    let lab = Lab::build(&plan).expect("built");
+    let reach = |from, to, expected| {
+        ping(&lab, from, &[&lab.listen(to).expect("a host").1], 10, expected).is_some() == expected
+    };
+    assert!(reach("a", "a-2", true) && reach("a-2", "a-1", true));
+    let lines = lab.meter().read().expect("read");
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.up == 0 && line.down == 0), "{lines:?}");
+    assert!(reach("a-1", "b", true) && reach("b", "a-1", false));
+    assert_eq!(lab.meter().read().expect("read")[0].up, 10_420);
+    lab.finish().expect("taken down");
+    assert_eq!(own_namespaces(), 0);
+}
+
+/// Hosts know each other by name, and meet over what both have.
+fn families_of_addresses(rtt_ms: u64) {
+    let mut plan = plan(rtt_ms);
+    let with = |name, ip| LabSite { ip, ..site(&[name]) };
+    plan.sites = vec![with("old", LabIp::V4), with("new", LabIp::V6), with("both", LabIp::Dual)];
+    let lab = Lab::build(&plan).expect("built");
+    let check = |from: &str, family: &str, to: &str, expected: bool| {
+        let found = ping(&lab, from, &[family, to], 3, expected).is_some();
+        assert_eq!(found, expected, "{from} {family} {to}, {rtt_ms} ms");
+    };
+    check("old", "-4", "both", true);
+    check("new", "-6", "both", true);
+    check("both", "-4", "old", true);
+    check("both", "-6", "new", true);
+    check("old", "-6", "both", false);
+    check("new", "-4", "both", false);
+    lab.finish().expect("taken down");
+    assert_eq!(own_namespaces(), 0);
+    let files = std::fs::read_dir("/etc/netns").map(|files| files.count()).unwrap_or_default();
+    assert_eq!(files, 0, "files of namespaces are left");
 }
 
 fn ends_what_runs_inside() {
@@ -91,16 +150,20 @@ fn leaves_nothing_when_it_fails() {
     };
     check(|plan| plan.tcp_congestion_control = "nonsense".to_owned(), "host ");
     check(|plan| plan.delay_program = vec!["true".to_owned()], "instead of ready");
-    check(|plan| plan.hosts[1].name = "a".to_owned(), "two hosts are called a");
-    check(|plan| plan.hosts[1].up = Rate::BitsPerSecond(1), "host b");
+    check(|plan| plan.sites[1].hosts = vec!["a".to_owned()], "two hosts are called a");
+    check(|plan| plan.sites[1].up = Rate::BitsPerSecond(1), "host b");
+    check(
+        |plan| plan.sites = (0..=LAB_HOSTS_MAX).map(|n| site(&[&format!("h{n}")])).collect(),
+        "at most 1000 hosts",
+    );
     check(
         |plan| {
-            plan.hosts = (0..=LAB_HOSTS_MAX)
-                .map(|n| LabHost { name: format!("h{n}"), ..plan.hosts[0].clone() })
-                .collect()
+            let names: Vec<_> = (0..=SITE_HOSTS_MAX).map(|n| format!("h{n}")).collect();
+            plan.sites = vec![LabSite { hosts: names, ..site(&[]) }];
         },
-        "at most 250 hosts",
+        "a router has 1 to 120 hosts, not 121",
     );
+    check(|plan| plan.sites[1].hosts.clear(), "not 0");
 }
 
 /// A lab whose process was killed is removed by whoever comes next.
