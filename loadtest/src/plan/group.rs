@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::PlanError;
 use super::{is_rate, is_rtt, require};
+use crate::lab::{BUFFER, LabIp, LabNat, SITE_HOSTS_MAX};
 
 /// How a node behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Group {
     pub up_mbit: f64,
     /// Downlink, in Mbit/s of wire bytes.
     pub down_mbit: f64,
+    /// How long a packet waits at most in the full buffer of its line, in milliseconds, in the laboratory.
+    #[serde(default = "line_buffer_ms")]
+    pub line_buffer_ms: u32,
     /// Round trip between two such nodes, in milliseconds; between unlike hosts it is the mean of both.
     #[serde(default = "rtt_ms")]
     pub rtt_ms: f64,
@@ -64,13 +68,26 @@ pub struct Group {
     /// They stay so many milliseconds after they are done, and say goodbye.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed_ms: Option<u32>,
-    /// Class of the address translation in front of them, for real load.
+    /// What stands in front of each, in the laboratory.
+    #[serde(default)]
+    pub nat: LabNat,
+    /// Whether they share one such line, as the seats of a LAN do, in the laboratory.
+    #[serde(default)]
+    pub shared_line: bool,
+    /// Which addresses each has, in the laboratory.
+    #[serde(default)]
+    pub ip: LabIp,
+    /// Room on a disk of its own for each, in bytes, in the laboratory; absent: as much as there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nat: Option<String>,
+    pub disk_bytes: Option<u64>,
 }
 
 fn yes() -> bool {
     true
+}
+
+fn line_buffer_ms() -> u32 {
+    BUFFER.as_millis() as u32
 }
 
 fn rtt_ms() -> f64 {
@@ -83,13 +100,28 @@ impl Group {
         !self.behaviour.is_hostile() && !self.seed
     }
 
+    /// What of it only the laboratory has, if anything, in words.
+    pub fn lab_only(&self) -> Option<String> {
+        if self.nat != LabNat::Open {
+            return Some(format!("nat {}", self.nat.name()));
+        }
+        if self.shared_line {
+            return Some("a shared line".to_owned());
+        }
+        if self.disk_bytes.is_some() {
+            return Some("a disk of its own".to_owned());
+        }
+        (self.ip != LabIp::V4).then(|| "IPv6".to_owned())
+    }
+
     pub(super) fn check(&self, number: usize) -> Result<(), PlanError> {
         let field = |name: &str| format!("groups.{number}.{name}");
         require(&field("up_mbit"), is_rate(self.up_mbit), "0.01 to 1000000")?;
         require(&field("down_mbit"), is_rate(self.down_mbit), "0.01 to 1000000")?;
         require(&field("share_mbit_max"), self.share_mbit_max.is_none_or(is_rate), "0.01 to 1000000")?;
+        require(&field("line_buffer_ms"), (1..=10_000).contains(&self.line_buffer_ms), "1 to 10000")?;
         require(&field("rtt_ms"), is_rtt(self.rtt_ms), "0 to 10000")?;
-        let nat = self.nat.as_deref().unwrap_or("open");
-        require(&field("nat"), nat.len() <= 32, "a name of at most 32 bytes")
+        let is_site = !self.shared_line || self.count as usize <= SITE_HOSTS_MAX;
+        require(&field("count"), is_site, "at most 120 on a shared line")
     }
 }

@@ -76,6 +76,8 @@ impl World<'_> {
             sharing: is_hostile || self.plan.groups[place.group as usize].sharing,
             links,
             links_wanted: if wants { self.plan.links.saturating_sub(links) } else { 0 },
+            mapped: Vec::new(),
+            local: Vec::new(),
             certificates: Vec::new(),
             candidates: vec![Candidate {
                 transport: Transport::Quic,

@@ -36,6 +36,11 @@ pub(super) enum Body {
         fetch: u64,
         payload_bytes: u64,
     },
+    /// The origin tells when to come back for it.
+    FetchRefused {
+        fetch: u64,
+        after_s: u64,
+    },
     /// A node breaks that off.
     FetchCancel {
         fetch: u64,

@@ -42,15 +42,19 @@ const WATCH_US: u64 = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
     /// The plan asks for what only real load has.
-    #[error(
-        "groups.{group}.nat is {nat:?}, but the simulator knows no address translation: use \"open\", or run the plan live"
-    )]
-    Nat {
+    #[error("group {group} has {what}, which the simulator does not know: run the plan live")]
+    LabOnly {
         /// Number of the group.
         group: usize,
-        /// Its class.
-        nat: String,
+        /// What it is.
+        what: String,
     },
+    /// The plan lets things go wrong.
+    #[error("the simulator knows no faults: run the plan live")]
+    Faults,
+    /// The plan has several trackers.
+    #[error("the simulator has one tracker: run the plan live")]
+    Trackers,
 }
 
 /// How to simulate.
@@ -67,9 +71,16 @@ pub struct Options<'a> {
 /// # Errors
 /// [`SimError`] when the plan asks for what the simulator does not know.
 pub fn simulate(plan: &Plan, options: Options<'_>) -> Result<Run, SimError> {
-    let is_open = |nat: &Option<String>| nat.as_deref().is_none_or(|nat| nat == "open");
-    if let Some((group, other)) = plan.groups.iter().enumerate().find(|(_, group)| !is_open(&group.nat)) {
-        return Err(SimError::Nat { group, nat: other.nat.clone().unwrap_or_default() });
+    if !plan.faults.is_empty() {
+        return Err(SimError::Faults);
+    }
+    if plan.trackers.is_cluster() {
+        return Err(SimError::Trackers);
+    }
+    for (group, other) in plan.groups.iter().enumerate() {
+        if let Some(what) = other.lab_only() {
+            return Err(SimError::LabOnly { group, what });
+        }
     }
     let mut world = World::new(plan, options);
     world.run();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use freshet_origin::{Admission, Caps, Class, LOT_BYTES, Load};
 use freshet_swarm::{ChunkIndex, FetchEnd, FetchId, Input};
 
 use super::message::Body;
@@ -11,6 +12,10 @@ use super::node::Fetch;
 use super::queue::TransferId;
 use super::wire;
 use super::world::{ORIGIN, World, host_of};
+use crate::plan::{Plan, bytes_s_of_mbit};
+
+/// Requests that the origin answers at once.
+const PLACES: usize = 2048;
 
 /// What the origin keeps.
 #[derive(Debug)]
@@ -21,15 +26,22 @@ pub(super) struct OriginSite {
     prelude_bytes: u64,
     pub(super) manifest_bytes: u64,
     pub(super) requests: u64,
+    /// Of these, told to come back later.
+    pub(super) refused: u64,
+    /// Whom it lets in, where it refuses what its line does not carry.
+    admission: Option<Admission>,
 }
 
 impl OriginSite {
-    pub(super) fn new(chunks: usize) -> Self {
+    pub(super) fn new(plan: &Plan, chunks: usize) -> Self {
+        let caps = Caps { bytes_s_max: Some(bytes_s_of_mbit(plan.origin.up_mbit)), requests_s_max: None };
         Self {
             sending: BTreeMap::new(),
             prelude_bytes: wire::ROOT_BYTES + wire::PAGE_BYTES_PER_CHUNK * chunks as u64,
             manifest_bytes: 0,
             requests: 0,
+            refused: 0,
+            admission: plan.origin.refuses.then(|| Admission::new(caps)),
         }
     }
 }
@@ -62,11 +74,41 @@ impl World<'_> {
         }
         self.origin.requests += 1;
         let now_us = self.now_us();
+        if let Err(after_s) = self.admit(payload_bytes) {
+            self.origin.refused += 1;
+            let body = Body::FetchRefused { fetch, after_s };
+            return self.send(ORIGIN, host_of(node), wire::HTTP_HEAD_BYTES, body);
+        }
         self.net.send_message(now_us, ORIGIN, host_of(node), wire::HTTP_HEAD_BYTES);
         let connection = self.nodes[node as usize].origin_connection;
         let purpose = Purpose::Fetch { node, fetch };
         let transfer = self.net.start(&mut self.queue, connection, payload_bytes, purpose);
         self.origin.sending.insert((node, fetch), transfer);
+    }
+
+    /// Lets a request in, or tells after how many seconds to come back.
+    fn admit(&mut self, bytes: u64) -> Result<(), u64> {
+        let now_us = self.now_us();
+        let lots_bytes = self.net.ready(ORIGIN) as u64 * LOT_BYTES;
+        let wait_us = self.net.uplink(ORIGIN).time_us(lots_bytes);
+        let Some(admission) = &mut self.origin.admission else { return Ok(()) };
+        let free = PLACES.saturating_sub(self.origin.sending.len());
+        let load = Load {
+            bulk_wait_us: wait_us,
+            media_wait_us: 0,
+            places_free_permille: (free * 1000 / PLACES) as u64,
+        };
+        admission.admit(now_us, Class::Bulk, bytes, &load).map_err(|come_back| come_back.after_s)
+    }
+
+    /// A node is told when to come back.
+    pub(super) fn fetch_refused(&mut self, node: u32, fetch: u64, after_s: u64) {
+        if self.find_fetch(node, fetch).is_none() {
+            return;
+        }
+        self.nodes[node as usize].fetches.retain(|known| known.fetch != fetch);
+        let end = FetchEnd::Failed { retry_after_us: Some(after_s * 1_000_000) };
+        self.input(node, Input::OriginEnded { fetch: FetchId(fetch), end });
     }
 
     pub(super) fn fetch_cancelled(&mut self, node: u32, fetch: u64) {

@@ -38,6 +38,8 @@ pub(super) enum Event {
     Delivered { transfer: TransferId, payload_bytes: u32 },
     /// A chunk's sender hears that it came.
     Acknowledged { transfer: TransferId },
+    /// All are told that peers are used no longer.
+    P2pOff,
     /// Time to note how things stand.
     Sample,
 }

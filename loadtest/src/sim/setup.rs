@@ -42,7 +42,7 @@ impl<'a> World<'a> {
         net.add_host(WIDE_BYTES_S, WIDE_BYTES_S, origin_rtt_us);
         let mut world = Self {
             tracker: TrackerSite::new(plan, random.next_u64()),
-            origin: OriginSite::new(chunk_bytes.len()),
+            origin: OriginSite::new(plan, chunk_bytes.len()),
             fed: Fed::new(plan.nodes()),
             plan: Arc::new(plan.clone()),
             options,
@@ -61,6 +61,9 @@ impl<'a> World<'a> {
         };
         for (number, group) in plan.groups.iter().enumerate() {
             (0..group.count).for_each(|_| world.add_node(number as u32, group, &mut random));
+        }
+        if let Some(at_ms) = plan.p2p_off_at_ms {
+            world.queue.push(u64::from(at_ms) * 1000, Event::P2pOff);
         }
         world.queue.push(SERIES_US, Event::Sample);
         world
@@ -127,6 +130,7 @@ impl<'a> World<'a> {
                 manifest_bytes: self.origin.manifest_bytes,
                 wire_bytes: self.net.uplink(ORIGIN).wire_bytes,
                 requests: self.origin.requests,
+                refused: self.origin.refused,
             },
             nodes,
             series: self.series.samples,

@@ -1,6 +1,6 @@
 //! How nodes come and go.
 
-use freshet_swarm::{Core, CoreConfig, Input};
+use freshet_swarm::{Core, CoreConfig, Input, Policy};
 
 use super::message::{Body, PeerMessage};
 use super::node::{LinkState, Stage};
@@ -79,6 +79,15 @@ impl World<'_> {
             None => {}
         }
         self.announce(node);
+    }
+
+    /// All are told that peers are used no longer: as a policy that comes by another way than the peers.
+    pub(super) fn p2p_off(&mut self) {
+        for node in 0..self.nodes.len() as u32 {
+            let group = &self.plan.groups[self.nodes[node as usize].group as usize];
+            let policy = Policy { p2p: false, sharing: false, ..self.plan.policy(group) };
+            self.input(node, Input::Policy(policy));
+        }
     }
 
     /// A node leaves as a program does that ends well.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use freshet_protocol::{ClientMessage, ContentName, KeyId, PeerId, RootId};
-use freshet_tracker::swarms::{Client, Config, Output, Swarms};
+use freshet_tracker::swarms::{Client, Config, Network, Output, Swarms};
 
 use super::message::Body;
 use super::queue::Event;
@@ -59,7 +59,8 @@ impl World<'_> {
     pub(super) fn tracker_hello(&mut self, node: u32) {
         let now_us = self.now_us();
         let key = KeyId::of(&node.to_be_bytes());
-        let client = Client { peer: peer_of(node), key, address: address_of(node) };
+        let client =
+            Client { peer: peer_of(node), key, address: address_of(node), network: Network::default() };
         match self.tracker.swarms.connected(now_us, client) {
             Ok(()) => {
                 self.send(TRACKER, host_of(node), wire::TRACKER_WELCOME_BYTES, Body::TrackerWelcome);
@@ -97,6 +98,8 @@ impl World<'_> {
                     let to = host_of(node_of_peer(client));
                     self.send(TRACKER, to, wire_bytes, Body::FromTracker(Box::new(message)));
                 }
+                // This tracker is alone.
+                Output::Cluster { .. } => {}
                 // A ticket is the shell's affair; its bytes travel all the same.
                 Output::IssueTicket { client, .. } => {
                     let (now_us, to) = (self.now_us(), host_of(node_of_peer(client)));

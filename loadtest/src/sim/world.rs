@@ -101,6 +101,7 @@ impl World<'_> {
                 self.net.delivered(&mut self.queue, transfer, payload_bytes);
             }
             Event::Acknowledged { transfer } => self.net.acknowledged(transfer),
+            Event::P2pOff => self.p2p_off(),
             Event::Sample => self.sample_event(),
         }
     }
@@ -141,6 +142,7 @@ impl World<'_> {
             Body::Peer { link, message } => self.peer_message(to - FIRST_NODE, link, message),
             Body::Manifest => self.manifest_asked(from - FIRST_NODE),
             Body::Fetch { fetch, payload_bytes } => self.fetch_asked(from - FIRST_NODE, fetch, payload_bytes),
+            Body::FetchRefused { fetch, after_s } => self.fetch_refused(to - FIRST_NODE, fetch, after_s),
             Body::FetchCancel { fetch } => self.fetch_cancelled(from - FIRST_NODE, fetch),
             Body::TrackerHello => self.tracker_hello(from - FIRST_NODE),
             Body::TrackerWelcome => self.tracker_welcome(to - FIRST_NODE),
@@ -207,7 +209,7 @@ fn word_of(event: Event) -> u64 {
     match event {
         Event::Start { node } | Event::Vanish { node } | Event::Goodbye { node } => word(1, node, 0),
         Event::CoreTimer { node } | Event::AnnounceTimer { node } => word(2, node, 0),
-        Event::TrackerTimer | Event::Sample => word(3, 0, 0),
+        Event::TrackerTimer | Event::P2pOff | Event::Sample => word(3, 0, 0),
         Event::LinkUp { node, link } | Event::LinkDead { node, link } => word(4, node, link),
         Event::MessageAtLine { message } | Event::Message { message } => word(5, message, 0),
         Event::Pump { host } | Event::Unblock { host } => word(6, host, 0),
