@@ -27,17 +27,18 @@ pub use game_build::{
 };
 #[cfg(target_os = "linux")]
 pub use lab::{
-    DelayReport, LAB_HOSTS_MAX, Lab, LabHost, LabPlan, Rate, WireBytes, WireMeter, remove_stale_labs,
+    BUFFER as LAB_BUFFER, DelayReport, LAB_HOSTS_MAX, Lab, LabIp, LabNat, LabPlan, LabSite, Rate,
+    SITE_HOSTS_MAX, WireBytes, WireMeter, remove_stale_labs,
 };
 
 pub use plan::{
-    BUILTIN_PLANS, Behaviour, Content, DELIVERIES_MAX, Group, NODES_MAX, Origin, Plan, PlanError,
-    QUANTUM_BYTES, bytes_s_of_mbit, read_plan,
+    BUILTIN_PLANS, Behaviour, Content, DELIVERIES_MAX, Deed, FAULTS_MAX, Fault, Group, NODES_MAX, Origin,
+    Plan, PlanError, QUANTUM_BYTES, TRACKERS_MAX, Trackers, Whom, bytes_s_of_mbit, read_plan,
 };
 pub use random::Random;
 pub use report::{
-    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, LiveRun, NodeRun, OriginSent, REPORT_SCHEMA, Report,
-    ReportError, Run, Sample, Shaping, Source, WireSplit, page, read_report,
+    Bounds, Completion, FED_ROWS_MAX, Fed, Figures, LinkTimes, LiveRun, NodeRun, OriginSent, REPORT_SCHEMA,
+    Report, ReportError, Run, Sample, Shaping, Source, TrackerBeat, WireSplit, page, read_report,
 };
 pub use sim::{Options, SimError, simulate};
 pub use tree::TreeDigest;

@@ -1,11 +1,13 @@
 //! From what was seen to the report.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::LiveOptions;
+use super::event::NodeAccount;
 use super::network::WireReading;
 use super::node::Node;
 use super::series::Series;
@@ -13,7 +15,9 @@ use super::spending::Spending;
 use super::stage::Published;
 use crate::lab::DelayReport;
 use crate::plan::Plan;
-use crate::report::{Fed, LiveRun, NodeRun, OriginSent, Report, Run, Shaping, Source, WireSplit};
+use crate::report::{
+    Fed, LinkTimes, LiveRun, NodeRun, OriginSent, Report, Run, Shaping, Source, TrackerBeat, WireSplit,
+};
 
 /// Less of the machine's time idle than this, and the times are the machine's and not the lines'.
 const IDLE_MIN: f64 = 0.2;
@@ -34,6 +38,8 @@ pub(super) struct OriginCounters {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 struct KindCount {
     requests: u64,
+    #[serde(default)]
+    refused: u64,
     body_bytes: u64,
 }
 
@@ -52,6 +58,7 @@ impl OriginCounters {
             body_bytes: self.body_bytes.saturating_sub(before.body_bytes),
             pack: KindCount {
                 requests: self.pack.requests.saturating_sub(before.pack.requests),
+                refused: self.pack.refused.saturating_sub(before.pack.refused),
                 body_bytes: self.pack.body_bytes.saturating_sub(before.pack.body_bytes),
             },
         }
@@ -68,6 +75,8 @@ pub(super) struct Account<'a> {
     /// The lines' counters before the first start and after the last finish.
     pub(super) wire: Option<(WireReading, WireReading)>,
     pub(super) spending: &'a Spending,
+    /// What the trackers said of themselves.
+    pub(super) beats: Vec<TrackerBeat>,
     pub(super) series: Series,
     pub(super) relay: Option<DelayReport>,
     pub(super) end_ms: f64,
@@ -119,6 +128,7 @@ impl Account<'_> {
                 None => wire_bytes,
             },
             requests: pack.requests,
+            refused: pack.refused,
         }
     }
 
@@ -132,11 +142,33 @@ impl Account<'_> {
             cpu_s: self.spending.cpu_s(),
             node_resident_bytes_max: self.spending.node_resident_bytes_max(),
             node_wire: self.wire.as_ref().map(|(before, after)| self.node_wire(before, after)),
+            peer_bytes_by_locality: self.by_locality(),
+            link_times: self.link_times(),
+            trackers: self.beats.clone(),
             verified_trees: self.verified_trees,
             announced_off_max: self.announced_off_max(),
             delayed_packets: self.relay.map(|relay| [relay.packets, relay.late]),
             notes: self.notes(),
         }
+    }
+
+    fn counted_accounts(&self) -> impl Iterator<Item = &NodeAccount> {
+        self.nodes.iter().filter(|node| node.is_counted).filter_map(|node| node.account.as_ref())
+    }
+
+    fn link_times(&self) -> LinkTimes {
+        self.counted_accounts().fold(LinkTimes::default(), |mut all, account| {
+            all += account.link_times;
+            all
+        })
+    }
+
+    fn by_locality(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (name, traffic) in self.counted_accounts().flat_map(|account| &account.peer_bytes_by_locality) {
+            *all.entry(name.clone()).or_default() += traffic.received;
+        }
+        all
     }
 
     /// None unless every node that was to be counted said how much it was going to fetch.
@@ -149,7 +181,7 @@ impl Account<'_> {
 
     fn node_wire(&self, before: &WireReading, after: &WireReading) -> WireSplit {
         let mut split = WireSplit::default();
-        for (before, after) in before.nodes.iter().zip(&after.nodes) {
+        for (before, after) in before.lines.iter().zip(&after.lines) {
             split.up_bytes += after.up - before.up;
             split.down_bytes += after.down - before.down;
             split.drops += after.up_drops + after.down_drops - before.up_drops - before.down_drops;
@@ -227,7 +259,7 @@ fn node_run(node: &Node) -> NodeRun {
 mod tests {
     use super::*;
     use crate::lab::WireBytes;
-    use crate::live::event::{NodeAccount, SourceBytes};
+    use crate::live::event::SourceBytes;
     use crate::live::{Release, Verify};
     use crate::plan::read_plan;
 
@@ -262,7 +294,7 @@ mod tests {
         };
         let lines = |up, down| WireReading {
             origin: WireBytes { up, ..WireBytes::default() },
-            nodes: vec![WireBytes { up, down, up_drops: up / 100, down_drops: 0 }; 4],
+            lines: vec![WireBytes { up, down, up_drops: up / 100, down_drops: 0 }; 4],
         };
         let account = Account {
             plan: &plan,
@@ -272,6 +304,7 @@ mod tests {
             origin,
             wire: (shaping == Shaping::Lab).then(|| (lines(100, 100), lines(700, 1100))),
             spending: &Spending::default(),
+            beats: Vec::new(),
             series: Series::new(None),
             relay: Some(DelayReport { packets: 1000, late, worst_late_us: 9000, ..DelayReport::default() }),
             end_ms: 1010.0,
@@ -284,7 +317,7 @@ mod tests {
         OriginCounters {
             wire_bytes: body_bytes + 50,
             body_bytes,
-            pack: KindCount { requests: 9, body_bytes: body_bytes - 10 },
+            pack: KindCount { requests: 9, refused: 2, body_bytes: body_bytes - 10 },
         }
     }
 
@@ -353,7 +386,7 @@ mod tests {
             OriginCounters {
                 wire_bytes: 400,
                 body_bytes: 400,
-                pack: KindCount { requests: 0, body_bytes: 400 },
+                pack: KindCount { requests: 0, refused: 0, body_bytes: 400 },
             }
         );
     }

@@ -7,9 +7,11 @@ use anyhow::{Result, bail};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::account::{Account, OriginCounters};
+use super::fault;
 use super::network::{Network, WireReading, read_wire};
 use super::node::Node;
 use super::process::{Process, ProcessEvent};
+use super::pulse::Pulse;
 use super::schedule::{Step, schedule};
 use super::series::Series;
 use super::spending::Spending;
@@ -17,7 +19,7 @@ use super::stage::{Stage, Who};
 use super::view::View;
 use super::{LiveOptions, LiveOutcome, Release, Stop, verify};
 use crate::lab::DelayReport;
-use crate::plan::Plan;
+use crate::plan::{Deed, Fault, Plan, Whom};
 
 /// How often the run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -38,6 +40,7 @@ pub(super) struct Course<'a> {
     looks: Interval,
     series: Series,
     spending: Spending,
+    pulse: Pulse,
     failures: Vec<String>,
 }
 
@@ -64,6 +67,7 @@ impl<'a> Course<'a> {
             options,
             series: Series::new(stage.network.meter()),
             spending: Spending::default(),
+            pulse: Pulse::default(),
             stage,
             nodes,
             schedule: VecDeque::new(),
@@ -177,13 +181,43 @@ impl<'a> Course<'a> {
                 self.nodes[number].leave();
                 Ok(())
             }
+            Some((_, Step::Fault(number))) => self.befall(&self.plan.faults[number], now_ms),
             None => Ok(()),
+        }
+    }
+
+    /// Lets a fault come.
+    fn befall(&mut self, what: &Fault, now_ms: f64) -> Result<()> {
+        let counted = self.nodes.iter().filter(|node| node.is_counted).map(|node| node.number).collect();
+        let order = fault::order(counted, self.options.seed);
+        match (what.deed, what.who) {
+            (Deed::CutOff | Deed::Lose | Deed::Rejoin, _) => {
+                fault::lines(&self.stage.network, self.plan, what, &order)
+            }
+            (deed, Whom::Origin | Whom::Tracker | Whom::Broker) => fault::servers(self.plan, what)
+                .into_iter()
+                .try_for_each(|server| self.stage.befall(server, deed, self.plan)),
+            (deed, Whom::Nodes) => fault::found(what, &order).into_iter().try_for_each(|number| match deed {
+                Deed::Kill | Deed::Terminate => {
+                    self.nodes[number].fall(deed);
+                    Ok(())
+                }
+                Deed::Start if !self.nodes[number].is_running() => {
+                    self.nodes[number].start(&self.stage, self.plan, self.options, now_ms)
+                }
+                Deed::FillDisk => self.nodes[number].disk()?.fill(),
+                Deed::FreeDisk => self.nodes[number].disk()?.free(),
+                Deed::Clock => fault::move_clock(&self.stage, number, what.seconds),
+                Deed::Start | Deed::CutOff | Deed::Lose | Deed::Rejoin => Ok(()),
+            }),
         }
     }
 
     fn look(&mut self, view: &mut dyn View) -> Result<()> {
         self.spending.read(&self.stage, &self.nodes);
-        let scene = self.series.look(self.now_ms(), &self.nodes)?;
+        let now_ms = self.now_ms();
+        self.pulse.look(now_ms, &self.stage, self.plan.trackers.count)?;
+        let scene = self.series.look(now_ms, &self.nodes)?;
         view.show(&scene);
         Ok(())
     }
@@ -194,15 +228,13 @@ impl<'a> Course<'a> {
         match (who, event) {
             (Who::Node(number), ProcessEvent::Line(line)) => self.nodes[number].heard(&line, now_ms),
             (Who::Node(number), ProcessEvent::Ended(status)) => self.nodes[number].ended(status),
-            (Who::Origin | Who::Tracker, ProcessEvent::Line(_)) => {}
-            (Who::Origin, ProcessEvent::Ended(_)) => {
-                self.stage.origin.has_ended = true;
-                bail!("the origin ended during the run; its last words:\n{}", self.stage.origin.last_words());
-            }
-            (Who::Tracker, ProcessEvent::Ended(_)) => {
-                let Some(tracker) = &mut self.stage.tracker else { return Ok(()) };
-                tracker.has_ended = true;
-                bail!("the tracker ended during the run; its last words:\n{}", tracker.last_words());
+            (Who::Server(_), ProcessEvent::Line(_)) => {}
+            (Who::Server(server), ProcessEvent::Ended(_)) => {
+                let Some(process) = self.stage.server_mut(server) else { return Ok(()) };
+                process.has_ended = true;
+                if !process.is_meant_to_end {
+                    bail!("{server} ended during the run; its last words:\n{}", process.last_words());
+                }
             }
         }
         Ok(())
@@ -228,12 +260,11 @@ impl<'a> Course<'a> {
             course.nodes.iter().filter(|node| node.is_running()).filter_map(|n| n.process.as_ref()).collect()
         })
         .await;
-        self.servers().for_each(Process::terminate);
-        self.until_ended(|course| course.servers().filter(|server| !server.has_ended).collect()).await;
-    }
-
-    fn servers(&self) -> impl Iterator<Item = &Process> {
-        [Some(&self.stage.origin), self.stage.tracker.as_ref()].into_iter().flatten()
+        self.stage.servers().for_each(|(_, process)| process.terminate());
+        self.until_ended(|course| {
+            course.stage.servers().map(|(_, process)| process).filter(|process| !process.has_ended).collect()
+        })
+        .await;
     }
 
     /// Waits until no process is `left`; kills those that take too long.
@@ -255,7 +286,7 @@ impl<'a> Course<'a> {
     }
 
     fn read_wire(&self) -> Result<Option<WireReading>> {
-        self.stage.network.meter().map(|meter| read_wire(&meter)).transpose()
+        self.stage.network.meter().map(|meter| read_wire(&meter, self.plan)).transpose()
     }
 
     fn now_ms(&self) -> f64 {
@@ -284,6 +315,7 @@ impl<'a> Course<'a> {
             origin,
             wire: before.wire.clone().zip(after),
             spending: &self.spending,
+            beats: self.pulse.into_beats(),
             series: self.series,
             relay,
             end_ms,

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::report::LinkTimes;
+
 /// Verified bytes by source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -12,6 +14,14 @@ pub(crate) struct SourceBytes {
     pub(crate) peer: u64,
     /// From the origin.
     pub(crate) origin: u64,
+}
+
+/// Payload over links of one sort.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Traffic {
+    /// What came.
+    pub(crate) received: u64,
 }
 
 /// The account at the end of a job. All sizes are in bytes.
@@ -34,6 +44,10 @@ pub(crate) struct NodeAccount {
     pub(crate) corrupt_bytes: u64,
     /// Payload handed to peers.
     pub(crate) sent_bytes: u64,
+    /// Payload from and to peers, by how near they are.
+    pub(crate) peer_bytes_by_locality: BTreeMap<String, Traffic>,
+    /// How long links took.
+    pub(crate) link_times: LinkTimes,
     /// Peers that sent bytes that do not match.
     pub(crate) peers_banned: Vec<String>,
 }

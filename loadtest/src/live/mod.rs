@@ -8,14 +8,17 @@ mod account;
 mod command;
 mod course;
 mod event;
+mod fault;
 mod machine;
 mod network;
 mod node;
 mod older;
 mod process;
 mod programs;
+mod pulse;
 mod schedule;
 mod series;
+mod servers;
 mod spending;
 mod stage;
 mod table;
@@ -26,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::plan::Plan;
+use crate::plan::{Plan, TRACKERS_MAX};
 use crate::refused::{Refused, refuse_unless};
 use crate::report::{Report, Shaping};
 use course::Course;
@@ -44,8 +47,8 @@ pub(crate) use view::{Lines, NodeView, Scene, View};
 /// The hidden command of this program that delays packets in the laboratory.
 pub(crate) const DELAY_COMMAND: &str = "lab-delay";
 
-/// Most nodes of a real run: the laboratory's hosts, less origin and tracker.
-pub(crate) const LIVE_NODES_MAX: u32 = crate::lab::LAB_HOSTS_MAX as u32 - 2;
+/// Most nodes of a real run: the laboratory's hosts, less origin, trackers and broker.
+pub(crate) const LIVE_NODES_MAX: u32 = crate::lab::LAB_HOSTS_MAX as u32 - 2 - TRACKERS_MAX;
 /// Copies of the release that a run's folder may hold beside those of the nodes: build, store, some air.
 const COPIES_BESIDE: u64 = 3;
 /// A file system in memory, which keeps disks out of the figures.
@@ -133,6 +136,10 @@ fn check(plan: &Plan, shaping: Shaping) -> Result<(), Refused> {
     refuse_unless(plan.nodes() <= LIVE_NODES_MAX, || {
         format!("a real run has at most {LIVE_NODES_MAX} nodes; the plan has {}", plan.nodes())
     })?;
+    refuse_unless(plan.p2p_off_at_ms.is_none(), || {
+        "real nodes are not told to leave peers alone; let the peers leave, or simulate the plan with `sim`"
+            .to_owned()
+    })?;
     refuse_unless(plan.loss_permille == 0.0, || {
         "real lines lose packets in full buffers only; set loss_permille=0, or simulate the plan with `sim`"
             .to_owned()
@@ -143,7 +150,8 @@ fn check(plan: &Plan, shaping: Shaping) -> Result<(), Refused> {
         })?;
         network::rtt(plan)?;
     }
-    plan.groups.iter().try_for_each(node::check_group)
+    fault::check(plan, shaping)?;
+    plan.groups.iter().try_for_each(|group| node::check_group(group, shaping))
 }
 
 /// Where the run's files lie.
@@ -240,7 +248,7 @@ mod tests {
         };
         check(&[], "");
         check(&[&format!("groups.0.count={LIVE_NODES_MAX}")], "");
-        check(&[&format!("groups.0.count={}", LIVE_NODES_MAX + 1)], "at most 248 nodes");
+        check(&[&format!("groups.0.count={}", LIVE_NODES_MAX + 1)], "at most 990 nodes");
         check(&["loss_permille=1"], "loss_permille=0");
         check(&["groups.0.behaviour=stall"], "do not lie");
     }

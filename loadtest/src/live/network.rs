@@ -7,22 +7,32 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::lab::{DelayReport, Lab, LabHost, LabPlan, Rate, WireBytes, WireMeter};
+use crate::lab::{BUFFER, DelayReport, Lab, LabIp, LabNat, LabPlan, LabSite, Rate, WireBytes, WireMeter};
 use crate::plan::Plan;
 use crate::refused::{Refused, refuse_unless};
 use crate::report::Shaping;
 
 /// The origin's host; its counters come first.
 pub(super) const ORIGIN: &str = "origin";
-/// The tracker's host.
-pub(super) const TRACKER: &str = "tracker";
-/// Host names before those of the nodes.
-const FIRST_NODE: usize = 2;
+/// The broker's host.
+pub(super) const BROKER: &str = "broker";
 /// Below this round trip no packet is delayed: the laboratory's own way takes some tenths of a millisecond, and
 /// delaying costs processor time that the programs under load then lack.
 const RTT_MS_MIN: f64 = 5.0;
 /// TCP congestion control of all senders, the default of most servers.
 const CONGESTION_CONTROL: &str = "cubic";
+
+/// Name of a tracker's host.
+pub(super) fn tracker_host(number: usize) -> String {
+    format!("tracker-{number}")
+}
+
+/// The hosts of the servers; their lines are before those of the nodes.
+fn server_hosts(plan: &Plan) -> Vec<String> {
+    let trackers = (0..plan.trackers.count as usize).map(tracker_host);
+    let broker = plan.trackers.is_cluster().then(|| BROKER.to_owned());
+    [ORIGIN.to_owned()].into_iter().chain(trackers).chain(broker).collect()
+}
 
 /// Name of a node's host.
 pub(crate) fn node_host(number: usize) -> String {
@@ -43,8 +53,8 @@ pub(crate) enum Network {
 pub(super) struct WireReading {
     /// The origin's line.
     pub(super) origin: WireBytes,
-    /// The nodes' lines, in their order.
-    pub(super) nodes: Vec<WireBytes>,
+    /// The nodes' lines, in their order; some may share one.
+    pub(super) lines: Vec<WireBytes>,
 }
 
 impl Network {
@@ -66,15 +76,29 @@ impl Network {
 
     /// Where a program on `host` listens; the system picks the port.
     pub(crate) fn listen(&self, host: &str) -> Result<SocketAddr> {
-        let address = match self {
-            Self::Loopback => Ipv4Addr::LOCALHOST,
-            Self::Lab(lab) => lab.address(host)?,
-        };
-        Ok(SocketAddr::new(IpAddr::V4(address), 0))
+        Ok(SocketAddr::new(self.place(host)?.0, 0))
+    }
+
+    /// What others call it, where it listens on `port`.
+    pub(crate) fn authority(&self, host: &str, port: u16) -> Result<String> {
+        Ok(format!("{}:{port}", self.place(host)?.1))
+    }
+
+    /// The name of `host`, where its address alone does not do.
+    pub(crate) fn name(&self, host: &str) -> Result<Option<String>> {
+        let (listen, name) = self.place(host)?;
+        Ok(listen.is_unspecified().then_some(name))
+    }
+
+    fn place(&self, host: &str) -> Result<(IpAddr, String)> {
+        match self {
+            Self::Loopback => Ok((Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.to_string())),
+            Self::Lab(lab) => lab.listen(host),
+        }
     }
 
     /// A way to read the lines' counters, where there are any.
-    pub(super) fn meter(&self) -> Option<WireMeter> {
+    pub(crate) fn meter(&self) -> Option<WireMeter> {
         match self {
             Self::Loopback => None,
             Self::Lab(lab) => Some(lab.meter()),
@@ -99,29 +123,41 @@ impl Network {
 }
 
 /// Reads all counters; blocks for some 2 ms a host.
-pub(super) fn read_wire(meter: &WireMeter) -> Result<WireReading> {
+pub(super) fn read_wire(meter: &WireMeter, plan: &Plan) -> Result<WireReading> {
     let all = meter.read().context("read the lines' counters")?;
     let origin = all.first().copied().unwrap_or_default();
-    Ok(WireReading { origin, nodes: all.into_iter().skip(FIRST_NODE).collect() })
+    Ok(WireReading { origin, lines: all.into_iter().skip(server_hosts(plan).len()).collect() })
 }
 
 fn lab_plan(plan: &Plan) -> Result<LabPlan> {
     let own = std::env::current_exe().context("cannot tell where this program lies")?;
     let own = own.into_os_string().into_string().ok().context("this program's path is not Unicode")?;
-    let host = |name: String, up_mbit, down_mbit| LabHost {
-        name,
-        up: Rate::mbit(up_mbit),
-        down: Rate::mbit(down_mbit),
+    let has_v6 = plan.groups.iter().any(|group| group.ip != LabIp::V4);
+    let server = |name: String| LabSite {
+        up: if name == ORIGIN { Rate::mbit(plan.origin.up_mbit) } else { Rate::Unlimited },
+        hosts: vec![name],
+        down: Rate::Unlimited,
+        buffer: BUFFER,
+        nat: LabNat::Open,
+        ip: if has_v6 { LabIp::Dual } else { LabIp::V4 },
     };
-    let unlimited = |name: &str, up| LabHost { name: name.to_owned(), up, down: Rate::Unlimited };
-    let mut hosts =
-        vec![unlimited(ORIGIN, Rate::mbit(plan.origin.up_mbit)), unlimited(TRACKER, Rate::Unlimited)];
-    let nodes = plan.groups.iter().flat_map(|group| (0..group.count).map(move |_| group));
-    hosts.extend(
-        nodes.enumerate().map(|(number, group)| host(node_host(number), group.up_mbit, group.down_mbit)),
-    );
+    let mut sites: Vec<LabSite> = server_hosts(plan).into_iter().map(server).collect();
+    let mut names = (0..).map(node_host);
+    for group in &plan.groups {
+        let hosts: Vec<String> = names.by_ref().take(group.count as usize).collect();
+        let lines =
+            if group.shared_line { vec![hosts] } else { hosts.into_iter().map(|host| vec![host]).collect() };
+        sites.extend(lines.into_iter().filter(|hosts| !hosts.is_empty()).map(|hosts| LabSite {
+            hosts,
+            up: Rate::mbit(group.up_mbit),
+            down: Rate::mbit(group.down_mbit),
+            buffer: Duration::from_millis(group.line_buffer_ms.into()),
+            nat: group.nat,
+            ip: group.ip,
+        }));
+    }
     Ok(LabPlan {
-        hosts,
+        sites,
         rtt: rtt(plan)?,
         tcp_congestion_control: CONGESTION_CONTROL.to_owned(),
         delay_program: vec![own, super::DELAY_COMMAND.to_owned()],
@@ -160,9 +196,12 @@ mod tests {
     #[test]
     fn counters_lie_where_the_hosts_do() {
         let plan = read_plan("flash-leavers", &[]).expect("built in");
-        let hosts = lab_plan(&plan).expect("one round trip").hosts;
-        assert_eq!(hosts.len(), FIRST_NODE + 20);
-        assert_eq!((hosts[0].name.as_str(), hosts[1].name.as_str()), (ORIGIN, TRACKER));
-        assert_eq!(hosts[FIRST_NODE + 19].name, node_host(19));
+        let sites = lab_plan(&plan).expect("one round trip").sites;
+        assert_eq!(sites.len(), 2 + 20);
+        assert_eq!(
+            (&sites[0].hosts[..], &sites[1].hosts[..]),
+            (&[ORIGIN.to_owned()][..], &[tracker_host(0)][..])
+        );
+        assert_eq!(sites[2 + 19].hosts, [node_host(19)]);
     }
 }

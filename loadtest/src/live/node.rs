@@ -8,10 +8,11 @@ use freshet_swarm::Goal;
 
 use super::LiveOptions;
 use super::event::{NodeAccount, NodeEvent, SourceBytes};
+use super::fault::{self, Disk};
 use super::network::node_host;
 use super::process::Process;
 use super::stage::{Stage, Who};
-use crate::plan::{Behaviour, Group, Plan, bytes_s_of_mbit};
+use crate::plan::{Behaviour, Deed, Group, Plan, bytes_s_of_mbit};
 use crate::refused::Refused;
 use crate::report::Shaping;
 
@@ -50,6 +51,8 @@ pub(super) struct Node {
     /// Its last word.
     pub(super) account: Option<NodeAccount>,
     pub(super) process: Option<Process>,
+    /// Its own disk, if it has one.
+    pub(super) disk: Option<Disk>,
 }
 
 impl Node {
@@ -87,15 +90,21 @@ impl Node {
     ) -> Result<()> {
         let folder = folder(&stage.folder, self.number);
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        if let (None, Some(bytes)) = (&self.disk, plan.groups[self.group].disk_bytes) {
+            self.disk = Some(Disk::lay(&folder, bytes)?);
+        }
         let mut command = stage.network.command(&node_host(self.number), &stage.programs.node)?;
         command.arg("get").arg(&stage.url).arg("--into").arg(folder.join("into"));
         command.arg("--listen").arg(stage.network.listen(&node_host(self.number))?.to_string());
         command.arg("--json").arg("--report-file").arg(folder.join("report.json"));
         job_arguments(&mut command, plan, &plan.groups[self.group], options.shaping);
+        fault::with_clock(plan, &mut command, &folder)?;
         let process =
             Process::start(command, folder.join("log"), Who::Node(self.number), stage.sender.clone())?;
         self.process = Some(process);
-        self.start_ms = Some(now_ms);
+        // What ended before has been started again.
+        self.failure = None;
+        self.start_ms.get_or_insert(now_ms);
         Ok(())
     }
 
@@ -123,9 +132,10 @@ impl Node {
 
     /// Takes in its end.
     pub(super) fn ended(&mut self, status: std::io::Result<ExitStatus>) {
-        let is_well = self.is_late || self.is_settled() && self.failure.is_none();
+        let is_settled = self.is_late || self.is_settled() && self.failure.is_none();
         let Some(process) = &mut self.process else { return };
         process.has_ended = true;
+        let is_well = is_settled || process.is_meant_to_end;
         if is_well {
             return;
         }
@@ -140,6 +150,17 @@ impl Node {
             self.number,
             process.last_words()
         ));
+    }
+
+    /// Ends its process as a fault does; it may start again.
+    pub(super) fn fall(&mut self, deed: Deed) {
+        let Some(process) = self.process.as_mut().filter(|process| !process.has_ended) else { return };
+        process.fall(deed);
+    }
+
+    /// The disk that it has for itself.
+    pub(super) fn disk(&self) -> Result<&Disk> {
+        self.disk.as_ref().context("the node has no disk of its own: give its group disk_bytes")
     }
 
     /// Takes it away without a word, as the plan says.
@@ -157,18 +178,16 @@ pub(super) fn folder(run: &Path, number: usize) -> PathBuf {
 }
 
 /// Refuses what no real node can be made to do.
-pub(super) fn check_group(group: &Group) -> Result<(), Refused> {
+pub(super) fn check_group(group: &Group, shaping: Shaping) -> Result<(), Refused> {
     if group.behaviour.is_hostile() {
         return Err(Refused(
             "real nodes do not lie: leave out the groups that are corrupt or stall, or simulate the plan with `sim`"
                 .to_owned(),
         ));
     }
-    match group.nat.as_deref() {
-        None | Some("open") => Ok(()),
-        Some(nat) => Err(Refused(format!(
-            "the laboratory has no address translation of class {nat:?}; leave `nat` out"
-        ))),
+    match group.lab_only().filter(|_| shaping != Shaping::Lab) {
+        None => Ok(()),
+        Some(what) => Err(Refused(format!("{what} is there in the laboratory alone, which needs root"))),
     }
 }
 
@@ -261,17 +280,18 @@ mod tests {
 
     #[test]
     fn what_real_nodes_cannot_do_is_refused() {
-        let check = |settings: &str, expected: &str| {
+        let check = |settings: &str, shaping: Shaping, expected: &str| {
             let plan = read_plan("tiny", &[settings.to_owned()]).expect("a plan");
-            let found = check_group(&plan.groups[0]).map_err(|error| error.to_string());
+            let found = check_group(&plan.groups[0], shaping).map_err(|error| error.to_string());
             assert_eq!(found.is_ok(), expected.is_empty(), "{settings}");
             assert!(found.err().unwrap_or_default().contains(expected), "{settings}");
         };
-        check("groups.0.behaviour=honest", "");
-        check("groups.0.behaviour=slow", "");
-        check("groups.0.behaviour=corrupt", "do not lie");
-        check("groups.0.behaviour=stall", "do not lie");
-        check("groups.0.nat=symmetric", "symmetric");
-        check("groups.0.nat=open", "");
+        check("groups.0.behaviour=honest", Shaping::Lab, "");
+        check("groups.0.behaviour=slow", Shaping::Lab, "");
+        check("groups.0.behaviour=corrupt", Shaping::Lab, "do not lie");
+        check("groups.0.behaviour=stall", Shaping::Lab, "do not lie");
+        check("groups.0.nat=symmetric", Shaping::Lab, "");
+        check("groups.0.nat=symmetric", Shaping::User, "symmetric");
+        check("groups.0.nat=open", Shaping::User, "");
     }
 }

@@ -12,6 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::mpsc;
 
+use crate::plan::Deed;
+
 /// Lines of a failed program's own words that are shown.
 const TAIL_LINES: usize = 12;
 /// Bytes of its log that are looked through for them.
@@ -33,6 +35,8 @@ pub(crate) struct Process {
     pub(crate) pid: u32,
     /// Whether its owner has seen it end.
     pub(crate) has_ended: bool,
+    /// Whether that is as it should be.
+    pub(crate) is_meant_to_end: bool,
     /// Names this very process, so that no signal reaches another that got its number later.
     handle: OwnedFd,
     log: PathBuf,
@@ -76,7 +80,7 @@ impl Process {
             // Nobody listens once the run is over.
             let _ = events.send((who, ProcessEvent::Ended(ended))).await;
         });
-        Ok(Self { pid, has_ended: false, handle, log })
+        Ok(Self { pid, has_ended: false, is_meant_to_end: false, handle, log })
     }
 
     /// Asks it to end.
@@ -88,6 +92,12 @@ impl Process {
     /// Ends it at once.
     pub(crate) fn kill(&self) {
         let _ = pidfd_send_signal(&self.handle, Signal::KILL);
+    }
+
+    /// Ends it as a fault does; that is no failure.
+    pub(crate) fn fall(&mut self, deed: Deed) {
+        self.is_meant_to_end = true;
+        if deed == Deed::Terminate { self.terminate() } else { self.kill() }
     }
 
     /// The last lines that it wrote on standard error.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::refused::refuse_unless;
+use crate::refused::{Refused, refuse_unless};
 
 /// The programs that a run starts.
 #[derive(Debug, Clone)]
@@ -15,9 +15,23 @@ pub(crate) struct Programs {
     pub(crate) tracker: PathBuf,
     /// `freshet-node`.
     pub(crate) node: PathBuf,
+    /// What several trackers need, where it is installed.
+    broker: Option<PathBuf>,
 }
 
+/// The program of the broker between trackers.
+const BROKER: &str = "nats-server";
+
 impl Programs {
+    /// The broker between several trackers.
+    ///
+    /// # Errors
+    /// When it is not installed.
+    pub(super) fn broker(&self) -> Result<PathBuf, Refused> {
+        let missing = || Refused(format!("several trackers need {BROKER}: apt-get install {BROKER}"));
+        self.broker.clone().ok_or_else(missing)
+    }
+
     /// Finds them in `folder`, or beside the running program.
     ///
     /// # Errors
@@ -41,7 +55,12 @@ impl Programs {
             })?;
             path.canonicalize().with_context(|| format!("look for {}", path.display()))
         };
+        // Not everybody's path leads to where Debian puts servers.
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+        let broker = folders.map(|folder| folder.join(BROKER)).find(|program| program.is_file());
         Ok(Self {
+            broker,
             origin: find("freshet-origin")?,
             tracker: find("freshet-tracker")?,
             node: find("freshet-node")?,

@@ -13,6 +13,8 @@ pub(super) enum Step {
     Start(usize),
     /// It vanishes.
     Leave(usize),
+    /// The fault of this number comes.
+    Fault(usize),
 }
 
 /// When who starts and leaves, in order.
@@ -29,6 +31,10 @@ pub(super) fn schedule(plan: &Plan, nodes: &[Node], seed: u64) -> Vec<(Duration,
         let leave = group.leave_after_ms.map(|after_ms| start + Duration::from_millis(u64::from(after_ms)));
         steps.extend(leave.map(|at| (at, Step::Leave(node.number))));
     }
+    let faults = plan.faults.iter().enumerate();
+    steps.extend(
+        faults.map(|(number, fault)| (Duration::from_millis(fault.at_ms.into()), Step::Fault(number))),
+    );
     steps.sort_by_key(|(at, _)| *at);
     steps
 }

@@ -31,11 +31,10 @@ impl Spending {
 
     /// Reads what all running processes have spent; the last reading stands for one that has ended.
     pub(super) fn read(&mut self, stage: &Stage, nodes: &[Node]) {
-        let servers = [(Some(&stage.origin), "origin"), (stage.tracker.as_ref(), "tracker")];
-        let nodes = nodes.iter().map(|node| (node.process.as_ref(), "nodes"));
-        let pids = servers.into_iter().chain(nodes).filter_map(|(process, program)| {
-            process.filter(|process| !process.has_ended).map(|process| (process.pid, program))
-        });
+        let servers = stage.servers().map(|(server, process)| (process, server.sort()));
+        let nodes = nodes.iter().filter_map(|node| Some((node.process.as_ref()?, "nodes")));
+        let running = servers.chain(nodes).filter(|(process, _)| !process.has_ended);
+        let pids = running.map(|(process, program)| (process.pid, program));
         for (pid, program) in pids.chain(stage.network.delay_pid().map(|pid| (pid, "relay"))) {
             if let Some(last) = ProcessUse::read(pid) {
                 let fresh = Spent { program, before_s: 0.0, last };

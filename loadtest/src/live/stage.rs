@@ -1,42 +1,34 @@
-//! What stands before the first node starts: the build, its keys, the network, a tracker and an origin that serves it.
+//! What stands before the first node starts: the build, its keys, the network, trackers and an origin that serves it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
 
-use super::network::{Network, ORIGIN, TRACKER};
+use super::network::{Network, ORIGIN, tracker_host};
 use super::process::{Process, ProcessEvent};
 use super::programs::Programs;
+use super::servers::{Ground, Server, Servers, origin_report};
 use super::{LiveOptions, Release};
 use crate::game_build::{BuildKind, BuildSpec, generate_build};
-use crate::plan::Plan;
+use crate::plan::{Deed, Plan};
 
 /// The content's tenant and name.
 const TENANT: &str = "load";
 const CONTENT: &str = "load/build";
-/// What the origin sent, in its own words.
-const ORIGIN_REPORT: &str = "origin-report.json";
-/// How long a server may take until it serves.
-const READY_WAIT: Duration = Duration::from_secs(20);
-/// Pause between two looks for its ready file.
-const READY_POLL: Duration = Duration::from_millis(10);
-/// Events that wait for the run: two servers and some hundred nodes with a few lines each.
+/// Events that wait for the run: servers and some hundred nodes with a few lines each.
 const EVENTS_MAX: usize = 1024;
 
 /// Whose event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// The origin.
-    Origin,
-    /// The tracker.
-    Tracker,
-    /// The node of that number.
+    /// A server's.
+    Server(Server),
+    /// The node's of that number.
     Node(usize),
 }
 
@@ -65,17 +57,6 @@ struct Update {
 }
 
 #[derive(Debug, Deserialize)]
-struct OriginReady {
-    address: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct TrackerReady {
-    url: String,
-    key: String,
-}
-
-#[derive(Debug, Deserialize)]
 struct KeysMade {
     key: String,
 }
@@ -94,8 +75,7 @@ pub(crate) struct Stage {
     pub(crate) content: String,
     /// The channel, with the tenant's key.
     pub(crate) url: String,
-    pub(crate) origin: Process,
-    pub(crate) tracker: Option<Process>,
+    servers: Servers,
     pub(crate) sender: mpsc::Sender<(Who, ProcessEvent)>,
     pub(crate) events: mpsc::Receiver<(Who, ProcessEvent)>,
 }
@@ -109,37 +89,27 @@ impl Stage {
         let network = Network::build(plan, options.shaping)?;
         let (sender, mut events) = mpsc::channel(EVENTS_MAX);
 
-        let mut trackers = None;
+        let mut servers = Servers::new(sender.clone());
+        let ground = Ground { plan, programs: &programs, network: &network, folder: &folder };
+        let mut tracker_key = None;
         if plan.p2p {
-            let command = tracker_command(plan, &programs, &network, &folder)?;
-            let process = Process::start(command, folder.join("tracker.log"), Who::Tracker, sender.clone())?;
-            let ready: TrackerReady = ready(&folder, (TRACKER, Who::Tracker), &process, &mut events).await?;
-            trackers = Some((process, ready));
+            tracker_key = Some(servers.start_trackers(ground, &mut events).await?);
         }
-        let tracker = trackers.as_ref().map(|(_, ready)| ready);
-        let key = make_keys(&programs, &folder, tracker.map(|ready| ready.key.as_str())).await?;
-        let tracker_url = tracker.map(|ready| ready.url.as_str());
-        let published = publish(&programs, &folder, &source, tracker_url).await?;
+        let key = make_keys(&programs, &folder, tracker_key.as_deref()).await?;
+        let numbers = 0..plan.trackers.count as usize;
+        let ports =
+            numbers.filter_map(|number| Some((number, servers.address(Server::Tracker(number))?.port())));
+        let urls: Vec<String> = ports
+            .map(|(number, port)| Ok(format!("ws://{}/", network.authority(&tracker_host(number), port)?)))
+            .collect::<Result<_>>()?;
+        let published = publish(&programs, &folder, &source, &urls).await?;
 
-        let command = origin_command(plan, &programs, &network, &folder)?;
-        let origin = Process::start(command, folder.join("origin.log"), Who::Origin, sender.clone())?;
-        let ready: OriginReady = ready(&folder, (ORIGIN, Who::Origin), &origin, &mut events).await?;
-        let content = format!("http://{}/{CONTENT}", ready.address);
+        let ready = servers.start_and_wait(ground, Server::Origin, &mut events).await?;
+        let authority = network.authority(ORIGIN, ready.address.port())?;
+        let content = format!("http://{authority}/{CONTENT}");
         let url = format!("{content}/channels/live#key={key}");
-        let tracker = trackers.map(|(process, _)| process);
-        let mut stage = Self {
-            folder,
-            source,
-            programs,
-            network,
-            published,
-            content,
-            url,
-            origin,
-            tracker,
-            sender,
-            events,
-        };
+        let mut stage =
+            Self { folder, source, programs, network, published, content, url, servers, sender, events };
         if options.release == Release::Update {
             stage.make_older(plan, options.seed).await?;
         }
@@ -157,9 +127,30 @@ impl Stage {
         })
     }
 
+    /// Lets a fault of its process come to a server.
+    pub(super) fn befall(&mut self, server: Server, deed: Deed, plan: &Plan) -> Result<()> {
+        let Self { programs, network, folder, servers, .. } = self;
+        servers.befall(Ground { plan, programs, network, folder }, server, deed)
+    }
+
+    /// The servers' processes.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (Server, &Process)> {
+        self.servers.processes()
+    }
+
+    /// One of them, if it has been started.
+    pub(super) fn server_mut(&mut self, server: Server) -> Option<&mut Process> {
+        self.servers.process_mut(server)
+    }
+
+    /// Where it listens.
+    pub(super) fn server_address(&self, server: Server) -> Option<SocketAddr> {
+        self.servers.address(server)
+    }
+
     /// Where the origin tells what it sent.
     pub(crate) fn origin_report(&self) -> PathBuf {
-        self.folder.join(ORIGIN_REPORT)
+        origin_report(&self.folder)
     }
 }
 
@@ -174,33 +165,6 @@ fn build(plan: &Plan, options: &LiveOptions, folder: &Path) -> Result<PathBuf> {
     Ok(source)
 }
 
-fn tracker_command(plan: &Plan, programs: &Programs, network: &Network, folder: &Path) -> Result<Command> {
-    let mut command = network.command(TRACKER, &programs.tracker)?;
-    command.arg("--listen").arg(network.listen(TRACKER)?.to_string());
-    command.arg("--state-dir").arg(folder.join("tracker"));
-    command.arg("--ready-file").arg(ready_file(folder, TRACKER));
-    // Addresses are what they are here: nobody needs to ask for his own.
-    command.arg("--no-stun");
-    // Nobody comes back after a run, so there is no crowd to spread.
-    command.args(["--drain-ms", "0"]);
-    if let Some(budget_mbit) = plan.origin.budget_mbit {
-        command.arg("--origin-budget-mbit").arg(budget_mbit.round().max(1.0).to_string());
-    }
-    Ok(command)
-}
-
-fn origin_command(plan: &Plan, programs: &Programs, network: &Network, folder: &Path) -> Result<Command> {
-    let mut command = network.command(ORIGIN, &programs.origin)?;
-    command.arg("serve").arg("--store").arg(folder.join("store"));
-    command.arg("--listen").arg(network.listen(ORIGIN)?.to_string());
-    command.arg("--ready-file").arg(ready_file(folder, ORIGIN));
-    command.arg("--report-file").arg(folder.join(ORIGIN_REPORT));
-    if let Network::Lab(_) = network {
-        command.arg("--line-mbit").arg(plan.origin.up_mbit.round().max(1.0).to_string());
-    }
-    Ok(command)
-}
-
 async fn make_keys(programs: &Programs, folder: &Path, tracker: Option<&str>) -> Result<String> {
     let mut command = Command::new(&programs.origin);
     command.args(["keys", "--json", "--tenant", TENANT, "--keys-dir"]).arg(folder.join("keys"));
@@ -213,10 +177,10 @@ async fn publish(
     programs: &Programs,
     folder: &Path,
     source: &Path,
-    tracker: Option<&str>,
+    trackers: &[String],
 ) -> Result<Published> {
     let mut command = publish_command(programs, folder, source, "1");
-    command.args(tracker.map(|url| format!("--tracker={url}")));
+    command.args(trackers.iter().map(|url| format!("--tracker={url}")));
     last_object(command).await.with_context(|| format!("publish {}", source.display()))
 }
 
@@ -242,35 +206,4 @@ pub(super) async fn last_object<T: DeserializeOwned>(mut command: Command) -> Re
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().last().unwrap_or_default();
     serde_json::from_str(line).with_context(|| format!("{name} printed {line:?}"))
-}
-
-fn ready_file(folder: &Path, host: &str) -> PathBuf {
-    folder.join(format!("{host}-ready.json"))
-}
-
-/// Waits until a server has written its ready file.
-async fn ready<T: DeserializeOwned>(
-    folder: &Path,
-    (host, who): (&str, Who),
-    process: &Process,
-    events: &mut mpsc::Receiver<(Who, ProcessEvent)>,
-) -> Result<T> {
-    let path = ready_file(folder, host);
-    let deadline = Instant::now() + READY_WAIT;
-    loop {
-        if let Ok(bytes) = std::fs::read(&path) {
-            let text = String::from_utf8_lossy(&bytes);
-            return serde_json::from_slice(&bytes)
-                .with_context(|| format!("the {host} is ready with {text:?}"));
-        }
-        while let Ok((from, event)) = events.try_recv() {
-            if let (true, ProcessEvent::Ended(_)) = (from == who, event) {
-                bail!("the {host} ended before it served:\n{}", process.last_words());
-            }
-        }
-        if Instant::now() > deadline {
-            bail!("the {host} does not serve after {READY_WAIT:?}:\n{}", process.last_words());
-        }
-        sleep(READY_POLL).await;
-    }
 }

@@ -2,16 +2,20 @@
 
 mod builtin;
 mod content;
+mod fault;
 mod group;
 mod read;
+mod trackers;
 
 use freshet_swarm::{Goal, Policy};
 use serde::{Deserialize, Serialize};
 
 pub use builtin::BUILTIN_PLANS;
 pub use content::Content;
+pub use fault::{Deed, FAULTS_MAX, Fault, Whom};
 pub use group::{Behaviour, Group};
 pub use read::{PlanError, read_plan};
+pub use trackers::{TRACKERS_MAX, Trackers};
 
 /// Most nodes in one plan.
 pub const NODES_MAX: u32 = 20_000;
@@ -31,16 +35,25 @@ pub struct Plan {
     pub about: String,
     /// What every node fetches.
     pub content: Content,
-    /// The origin's line; the tracker stands beside it.
+    /// The origin's line; the trackers stand beside it.
     pub origin: Origin,
+    /// The trackers.
+    #[serde(default)]
+    pub trackers: Trackers,
     /// The nodes.
     pub groups: Vec<Group>,
+    /// What goes wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// What the jobs optimise for.
     #[serde(default = "offload")]
     pub goal: Goal,
     /// Whether chunks may come from peers.
     #[serde(default = "yes")]
     pub p2p: bool,
+    /// When all are told that chunks may come from peers no longer, in milliseconds; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p2p_off_at_ms: Option<u32>,
     /// The governor's line at `offload`, in thousandths of the reference rate; the core's default if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offload_slack_permille: Option<u32>,
@@ -73,6 +86,10 @@ pub struct Origin {
     /// What the tracker says the origin may send to all jobs together, in Mbit/s; absent: it says nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_mbit: Option<f64>,
+    /// Whether it refuses what is more than its line carries, as with `serve --bandwidth-mbit-max`; else it sends all of it,
+    /// the slower.
+    #[serde(default)]
+    pub refuses: bool,
     /// Round trip between the origin (and tracker) and a node with the same value, in milliseconds.
     #[serde(default = "rtt_ms")]
     pub rtt_ms: f64,
@@ -148,6 +165,10 @@ impl Plan {
         require("quantum_bytes", QUANTUM_BYTES.contains(&self.quantum_bytes), "1024 to 1048576")?;
         require("links", (1..=32).contains(&self.links), "1 to 32")?;
         require("end_after_s", (1..=86_400).contains(&self.end_after_s), "1 to 86400")?;
+        self.trackers.check()?;
+        require("faults", self.faults.len() <= FAULTS_MAX, "at most 1000")?;
+        let mut faults = self.faults.iter().enumerate();
+        faults.try_for_each(|(number, fault)| fault.check(number, self.trackers.count))?;
         self.groups.iter().enumerate().try_for_each(|(number, group)| group.check(number))
     }
 }

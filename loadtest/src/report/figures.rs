@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::run::Run;
+use crate::lab::LabNat;
 use crate::plan::{Group, bytes_s_of_mbit};
 
 /// What people ask of a run. Definitions are DESIGN.md's: paid bytes are what the origin sent, used or not.
@@ -118,14 +119,19 @@ fn completion(run: &Run) -> Option<Completion> {
     Some(Completion { min_s: at(0)?, median_s: at(500)?, p95_s: at(950)?, max_s: at(1000)? })
 }
 
-/// Bounds by the plan's lines. Hostile nodes give nothing; seeds and sharing nodes give their whole uplink.
+/// Bounds by the plan's lines. Hostile nodes give nothing; seeds and sharing nodes give their whole uplink. Who shares a line
+/// needs one copy over it. Who is behind a symmetric NAT gets from nobody but the origin and those that anybody reaches.
 fn bounds(run: &Run, copies: f64) -> Bounds {
     let counted = |group: &&Group| group.is_counted();
-    let jobs: f64 = run.plan.groups.iter().filter(counted).map(|group| f64::from(group.count)).sum();
+    let is_shut = |group: &&Group| group.nat == LabNat::Symmetric;
+    let is_reached = |group: &&Group| group.nat == LabNat::Open;
+    let jobs: f64 = run.plan.groups.iter().filter(counted).map(lines).sum();
+    let shut_jobs: f64 = run.plan.groups.iter().filter(counted).filter(is_shut).map(lines).sum();
     let down_min =
         run.plan.groups.iter().filter(counted).map(|g| bytes_s_of_mbit(g.down_mbit)).min().unwrap_or(1);
     let gives = |group: &&Group| group.sharing && run.plan.p2p && !group.behaviour.is_hostile();
     let up_sum: f64 = run.plan.groups.iter().filter(gives).map(uplinks_bytes_s).sum();
+    let reached_up: f64 = run.plan.groups.iter().filter(gives).filter(is_reached).map(uplinks_bytes_s).sum();
     let origin = bytes_s_of_mbit(run.plan.origin.up_mbit) as f64;
     let needed = run.needed_bytes as f64;
     let least_s = needed / down_min.max(1) as f64;
@@ -134,11 +140,15 @@ fn bounds(run: &Run, copies: f64) -> Bounds {
     let at = |copies: f64| {
         let copies = if up_sum > 0.0 { copies.min(jobs) } else { jobs };
         let peers_s = (jobs - copies) * needed / up_sum.max(1.0);
-        least_s.max(copies * needed / origin).max(peers_s)
+        let shut_s = (shut_jobs - copies).max(0.0) * needed / reached_up.max(1.0);
+        least_s.max(copies * needed / origin).max(peers_s).max(shut_s)
     };
     let first_copy_s = if has_seed { 0.0 } else { needed / origin };
     Bounds {
-        best_s: least_s.max(first_copy_s).max(jobs * needed / (origin + up_sum)),
+        best_s: least_s
+            .max(first_copy_s)
+            .max(jobs * needed / (origin + up_sum))
+            .max(shut_jobs * needed / (origin + reached_up)),
         at_copies_s: at(copies),
         at_one_copy_s: at(1.0),
         http_s: least_s.max(jobs * needed / origin),
@@ -147,7 +157,12 @@ fn bounds(run: &Run, copies: f64) -> Bounds {
 
 fn uplinks_bytes_s(group: &Group) -> f64 {
     let up_mbit = group.share_mbit_max.map_or(group.up_mbit, |cap| cap.min(group.up_mbit));
-    f64::from(group.count) * bytes_s_of_mbit(up_mbit) as f64
+    lines(group) * bytes_s_of_mbit(up_mbit) as f64
+}
+
+/// Lines of a group.
+fn lines(group: &Group) -> f64 {
+    if group.shared_line { f64::from(group.count.min(1)) } else { f64::from(group.count) }
 }
 
 #[cfg(test)]
@@ -194,13 +209,24 @@ mod tests {
         check(&["origin.up_mbit=20"], 1.1, [26.84, 29.53, 26.84, 536.87]);
         check(&["groups.0.down_mbit=10"], 4.0, [53.69, 53.69, 53.69, 107.37]);
         check(&["p2p=false"], 20.0, [107.37; 4]);
+        // All behind one line: it carries one copy.
+        check(&["groups.0.shared_line=true"], 1.0, [5.37, 5.37, 5.37, 5.37]);
+    }
+
+    #[test]
+    fn who_reaches_few_waits_for_them() {
+        // 14 of 20 get 13 copies from six uplinks of 20 Mbit/s.
+        let bounds = bounds(&run("flash-symmetric", &[]), 1.0);
+        assert!((bounds.at_copies_s - 13.0 * 4.474).abs() < 0.05, "{bounds:?}");
+        // With all that the origin has: 14 copies by 220 Mbit/s.
+        assert!((bounds.best_s - 34.17).abs() < 0.05, "{bounds:?}");
     }
 
     #[test]
     fn shares_and_times() {
         let mut run = run("tiny", &[]);
         run.needed_bytes = 100;
-        run.origin = OriginSent { bytes: 120, manifest_bytes: 5, wire_bytes: 150, requests: 3 };
+        run.origin = OriginSent { bytes: 120, manifest_bytes: 5, wire_bytes: 150, requests: 3, refused: 0 };
         run.nodes = (0..4)
             .map(|number| NodeRun {
                 is_counted: true,

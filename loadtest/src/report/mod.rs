@@ -9,7 +9,7 @@ mod run;
 use serde::{Deserialize, Serialize};
 
 pub use figures::{Bounds, Completion, Figures};
-pub use live::{LiveRun, Shaping, WireSplit};
+pub use live::{LinkTimes, LiveRun, Shaping, TrackerBeat, WireSplit};
 pub use page::page;
 pub use read::{ReportError, read_report};
 pub use run::{FED_ROWS_MAX, Fed, NodeRun, OriginSent, Run, Sample, Source};

@@ -68,6 +68,9 @@ pub struct OriginSent {
     pub wire_bytes: u64,
     /// Requests for runs of chunks.
     pub requests: u64,
+    /// Of these, told to come back later.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 /// What became of one node.

@@ -92,7 +92,8 @@ pub(super) fn facts(report: &Report) -> String {
     fact("Jobs done", format!("{} of {}", report.figures.finished, report.figures.jobs));
     let size = bytes_text(run.needed_bytes);
     fact("Content", format!("{size} in {} chunks", run.chunks));
-    fact("Origin", format!("{} Mbit/s, {} requests", run.plan.origin.up_mbit, run.origin.requests));
+    let (requests, refused) = (run.origin.requests, run.origin.refused);
+    fact("Origin", format!("{} Mbit/s, {requests} requests, {refused} refused", run.plan.origin.up_mbit));
     for group in &run.plan.groups {
         let behaviour = serde_json::to_value(group.behaviour).ok();
         let behaviour = behaviour.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
