@@ -5,7 +5,10 @@ use anyhow::Result;
 use super::bench::Bench;
 use super::needs::Need;
 use super::row::Row;
-use super::{far, few, flash, gateway, kills, large, memory, patches, seeds, simulator, updates, wire};
+use super::{
+    far, few, flash, flood, gateway, kills, large, memory, patches, reach, reconnect, seeds, simulator,
+    survival, updates, wire, yielding,
+};
 
 /// When a figure is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +72,19 @@ pub(super) const FIGURES: &[Figure] = &[
         flash::measure_update,
     ),
     bench("fifty", "50 nodes, origin 40 Mbit/s", &[Need::Lab], |bench| flash::measure(bench, &flash::FIFTY)),
+    bench(
+        "two-nats",
+        "a player and a seeder, each behind a port-restricted NAT, beside none",
+        &[Need::Lab, Need::Program("nft")],
+        reach::measure_two,
+    ),
+    bench(
+        "symmetric",
+        "20 nodes, of which 14 are behind symmetric NATs",
+        &[Need::Lab, Need::Program("nft")],
+        reach::measure_symmetric,
+    ),
+    bench("lan", "50 nodes behind one line", &[Need::Lab, Need::Program("nft")], reach::measure_lan),
     bench("few", "1, 2 and 4 nodes: P2P is not slower than HTTP", &[Need::Lab], few::measure),
     bench(
         "far",
@@ -78,11 +94,36 @@ pub(super) const FIGURES: &[Figure] = &[
     ),
     bench("gateway", "the local gateway beside nginx with a cache", gateway::NEEDS, gateway::measure),
     bench("wire", "one node as fast as the machine can", wire::NEEDS, wire::measure),
+    bench("yield", "a seeder at home: ping, and an upload beside it", yielding::NEEDS, yielding::measure),
+    bench(
+        "reconnect",
+        "5,000 clients come back to a tracker that was killed",
+        &[Need::Optimised],
+        reconnect::measure,
+    ),
     bench("large", "60 GB in 480,000 chunks: loading and deciding", large::NEEDS, large::measure),
     bench("memory", "publish and get of 4 GiB", memory::NEEDS, memory::measure),
     bench("updates", "updates of real builds beside fixed blocks", updates::NEEDS, updates::measure),
     bench("patches", "publish of 1 GiB with patches from three versions", patches::NEEDS, patches::measure),
     bench("simulator", "2,000 simulated nodes and 1,000 chunks", &[Need::Optimised], simulator::measure),
+    bench(
+        "origin-flood",
+        "1,000 simulated players whose peers are switched off, and a capped origin",
+        &[Need::Optimised],
+        flood::measure,
+    ),
+    bench(
+        "vanished",
+        "40 nodes whose peers vanish, and a capped origin",
+        &[Need::Lab],
+        flood::measure_vanished,
+    ),
     soak("kills", "a get that is killed again and again ends well", kills::NEEDS, kills::measure),
+    soak(
+        "survival",
+        "100 nodes at three trackers, all of which die, and the broker, beside the same without faults",
+        &[Need::Lab, Need::Program("curl"), Need::Program("nats-server")],
+        survival::measure,
+    ),
     soak("seeds", "simulated crowds under many seeds", &[Need::Optimised], seeds::measure),
 ];

@@ -5,6 +5,8 @@
 pub(super) enum Unit {
     /// Time.
     Seconds,
+    /// Time, kept in seconds, as people count delays.
+    Milliseconds,
     /// Time of small things.
     Microseconds,
     /// Wire bytes of the origin / bytes that one node needs.
@@ -28,6 +30,7 @@ impl Unit {
     pub(super) fn show(self, value: f64) -> String {
         match self {
             Self::Seconds => format!("{value:.1} s"),
+            Self::Milliseconds => format!("{:.1} ms", value * 1e3),
             Self::Microseconds => format!("{value:.1} us"),
             Self::Copies => format!("{value:.2} copies"),
             Self::Share => format!("{:.1} %", value * 100.0),

@@ -43,7 +43,7 @@ fn faults_are_one_sentence_and_a_code() {
     };
     check(&["sim", "no-such-plan"], 2, "cannot read the plan no-such-plan");
     check(&["sim", "tiny", "--set", "links=99"], 2, "links must be 1 to 32");
-    check(&["sim", "tiny", "--set", "groups.0.nat=x"], 2, "no address translation");
+    check(&["sim", "tiny", "--set", "groups.0.nat=symmetric"], 2, "group 0 has nat symmetric");
     check(&["sim", "tiny", "--out", "/proc/none/x.json"], 1, "cannot write the report /proc/none/x.json");
     check(&["sim", "tiny", "--set", "end_after_s=1", "--set", "origin.up_mbit=0.1"], 1, "0 of 4 jobs");
     check(&["report", "/no/report.json", "--out", "/tmp/never.html"], 1, "/no/report.json");

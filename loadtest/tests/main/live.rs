@@ -165,7 +165,7 @@ fn what_cannot_be_run_is_one_sentence() {
     };
     check(&["no-such-plan", "--shaping", "none"], 2, "cannot read the plan");
     check(&["flash-hostile", "--shaping", "none"], 2, "real nodes do not lie");
-    check(&["tiny", "--shaping", "none", "--set", "groups.0.count=249"], 2, "at most 248 nodes");
+    check(&["tiny", "--shaping", "none", "--set", "groups.0.count=991"], 2, "at most 990 nodes");
     check(&["tiny", "--shaping", "none", "--set", "loss_permille=1"], 2, "loss_permille=0");
     check(&["tiny", "--shaping", "none", "--keep-in", "/proc/none"], 1, "/proc/none");
     let output =

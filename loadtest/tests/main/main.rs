@@ -6,6 +6,8 @@ mod conservation;
 mod demo;
 mod determinism;
 #[cfg(target_os = "linux")]
+mod drills;
+#[cfg(target_os = "linux")]
 mod figures;
 mod hostile;
 #[cfg(target_os = "linux")]
@@ -13,6 +15,8 @@ mod lab;
 mod lines;
 #[cfg(target_os = "linux")]
 mod live;
+#[cfg(target_os = "linux")]
+mod nats;
 #[cfg(target_os = "linux")]
 mod needs;
 mod plans;

@@ -10,7 +10,9 @@ pub(crate) fn lab() -> bool {
         "root"
     } else if !PathBuf::from("/dev/net/tun").exists() {
         "/dev/net/tun"
-    } else if let Some(program) = ["ip", "tc", "chrt", "ping"].into_iter().find(|program| !runs(program)) {
+    } else if let Some(program) =
+        ["ip", "tc", "nft", "chrt", "ping", "faketime"].into_iter().find(|program| !runs(program))
+    {
         program
     } else {
         return true;

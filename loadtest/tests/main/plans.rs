@@ -1,7 +1,7 @@
 //! Plans end, and what the simulator does not know is refused by name.
 
 use crate::{run, run_as_it_is};
-use freshet_loadtest::{Options, SimError, read_plan, simulate};
+use freshet_loadtest::{Options, read_plan, simulate};
 
 #[test]
 fn small_plans_end() {
@@ -40,10 +40,17 @@ fn what_takes_too_long_is_given_up() {
 }
 
 #[test]
-fn address_translation_is_refused_by_name() {
-    let plan = read_plan("tiny", &["groups.0.nat=symmetric".to_owned()]).expect("a good plan");
-    let expected = SimError::Nat { group: 0, nat: "symmetric".to_owned() };
-    assert_eq!(simulate(&plan, Options::default()).expect_err("unknown"), expected);
-    let plan = read_plan("tiny", &["groups.0.nat=open".to_owned()]).expect("a good plan");
-    assert!(simulate(&plan, Options::default()).is_ok());
+fn what_only_the_laboratory_has_is_refused_by_name() {
+    let check = |setting: &str, expected: Option<&str>| {
+        let plan = read_plan("tiny", &[setting.to_owned()]).expect("a good plan");
+        let refused = simulate(&plan, Options::default()).err().map(|error| error.to_string());
+        let matches = refused.as_deref().zip(expected).is_some_and(|(found, part)| found.contains(part));
+        assert!(matches || refused.is_none() && expected.is_none(), "{setting}: {refused:?}");
+    };
+    check("groups.0.nat=open", None);
+    check("groups.0.nat=symmetric", Some("group 0 has nat symmetric"));
+    check("groups.0.shared_line=true", Some("a shared line"));
+    check("groups.0.ip=v6", Some("IPv6"));
+    check("groups.0.disk_bytes=9", Some("a disk of its own"));
+    check(r#"faults=[{"at_ms":1,"do":"kill","who":"tracker"}]"#, Some("no faults"));
 }
