@@ -22,10 +22,12 @@ need make make
 if [ "${1:-all}" = all ]; then
     need ip iproute2
     need tc iproute2
+    [ -x /usr/sbin/nft ] || need nft nftables
     need curl curl
     need ping iputils-ping
     need chrt util-linux
     need strace strace
+    need faketime faketime
     need c++ g++
     need mcs mono-mcs
     need mono mono-runtime
@@ -34,6 +36,7 @@ if [ "${1:-all}" = all ]; then
     [ -x /usr/sbin/mount.exfat-fuse ] || need mount.exfat-fuse exfat-fuse
     # Not everybody's path leads to where Debian puts servers.
     [ -x /usr/sbin/nginx ] || need nginx nginx-light
+    [ -x /usr/sbin/nats-server ] || need nats-server nats-server
     need chromium chromium
     need ffmpeg ffmpeg
     # Debian 12's own Node.js is older than the SDK's test runner allows, so it is not installed from there.

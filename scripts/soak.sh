@@ -46,7 +46,7 @@ stage "fuzzing, $fuzz_seconds s a target" scripts/fuzz.sh "$fuzz_seconds"
 stage "2000 power cuts, and 200 kills of updates" \
     env FRESHET_SEED="$seed" FRESHET_POWER_CUTS=2000 FRESHET_KILLS=200 \
     cargo test --release --locked --quiet -p freshet-edge-node --test main power
-stage "kills, and 50 seeds of each crowd" figures --soak
+stage "kills, survival, and 50 seeds of each crowd" figures --soak
 stage "large builds" figures memory large wire --runs 5
 stage "a tab that sleeps for a minute" tab_asleep
 stage "crowds, ten runs" figures flash-offload flash-speed flash-poor-origin --runs 10
