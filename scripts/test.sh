@@ -3,6 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}"
+target="${CARGO_TARGET_DIR:-target}"
 
 stages=()
 stage() { # NAME COMMAND...
@@ -26,8 +27,9 @@ sdk() (
 )
 
 browsers() (
+    bin=$(realpath "$target/release")
     cd browser-sdk
-    npm run --silent lab
+    FRESHET_BIN_DIR=$bin npm run --silent lab
 )
 
 dependencies() {
