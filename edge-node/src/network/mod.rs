@@ -156,10 +156,11 @@ impl Network {
     /// Announces this node's place in the swarm; where no tracker hears it, links that are missing are looked for among
     /// peers.
     pub(crate) fn announce(&mut self, standing: &Standing, held: &Positions) {
+        let now = Instant::now();
+        self.keep(now);
         if self.is_tracker_up {
             return self.announcer.announce(standing, held, self.transport.certificates());
         }
-        let now = Instant::now();
         if self.introductions.is_alone(now) {
             // A tracker that is silent has not failed yet.
             self.transport.set_grace(true);
@@ -170,7 +171,6 @@ impl Network {
         let acts =
             self.introduce(|introductions, own| introductions.look(now, standing.links_missing(), own));
         self.act(acts);
-        self.keep(now);
     }
 
     /// Dials the peers of an earlier run.

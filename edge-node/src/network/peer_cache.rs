@@ -23,7 +23,9 @@ const SWARMS_MAX: usize = 32;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 /// Trackers' keys remembered.
 const TRACKERS_MAX: usize = 16;
-/// News are written this often at most.
+/// Peers that are written as soon as each of them is known: a run may be short, and of a few only one may be of use.
+const WRITTEN_AT_ONCE: usize = 8;
+/// Other news are written this often at most.
 const WRITE_EVERY: Duration = Duration::from_secs(10);
 /// And what is not news this often: links that live are young.
 const RENEW_EVERY: Duration = Duration::from_secs(600);
@@ -35,6 +37,7 @@ pub(super) struct PeerCache {
     kept: Kept,
     is_changed: bool,
     written: Option<Instant>,
+    peers_written: usize,
 }
 
 /// The file.
@@ -82,7 +85,7 @@ impl PeerCache {
         kept.ticket.take_if(|ticket| {
             ticket.ticket.0.len() > TICKET_BYTES_MAX || ticket.trackers.len() > TRACKERS_MAX
         });
-        Self { path, kept, is_changed: false, written: None }
+        Self { path, kept, is_changed: false, written: None, peers_written: 0 }
     }
 
     pub(super) fn ticket(&self) -> Option<&KeptTicket> {
@@ -111,7 +114,9 @@ impl PeerCache {
     /// Whether it is time to write it.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         let since = |every: Duration| self.written.is_none_or(|at| at + every <= now);
-        (self.is_changed && since(WRITE_EVERY)) || (self.written.is_some() && since(RENEW_EVERY))
+        let is_early = self.peers_written < self.kept.peers.len().min(WRITTEN_AT_ONCE);
+        (self.is_changed && (is_early || since(WRITE_EVERY)))
+            || (self.written.is_some() && since(RENEW_EVERY))
     }
 
     /// What is to be written now, with the peers that are `linked` at `unix_now`.
@@ -123,6 +128,7 @@ impl PeerCache {
     ) -> Writing {
         linked.for_each(|(key, address)| self.seen(key, address, unix_now));
         (self.is_changed, self.written) = (false, Some(now));
+        self.peers_written = self.kept.peers.len();
         let json = serde_json::to_vec(&self.kept).expect("it is JSON");
         Writing { path: self.path.clone(), json }
     }
@@ -216,6 +222,24 @@ mod tests {
         assert_eq!(late.peers().count(), 2);
         assert_eq!(PeerCache::open(folder.path(), swarm(1), NOW + 3 + GRACE_S).peers().count(), 0);
         assert_eq!(PeerCache::open(folder.path(), swarm(1), NOW - 2 * GRACE_S).peers().count(), 0);
+    }
+
+    #[test]
+    fn a_few_peers_are_written_at_once_and_others_now_and_then() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut cache = PeerCache::open(folder.path(), swarm(1), NOW);
+        let now = Instant::now();
+        let ticket = KeptTicket { ticket: Base64(vec![1; 9]), arrived: NOW, trackers: Vec::new() };
+        cache.set_ticket(ticket);
+        cache.write(now, NOW, std::iter::empty()).run();
+        for number in 0..WRITTEN_AT_ONCE {
+            cache.seen(key(number), address(number), NOW);
+            assert!(cache.is_due(now));
+            cache.write(now, NOW, std::iter::empty()).run();
+        }
+        cache.seen(key(0), address(0), NOW);
+        cache.seen(key(WRITTEN_AT_ONCE), address(0), NOW);
+        assert!(!cache.is_due(now) && cache.is_due(now + WRITE_EVERY));
     }
 
     #[test]
