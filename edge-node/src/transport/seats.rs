@@ -1,11 +1,12 @@
 //! The links that are up, one a key, and who is awaited or being dialed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use freshet_protocol::{Hash, KeyId, Locality, Side};
 use freshet_swarm::LinkId;
+use tokio_util::sync::CancellationToken;
 
 use super::limits::{DIALS_MAX, EXPECTED_MAX, EXPECTED_TIME};
 use super::link::LinkState;
@@ -35,6 +36,12 @@ struct Expected {
     pairing: Pairing,
 }
 
+#[derive(Debug)]
+struct Dialing {
+    superseded: CancellationToken,
+    is_answered: bool,
+}
+
 /// Why a link or dial has no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoSeat {
@@ -54,14 +61,14 @@ pub(super) struct Seats {
     own: KeyId,
     links_max: usize,
     seats: BTreeMap<KeyId, Seat>,
-    dialing: BTreeSet<KeyId>,
+    dialing: BTreeMap<KeyId, Dialing>,
     /// In the order of announcement.
     expected: VecDeque<Expected>,
 }
 
 impl Seats {
     pub(super) fn new(own: KeyId, links_max: usize) -> Self {
-        let (seats, dialing, expected) = (BTreeMap::new(), BTreeSet::new(), VecDeque::new());
+        let (seats, dialing, expected) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
         Self { own, links_max, seats, dialing, expected }
     }
 
@@ -107,23 +114,44 @@ impl Seats {
         self.seats.values().map(|seat| &seat.state)
     }
 
-    /// Notes that a dial starts.
-    pub(super) fn start_dial(&mut self, key: KeyId) -> Result<(), NoSeat> {
+    /// Notes that a dial starts. It takes the place of an earlier one that nobody has answered, which is told by its token:
+    /// newer words about a peer are better.
+    pub(super) fn start_dial(&mut self, key: KeyId) -> Result<CancellationToken, NoSeat> {
+        let earlier = self.dialing.get(&key);
         if self.seats.contains_key(&key) {
-            Err(NoSeat::Linked)
-        } else if self.dialing.contains(&key) {
-            Err(NoSeat::Dialing)
-        } else if self.dialing.len() >= DIALS_MAX {
-            Err(NoSeat::Dials)
-        } else {
-            self.check_room(key)?;
-            self.dialing.insert(key);
-            Ok(())
+            return Err(NoSeat::Linked);
+        }
+        if earlier.is_some_and(|dial| dial.is_answered) {
+            return Err(NoSeat::Dialing);
+        }
+        if earlier.is_none() && self.dialing.len() >= DIALS_MAX {
+            return Err(NoSeat::Dials);
+        }
+        self.check_room(key)?;
+        let superseded = CancellationToken::new();
+        let dial = Dialing { superseded: superseded.clone(), is_answered: false };
+        if let Some(earlier) = self.dialing.insert(key, dial) {
+            earlier.superseded.cancel();
+        }
+        Ok(superseded)
+    }
+
+    /// Somebody answers a dial, whose place nobody takes any more; false where another one has taken it.
+    pub(super) fn answered(&mut self, key: KeyId, superseded: &CancellationToken) -> bool {
+        match self.dialing.get_mut(&key) {
+            Some(dial) if !superseded.is_cancelled() => {
+                dial.is_answered = true;
+                true
+            }
+            _ => false,
         }
     }
 
-    pub(super) fn end_dial(&mut self, key: KeyId) {
-        self.dialing.remove(&key);
+    /// A dial is over.
+    pub(super) fn end_dial(&mut self, key: KeyId, superseded: &CancellationToken) {
+        if !superseded.is_cancelled() {
+            self.dialing.remove(&key);
+        }
     }
 
     /// Remembers that the owner of `key` is going to dial.
@@ -199,18 +227,32 @@ mod tests {
     fn links_and_dials_are_bounded() {
         let mut seats = Seats::new(key(0), 2);
         assert!(seats.take(key(1), seat(1, Side::Acceptor, 1)).is_ok());
-        assert_eq!(seats.start_dial(key(1)), Err(NoSeat::Linked));
-        assert_eq!(seats.start_dial(key(2)), Ok(()));
-        assert_eq!(seats.start_dial(key(2)), Err(NoSeat::Dialing));
+        assert_eq!(seats.start_dial(key(1)).err(), Some(NoSeat::Linked));
+        assert_eq!(seats.start_dial(key(2)).err(), None);
         assert!(seats.take(key(2), seat(2, Side::Dialer, 1)).is_ok());
         assert_eq!(seats.take(key(3), seat(3, Side::Dialer, 1)).err(), Some(NoSeat::Full(2)));
-        assert_eq!(seats.start_dial(key(3)), Err(NoSeat::Full(2)));
+        assert_eq!(seats.start_dial(key(3)).err(), Some(NoSeat::Full(2)));
 
         let mut seats = Seats::new(key(0), 1000);
-        (0..DIALS_MAX).for_each(|number| assert_eq!(seats.start_dial(key(number as u8 + 1)), Ok(())));
-        assert_eq!(seats.start_dial(key(200)), Err(NoSeat::Dials));
-        seats.end_dial(key(1));
-        assert_eq!(seats.start_dial(key(200)), Ok(()));
+        let mut start = |number: usize| seats.start_dial(key(number as u8));
+        let dials: Vec<_> = (0..DIALS_MAX).map(|number| start(number).expect("there is room")).collect();
+        assert_eq!(start(200).err(), Some(NoSeat::Dials));
+        seats.end_dial(key(0), &dials[0]);
+        assert_eq!(seats.start_dial(key(200)).err(), None);
+    }
+
+    #[test]
+    fn a_later_dial_takes_the_place_of_one_that_nobody_answers() {
+        let mut seats = Seats::new(key(0), 4);
+        let first = seats.start_dial(key(1)).expect("there is room");
+        let second = seats.start_dial(key(1)).expect("nobody has answered");
+        assert!(first.is_cancelled() && !second.is_cancelled());
+        assert!(!seats.answered(key(1), &first) && seats.answered(key(1), &second));
+        // The end of the first one is not that of the second.
+        seats.end_dial(key(1), &first);
+        assert_eq!(seats.start_dial(key(1)).err(), Some(NoSeat::Dialing));
+        seats.end_dial(key(1), &second);
+        assert_eq!(seats.start_dial(key(1)).err(), None);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use quinn::{Connection, ConnectionError};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::{Quic, QuicWire, describe, ends};
-use crate::transport::dial::{Heard, NotReached};
+use crate::transport::dial::{Heard, NotReached, SUPERSEDED};
 use crate::transport::limits::{CANDIDATE_STAGGER, CONNECT_TIME};
 use crate::transport::link_task::Opened;
 use crate::transport::meet::Meant;
@@ -26,6 +27,7 @@ pub(super) async fn reach(
     candidates: &[Candidate],
     key: KeyId,
     heard: Heard,
+    superseded: &CancellationToken,
 ) -> Result<Opened<QuicWire>, NotReached> {
     let is_quic = |candidate: &&Candidate| candidate.transport == Transport::Quic;
     let addresses = candidates.iter().filter(is_quic).map(|candidate| candidate.address);
@@ -36,8 +38,12 @@ pub(super) async fn reach(
     let mut failed = NotReached::Silent(unheard.to_owned());
     let mut race = Race { waiting, running, next_at: Instant::now(), heard: Some(heard), again };
     loop {
-        match tokio::time::timeout_at(deadline, race.next(quic)).await {
-            Ok(Some(Ok((connection, own)))) => {
+        let next = tokio::time::timeout_at(deadline, race.next(quic));
+        let Some(next) = superseded.run_until_cancelled(next).await else {
+            return Err(NotReached::Refused(SUPERSEDED.to_owned()));
+        };
+        match next {
+            Ok(Some(Ok((connection, own)))) if quic.board.seats().answered(key, superseded) => {
                 let met = match ends(connection, Side::Dialer, own) {
                     Ok(ends) => ends.meet(&quic.board, Some(Meant { key, pairing })).await,
                     Err(error) => Err(error),
@@ -47,6 +53,7 @@ pub(super) async fn reach(
                     Err(reason) => failed = NotReached::Refused(reason),
                 }
             }
+            Ok(Some(Ok(_))) => return Err(NotReached::Refused(SUPERSEDED.to_owned())),
             Ok(Some(Err(reason))) => failed = NotReached::Silent(reason),
             Ok(None) => return Err(failed),
             Err(_) => {

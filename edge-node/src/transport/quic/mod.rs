@@ -19,6 +19,7 @@ use std::time::{Duration, SystemTime};
 use freshet_protocol::{Candidate, Hash, KeyId, PEER_ALPN, Side};
 use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig, TokioRuntime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use super::dial::{Heard, NotReached};
 use super::limits::{CONNECT_TIME, HANDSHAKES_MAX, HANDSHAKES_UNPROVEN_MAX};
@@ -74,15 +75,17 @@ impl Quic {
         self.socket.clone()
     }
 
-    /// Dials a peer, and brings up a link. `heard` tells addresses from which it is heard meanwhile.
+    /// Dials a peer, and brings up a link. `heard` tells addresses from which it is heard meanwhile, `superseded` that
+    /// another dial has taken the place of this one.
     pub(super) async fn reach(
         &self,
         pairing: Pairing,
         candidates: &[Candidate],
         key: KeyId,
         heard: Heard,
+        superseded: &CancellationToken,
     ) -> Result<Opened<QuicWire>, NotReached> {
-        dial::reach(self, pairing, candidates, key, heard).await
+        dial::reach(self, pairing, candidates, key, heard, superseded).await
     }
 
     pub(super) fn board(&self) -> &Arc<Switchboard> {
