@@ -80,6 +80,11 @@ export class Servers {
     return `nats://127.0.0.1:${port}`;
   }
 
+  /** Asks the server of this name to end, and waits for that. */
+  async stop(name: string): Promise<void> {
+    await this.#running.get(name)?.close();
+  }
+
   /** Kills the servers of these names. */
   async kill(...names: readonly string[]): Promise<void> {
     await Promise.all(names.map((name) => this.#running.get(name)?.kill()));

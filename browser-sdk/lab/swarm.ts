@@ -9,6 +9,9 @@ import { StaticSite, type Line } from "./static_site.ts";
 import { CONFIG_PATH, type SwarmConfig } from "./swarm_config.ts";
 
 export const STREAM = "lab/show";
+/** The origin's name among the servers, and what it writes about what it has sent. */
+const ORIGIN = "origin";
+const SENT = "sent.json";
 /** What the origin needs at most to take in a live stream that is there already. */
 const READY_MS = 10_000;
 
@@ -22,17 +25,27 @@ export interface SwarmOptions {
   readonly line?: Line;
   /** How many trackers there are, by default one; several are a cluster over a broker. */
   readonly trackers?: number;
+  /** What the origin may send at most. */
+  readonly mbit_max?: number;
+}
+
+/** What the origin has counted of one kind of requests. */
+export interface Counted {
+  readonly requests: number;
+  readonly refused: number;
 }
 
 export class Swarm {
   /** The origin as players see it. */
   readonly site: StaticSite;
   readonly config: SwarmConfig;
+  readonly #origin: string;
   readonly #servers: Servers;
   readonly #programs: Programs;
 
-  private constructor(site: StaticSite, config: SwarmConfig, servers: Servers, known: Programs) {
+  private constructor(site: StaticSite, origin: string, config: SwarmConfig, servers: Servers, known: Programs) {
     this.site = site;
+    this.#origin = origin;
     this.config = config;
     this.#servers = servers;
     this.#programs = known;
@@ -45,7 +58,8 @@ export class Swarm {
     return `${this.site.url}${Swarm.prefix}master.m3u8`;
   }
 
-  static async start({ folder, isLive = false, isElsewhere = false, line = {}, trackers = 1 }: SwarmOptions): Promise<Swarm> {
+  static async start(options: SwarmOptions): Promise<Swarm> {
+    const { folder, isLive = false, isElsewhere = false, line = {}, trackers = 1, mbit_max } = options;
     const known = programs();
     if (known === undefined) throw new Error("there is no freshet-origin, freshet-tracker and freshet-node to run: cargo build");
     const { origin } = known;
@@ -66,12 +80,14 @@ export class Swarm {
       } else {
         await run(origin, ["publish-hls", folder, ...stream, "--master", "master.m3u8"]);
       }
-      const { address } = await servers.start(origin, ["serve", ...local, ...store], "origin");
+      const most = mbit_max === undefined ? [] : ["--bandwidth-mbit-max", String(mbit_max)];
+      const report = ["--report-file", servers.at(SENT)];
+      const { url } = await servers.start(origin, ["serve", ...local, ...store, ...most, ...report], ORIGIN);
       const tenantKey = (await readFile(servers.at("keys/tenant.pub"), "utf8")).trim();
       const config: SwarmConfig = { tracker: urls, tenantKey, stream: STREAM };
       const documents = { [CONFIG_PATH]: JSON.stringify(config) };
-      const site = await StaticSite.start({ documents, upstream: `http://${address as string}`, line });
-      return new Swarm(site, config, servers, known);
+      const site = await StaticSite.start({ documents, upstream: (url as string).replace(/\/$/, ""), line });
+      return new Swarm(site, url as string, config, servers, known);
     } catch (error) {
       await servers.close();
       throw error;
@@ -105,6 +121,18 @@ export class Swarm {
     const own = ["--gateway", "127.0.0.1:0", "--cache", this.#servers.at("cache"), "--share", "--goal", "offload"];
     const { gateway } = await this.#servers.start(this.#programs.node, ["run", ...own, ...origin], "gateway");
     return `http://${gateway as string}`;
+  }
+
+  /** Fetches what was published beside the stream, over HTTP alone. */
+  download(name: string): Promise<void> {
+    const from = [`${this.#origin}lab/build/channels/live`, "--key", this.config.tenantKey, "--no-p2p"];
+    return run(this.#programs.node, ["get", ...from, "--into", this.#servers.at(name), "--log", "error"]);
+  }
+
+  /** Stops the origin; what it has counted of packs and of media. */
+  async counted(): Promise<Readonly<Record<"pack" | "media", Counted>>> {
+    await this.#servers.stop(ORIGIN);
+    return JSON.parse(await readFile(this.#servers.at(SENT), "utf8")) as Record<"pack" | "media", Counted>;
   }
 
   /** Publishes a file beside the stream; its URL. */
