@@ -23,6 +23,7 @@ if [ "${1:-all}" = all ]; then
     need ip iproute2
     need tc iproute2
     [ -x /usr/sbin/nft ] || need nft nftables
+    [ -x /usr/sbin/miniupnpd ] || need miniupnpd miniupnpd-nftables
     need curl curl
     need ping iputils-ping
     need chrt util-linux

@@ -27,8 +27,8 @@ pub use game_build::{
 };
 #[cfg(target_os = "linux")]
 pub use lab::{
-    BUFFER as LAB_BUFFER, DelayReport, LAB_HOSTS_MAX, Lab, LabIp, LabNat, LabPlan, LabSite, Rate,
-    SITE_HOSTS_MAX, WireBytes, WireMeter, remove_stale_labs,
+    BUFFER as LAB_BUFFER, DelayReport, LAB_HOSTS_MAX, Lab, LabIp, LabNat, LabPlan, LabPortMapping, LabSite,
+    Rate, SITE_HOSTS_MAX, WireBytes, WireMeter, remove_stale_labs,
 };
 
 pub use plan::{

@@ -104,12 +104,13 @@ pub(super) fn core_routes(places: impl Iterator<Item = (Place, LabIp)>, is_delay
 
 /// The detour by the relay, for one family of addresses. The last route keeps packets for nobody from circling through the
 /// relay; it does not answer them.
-pub(super) fn detour(subnet: &str) -> String {
-    format!(
+pub(super) fn detour(subnets: &[&str]) -> String {
+    let mut lines = format!(
         "rule add iif {DELAY_LINK} lookup {AFTER_DELAY}\n\
-         route add {subnet} dev {DELAY_LINK}\n\
          route add blackhole default table {AFTER_DELAY}\n"
-    )
+    );
+    lines.extend(subnets.iter().map(|subnet| format!("route add {subnet} dev {DELAY_LINK}\n")));
+    lines
 }
 
 fn default_routes(via: Ends, ip: LabIp, more: &str) -> String {
@@ -154,10 +155,10 @@ mod tests {
             let lines = core_links(is_delayed) + &core_routes(places(), is_delayed);
             assert_eq!(lines.contains(part), expected, "{is_delayed}: {part} in\n{lines}");
         };
-        check(false, "route add 10.64.1.0/24 via 10.65.1.1 dev c1 onlink\n", true);
+        check(false, "route add 10.64.1.0/24 via 11.65.1.1 dev c1 onlink\n", true);
         check(false, DELAY_LINK, false);
-        check(true, "route add 10.64.1.0/24 via 10.65.1.1 dev c1 onlink table 100\n", true);
-        check(true, "route add 10.65.1.0/31 dev c1 table 100\n", true);
+        check(true, "route add 10.64.1.0/24 via 11.65.1.1 dev c1 onlink table 100\n", true);
+        check(true, "route add 11.65.1.0/31 dev c1 table 100\n", true);
         check(true, "2001:db8", false);
     }
 

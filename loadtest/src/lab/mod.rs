@@ -10,6 +10,7 @@ mod ip;
 mod links;
 mod nat;
 mod netns;
+mod port_mapping;
 mod relay;
 mod shape;
 mod topology;
@@ -27,10 +28,12 @@ pub use counters::WireBytes;
 pub(crate) use delay::serve_delay;
 pub use ip::LabIp;
 pub use nat::LabNat;
+pub use port_mapping::LabPortMapping;
+use port_mapping::PortMapper;
 use relay::DelayRelay;
 pub use relay::DelayReport;
 pub use shape::{BUFFER, Rate};
-use topology::{Ends, LabName, Place, SITES_SUBNET, SITES_SUBNET_V6, Seat};
+use topology::{Ends, LabName, Place, SITES_SUBNETS, SITES_SUBNETS_V6, Seat};
 pub use topology::{LAB_HOSTS_MAX, SITE_HOSTS_MAX};
 
 /// The relay goes before all ordinary programs (real-time scheduling). On a saturated machine (UDP, 500 Mbit/s) its
@@ -53,6 +56,8 @@ pub struct LabSite {
     pub buffer: Duration,
     /// What stands between them and the others.
     pub nat: LabNat,
+    /// How their router forwards ports to them, if it does: to a host that is alone behind it.
+    pub port_mapping: Option<LabPortMapping>,
     /// Which addresses they have.
     pub ip: LabIp,
 }
@@ -96,6 +101,7 @@ pub struct Lab {
     name: LabName,
     sites: Vec<Site>,
     delay: Option<DelayRelay>,
+    mappers: Vec<PortMapper>,
 }
 
 impl Lab {
@@ -113,7 +119,7 @@ impl Lab {
         netns::remove(&netns::with_prefix(&name.prefix())?)?;
 
         // From here on, dropping the lab removes what has been made.
-        let mut lab = Self { name, sites, delay: None };
+        let mut lab = Self { name, sites, delay: None, mappers: Vec::new() };
         lab.lay(plan).context("build the lab network")?;
         Ok(lab)
     }
@@ -130,14 +136,15 @@ impl Lab {
             netns::run("ip", &["-batch", "-"], &links::core_links(is_delayed))
         })?;
         self.lay_sites(plan)?;
+        self.start_mappers(plan)?;
         let places = self.sites.iter().map(|site| (site.place, site.ip));
         netns::within(&self.name.core(), || {
             netns::run("ip", &["-batch", "-"], &links::core_routes(places, is_delayed))?;
             if is_delayed {
-                netns::run("ip", &["-4", "-batch", "-"], &links::detour(SITES_SUBNET))?;
+                netns::run("ip", &["-4", "-batch", "-"], &links::detour(&SITES_SUBNETS))?;
             }
             if is_delayed && has_names {
-                netns::run("ip", &["-6", "-batch", "-"], &links::detour(SITES_SUBNET_V6))?;
+                netns::run("ip", &["-6", "-batch", "-"], &links::detour(&SITES_SUBNETS_V6))?;
             }
             Ok(())
         })?;
@@ -174,7 +181,8 @@ impl Lab {
             forward(ip.has_v6())?;
             netns::run("ip", &["-batch", "-"], &links::router_links(&self.name, &far, place, ip))?;
             netns::run("tc", &["-batch", "-"], &shape::commands(line.up, line.down, line.buffer))?;
-            line.nat.rules().map_or(Ok(()), |rules| netns::run("nft", &["-f", "-"], &rules))
+            let rules = line.nat.rules().into_iter().chain(line.port_mapping.map(|_| port_mapping::rules()));
+            rules.into_iter().try_for_each(|rules| netns::run("nft", &["-f", "-"], &rules))
         })?;
         if let Some(switch) = switch {
             let hosts = site.hosts.iter().map(|host| self.name.host(&host.name));
@@ -191,6 +199,16 @@ impl Lab {
                 netns::run("ip", &["-batch", "-"], &host_links)
             })
         })
+    }
+
+    fn start_mappers(&mut self, plan: &LabPlan) -> Result<()> {
+        for (site, line) in self.sites.iter().zip(&plan.sites) {
+            if let Some(mapping) = line.port_mapping {
+                let router = self.name.router(site.name());
+                self.mappers.push(PortMapper::start(in_namespace(&router, port_mapping::PROGRAM), mapping)?);
+            }
+        }
+        Ok(())
     }
 
     fn start_relay(&self, plan: &LabPlan) -> Result<DelayRelay> {
@@ -273,6 +291,7 @@ impl Lab {
     /// # Errors
     /// When the relay did not end as it should, or a namespace cannot be removed.
     pub fn finish(mut self) -> Result<Option<DelayReport>> {
+        self.mappers.clear();
         let report = self.delay.take().map(DelayRelay::finish).transpose();
         netns::remove(&self.existing()?)?;
         report
@@ -305,6 +324,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         drop(self.delay.take());
+        self.mappers.clear();
         if let Err(error) = self.existing().and_then(|names| netns::remove(&names)) {
             let lab = self.name.prefix();
             eprintln!("the lab network {lab}* is not removed, the next one will try again: {error:#}");
@@ -359,6 +379,12 @@ fn sites_of(plan: &LabPlan) -> Result<Vec<Site>> {
         }
         let words = || format!("host {}", site.hosts[0]);
         site.up.check().and_then(|()| site.down.check()).with_context(words)?;
+        let is_alone = site.hosts.len() == 1;
+        ensure!(
+            is_alone || site.port_mapping.is_none(),
+            "{}: ports are forwarded to a host that is alone",
+            words()
+        );
         let hosts = site.hosts.iter().cloned().zip(place.seats()).map(|(name, seat)| Host { name, seat });
         Ok(Site { place, hosts: hosts.collect(), ip: site.ip })
     };

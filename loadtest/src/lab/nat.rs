@@ -64,6 +64,7 @@ impl LabNat {
              chain through {{\n\
              type filter hook forward priority filter; policy drop\n\
              {no_udp}ct state established,related accept\n\
+             ct status dnat accept\n\
              iifname \"{ROUTER_LAN}\" oifname \"{ROUTER_WAN}\" accept\n\
              }}\n\
              }}\n"

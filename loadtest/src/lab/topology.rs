@@ -3,7 +3,7 @@
 //! ```text
 //!  host namespace        router namespace             core namespace
 //!  eth0 ───────── lan │ forwards │ wan ───────── c<i> │ routes, delays │ ...
-//! 10.64.i.1   10.64.i.0           10.65.i.1   10.65.i.0
+//! 10.64.i.1   10.64.i.0           11.65.i.1   11.65.i.0
 //! ```
 //!
 //! Several hosts at one router have a switch between them and it:
@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Each link is a /31 of its own and every hop is routed: a bridge would keep a packet charged to its sender's
-//! socket, so that a UDP sender would never see a drop. Where there is IPv6, addresses differ in the same places.
+//! socket, so that a UDP sender would never see a drop. Lines have addresses that are not private, since routers forward
+//! ports of no others. Where there is IPv6, addresses differ in the same places.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -38,8 +39,8 @@ pub(super) const SWITCH_UP: &str = "uplink";
 pub(super) const DELAY_LINK: &str = "delay";
 
 /// All addresses of hosts and lines: what the core sends through the delay relay.
-pub(super) const SITES_SUBNET: &str = "10.64.0.0/12";
-pub(super) const SITES_SUBNET_V6: &str = "2001:db8:40::/44";
+pub(super) const SITES_SUBNETS: [&str; 2] = ["10.64.0.0/12", "11.64.0.0/12"];
+pub(super) const SITES_SUBNETS_V6: [&str; 1] = ["2001:db8:40::/44"];
 
 /// One lab of one process: `fr-<pid>-<number>-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,17 +99,17 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    fn new(net: u8, site: u16, last: u8) -> Self {
-        let (net, site) = (u16::from(net) + site / NET_SITES * NETS, site % NET_SITES);
-        let v6 = Ipv6Addr::new(0x2001, 0xdb8, net, site, 0, 0, 0, last.into());
-        Self { v4: Ipv4Addr::new(10, net as u8, site as u8, last), v6 }
+    fn new([first, second]: [u8; 2], site: u16, last: u8) -> Self {
+        let (second, site) = (u16::from(second) + site / NET_SITES * NETS, site % NET_SITES);
+        let v6 = Ipv6Addr::new(0x2001, 0xdb8, second, site, 0, 0, 0, last.into());
+        Self { v4: Ipv4Addr::new(first, second as u8, site as u8, last), v6 }
     }
 }
 
 /// Networks: of the hosts, of the lines, and of what lies between a switch and its router.
-const HOSTS: u8 = 64;
-const LINES: u8 = 65;
-const SWITCHES: u8 = 66;
+const HOSTS: [u8; 2] = [10, 64];
+const LINES: [u8; 2] = [11, 65];
+const SWITCHES: [u8; 2] = [10, 66];
 /// So many sites have the numbers of one network, their third byte; those after them those of the next network but so many.
 const NET_SITES: u16 = 250;
 const NETS: u16 = 4;

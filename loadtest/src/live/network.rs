@@ -139,6 +139,7 @@ fn lab_plan(plan: &Plan) -> Result<LabPlan> {
         down: Rate::Unlimited,
         buffer: BUFFER,
         nat: LabNat::Open,
+        port_mapping: None,
         ip: if has_v6 { LabIp::Dual } else { LabIp::V4 },
     };
     let mut sites: Vec<LabSite> = server_hosts(plan).into_iter().map(server).collect();
@@ -153,6 +154,7 @@ fn lab_plan(plan: &Plan) -> Result<LabPlan> {
             down: Rate::mbit(group.down_mbit),
             buffer: Duration::from_millis(group.line_buffer_ms.into()),
             nat: group.nat,
+            port_mapping: group.port_mapping,
             ip: group.ip,
         }));
     }

@@ -96,6 +96,9 @@ impl Node {
         let mut command = stage.network.command(&node_host(self.number), &stage.programs.node)?;
         command.arg("get").arg(&stage.url).arg("--into").arg(folder.join("into"));
         command.arg("--listen").arg(stage.network.listen(&node_host(self.number))?.to_string());
+        if plan.groups[self.group].remembers {
+            command.arg("--state-dir").arg(folder.join("state"));
+        }
         command.arg("--json").arg("--report-file").arg(folder.join("report.json"));
         job_arguments(&mut command, plan, &plan.groups[self.group], options.shaping);
         fault::with_clock(plan, &mut command, &folder)?;
@@ -200,6 +203,9 @@ fn job_arguments(command: &mut Command, plan: &Plan, group: &Group, shaping: Sha
     command.arg("--offload-slack").arg((f64::from(policy.offload_slack_permille) / 1000.0).to_string());
     if !policy.p2p {
         command.arg("--no-p2p");
+    }
+    if group.port_mapping.is_some() {
+        command.arg("--map-port");
     }
     if !policy.sharing {
         return;

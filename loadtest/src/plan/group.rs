@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::read::PlanError;
 use super::{is_rate, is_rtt, require};
-use crate::lab::{BUFFER, LabIp, LabNat, SITE_HOSTS_MAX};
+use crate::lab::{BUFFER, LabIp, LabNat, LabPortMapping, SITE_HOSTS_MAX};
 
 /// How a node behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -68,9 +68,15 @@ pub struct Group {
     /// They stay so many milliseconds after they are done, and say goodbye.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed_ms: Option<u32>,
+    /// Whether they know their peers again after a fault, in real runs.
+    #[serde(default)]
+    pub remembers: bool,
     /// What stands in front of each, in the laboratory.
     #[serde(default)]
     pub nat: LabNat,
+    /// How its router may be asked for a port, which they then do, in the laboratory; absent: it gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_mapping: Option<LabPortMapping>,
     /// Whether they share one such line, as the seats of a LAN do, in the laboratory.
     #[serde(default)]
     pub shared_line: bool,
@@ -105,6 +111,9 @@ impl Group {
         if self.nat != LabNat::Open {
             return Some(format!("nat {}", self.nat.name()));
         }
+        if let Some(mapping) = self.port_mapping {
+            return Some(format!("port_mapping {}", mapping.name()));
+        }
         if self.shared_line {
             return Some("a shared line".to_owned());
         }
@@ -122,6 +131,8 @@ impl Group {
         require(&field("line_buffer_ms"), (1..=10_000).contains(&self.line_buffer_ms), "1 to 10000")?;
         require(&field("rtt_ms"), is_rtt(self.rtt_ms), "0 to 10000")?;
         let is_site = !self.shared_line || self.count as usize <= SITE_HOSTS_MAX;
-        require(&field("count"), is_site, "at most 120 on a shared line")
+        require(&field("count"), is_site, "at most 120 on a shared line")?;
+        let is_alone = self.port_mapping.is_none() || !self.shared_line;
+        require(&field("port_mapping"), is_alone, "absent on a shared line")
     }
 }

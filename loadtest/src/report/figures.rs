@@ -123,8 +123,8 @@ fn completion(run: &Run) -> Option<Completion> {
 /// needs one copy over it. Who is behind a symmetric NAT gets from nobody but the origin and those that anybody reaches.
 fn bounds(run: &Run, copies: f64) -> Bounds {
     let counted = |group: &&Group| group.is_counted();
-    let is_shut = |group: &&Group| group.nat == LabNat::Symmetric;
-    let is_reached = |group: &&Group| group.nat == LabNat::Open;
+    let is_reached = |group: &&Group| group.nat == LabNat::Open || group.port_mapping.is_some();
+    let is_shut = |group: &&Group| group.nat == LabNat::Symmetric && !is_reached(group);
     let jobs: f64 = run.plan.groups.iter().filter(counted).map(lines).sum();
     let shut_jobs: f64 = run.plan.groups.iter().filter(counted).filter(is_shut).map(lines).sum();
     let down_min =

@@ -26,6 +26,7 @@ fn site(hosts: &[&str]) -> LabSite {
         down: Rate::mbit(100.0),
         buffer: LAB_BUFFER,
         nat: LabNat::Open,
+        port_mapping: None,
         ip: LabIp::V4,
     }
 }

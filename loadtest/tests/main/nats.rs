@@ -58,6 +58,43 @@ fn what_cannot_work_is_not_tried() {
     }
 }
 
+/// A router that gives a port makes its host reachable, also for those whom nothing else lets through.
+#[test]
+fn a_port_of_the_router_opens_the_way() {
+    if !needs::port_mapping() {
+        return;
+    }
+    for mapping in ["pcp", "upnp"] {
+        let given = format!("groups.0.port_mapping={mapping}");
+        let settings =
+            ["groups.0.nat=symmetric", "groups.1.nat=symmetric", "groups.1.start_at_ms=9000", given.as_str()];
+        let Some(report) = fetched("two-behind-nats", &settings) else { return };
+        let by_quic = received(&report, "peer_bytes_by_transport", "quic");
+        assert!(by_quic >= 8 << 20, "{mapping}: {report}");
+        assert_eq!(report["bytes"]["origin"], 0, "{mapping}: {report}");
+    }
+}
+
+/// Where the tracker is dead, who comes back meets others behind NATs through one whom all can reach.
+#[test]
+fn peers_bring_those_behind_nats_together() {
+    let groups = r#"groups=[
+        {"count":1,"up_mbit":8,"down_mbit":100,"seed":true},
+        {"count":2,"up_mbit":20,"down_mbit":20,"start_at_ms":1000,"nat":"port-restricted","remembers":true}
+    ]"#;
+    let faults = r#"faults=[
+        {"at_ms":2500,"do":"kill","who":"tracker"},
+        {"at_ms":2500,"do":"kill","who":"origin"},
+        {"at_ms":2500,"do":"kill","who":"nodes"},
+        {"at_ms":3000,"do":"start","who":"nodes"}
+    ]"#;
+    let Some(report) = fetched("two-behind-nats", &["content.bytes=12582912", groups, faults]) else {
+        return;
+    };
+    assert_eq!(report["links"], 2, "the one that it knew, and the one whom that has named: {report}");
+    assert_eq!(report["installed"], true, "{report}");
+}
+
 /// Two of one LAN meet within it, whatever is in front of it.
 #[test]
 fn a_lan_has_a_way_of_its_own() {

@@ -21,6 +21,15 @@ pub(crate) fn lab() -> bool {
     false
 }
 
+/// Whether routers of the laboratory can forward ports.
+pub(crate) fn port_mapping() -> bool {
+    let is_there = PathBuf::from("/usr/sbin/miniupnpd").exists();
+    if !is_there {
+        not_run("miniupnpd");
+    }
+    is_there
+}
+
 /// The folder of the programs under load: where this test's own program lies, or `FRESHET_BIN_DIR`.
 pub(crate) fn programs() -> Option<PathBuf> {
     let beside = PathBuf::from(env!("CARGO_BIN_EXE_freshet-loadtest"));
