@@ -51,7 +51,8 @@ fn all_nodes_are_killed_and_come_back_at_once() {
 
 #[test]
 fn half_of_the_nodes_are_cut_off() {
-    check("drill-partition", &[], 0.5);
+    // Who is back has fallen behind what the origin alone would have given, and has that made good by it.
+    check("drill-partition", &[], 0.3);
 }
 
 #[test]
