@@ -175,7 +175,7 @@ impl Network {
 
     /// Dials the peers of an earlier run.
     fn dial_remembered(&mut self, now: Instant) {
-        let Some(cache) = self.remembered.due(now) else { return };
+        let Some(cache) = self.remembered.peers_to_dial(now) else { return };
         if let Some(KeptTicket { ticket, arrived, trackers }) = cache.ticket() {
             self.transport.restore_ticket(ticket.0.clone(), *arrived);
             if self.announcer.trusted().is_empty() {

@@ -31,7 +31,7 @@ impl Remembered {
     }
 
     /// What an earlier run knew, if its peers may be dialed now.
-    pub(super) fn due(&mut self, now: Instant) -> Option<&PeerCache> {
+    pub(super) fn peers_to_dial(&mut self, now: Instant) -> Option<&PeerCache> {
         let cache = self.cache.as_ref().filter(|_| self.dial_at <= now)?;
         self.dial_at = now + DIAL_EVERY;
         Some(cache)

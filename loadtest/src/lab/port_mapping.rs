@@ -1,9 +1,10 @@
 //! Routers that forward a port to a host that asks for one, by miniupnpd, as many a home router does.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::topology::{ROUTER_LAN, ROUTER_WAN};
@@ -75,7 +76,9 @@ pub(super) struct PortMapper(Child);
 impl PortMapper {
     /// Starts it with a command that leads to the router.
     pub(super) fn start(mut command: Command, mapping: LabPortMapping) -> Result<Self> {
-        let words = || format!("start {PROGRAM} (apt-get install miniupnpd-nftables)");
+        // Who runs a program in a namespace cannot tell that it is not there.
+        ensure!(Path::new(PROGRAM).exists(), "there is no {PROGRAM}: apt-get install miniupnpd-nftables");
+        let words = || format!("start {PROGRAM}");
         // Its number is of no interest, and all routers would write it into one file.
         command.args(["-d", "-P", "/dev/null", "-f", "/dev/stdin"]);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
