@@ -41,7 +41,7 @@ impl OriginSite {
             manifest_bytes: 0,
             requests: 0,
             refused: 0,
-            admission: plan.origin.refuses.then(|| Admission::new(caps)),
+            admission: plan.origin.refuses.then(|| Admission::new(caps, None)),
         }
     }
 }

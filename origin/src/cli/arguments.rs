@@ -343,7 +343,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, default_value = "30s", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) idle_timeout: Duration,
     /// Rate of this origin's line in Mbit/s (1 to 10000000). Content is then sent a little slower than the line carries
-    /// it, so that its queue stays short and newcomers get their first documents at once, however many are served.
+    /// it, so that its queue stays short and newcomers get their first documents at once, however many are served; packs and
+    /// files that would wait for more than 6 s are refused with 503 and a time to come back.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) line_mbit: Option<u64>,
     /// Most Mbit/s of bodies (1 to 10000000). Where more is asked for, packs and files are refused with 503 and a time to

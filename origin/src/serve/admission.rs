@@ -16,7 +16,8 @@ pub enum Class {
     Document,
 }
 
-/// What an origin may send at most. Without caps it refuses only for want of places.
+/// What an origin may send at most. Without caps it refuses only what its line, where its rate is known, would keep waiting for
+/// seconds, and for want of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Caps {
     /// Body bytes a second.
@@ -47,6 +48,8 @@ pub struct ComeBack {
 /// 2 Mbit/s; with more of them each would get too little to be of use.
 const BULK_WAIT_US_MAX: u64 = 250_000;
 const MEDIA_WAIT_US_MAX: u64 = 1_000_000;
+/// The same where there is no cap, but a line whose rate is known: after 10 s of silence a client takes the origin for dead.
+const LINE_WAIT_US_MAX: u64 = 6_000_000;
 /// Requests ahead of their rate, as time, when bulk, media and documents are still let in.
 const AHEAD_US_MAX: [u64; CLASSES] = [500_000, 1_000_000, 2_000_000];
 /// Part of the places that is kept from bulk, and from media, in thousandths.
@@ -66,6 +69,8 @@ const CLASSES: usize = 3;
 #[derive(Debug, Default)]
 pub struct Admission {
     caps: Caps,
+    /// Rate of the line, where it is known.
+    line_bytes_s: Option<u64>,
     /// When the requests that were let in would all have come, at the rate that they may come at.
     requests_until_us: u64,
     /// When the last one refused is booked in, by class.
@@ -73,9 +78,9 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Nothing was asked for yet.
-    pub fn new(caps: Caps) -> Self {
-        Self { caps, ..Self::default() }
+    /// Nothing was asked for yet. The line's rate, in bytes a second, where it is known.
+    pub fn new(caps: Caps, line_bytes_s: Option<u64>) -> Self {
+        Self { caps, line_bytes_s, ..Self::default() }
     }
 
     /// Lets a request for about so many bytes in, or says when to come back.
@@ -93,12 +98,16 @@ impl Admission {
     }
 
     fn is_full(&self, now_us: u64, class: Class, load: &Load) -> bool {
-        let is_line_full = self.caps.bytes_s_max.is_some()
-            && match class {
-                Class::Bulk => load.bulk_wait_us > BULK_WAIT_US_MAX,
-                Class::Media => load.media_wait_us > MEDIA_WAIT_US_MAX,
-                Class::Document => false,
-            };
+        let [bulk_us_max, media_us_max] = match (self.caps.bytes_s_max, self.line_bytes_s) {
+            (Some(_), _) => [BULK_WAIT_US_MAX, MEDIA_WAIT_US_MAX],
+            (None, Some(_)) => [LINE_WAIT_US_MAX; 2],
+            (None, None) => [u64::MAX; 2],
+        };
+        let is_line_full = match class {
+            Class::Bulk => load.bulk_wait_us > bulk_us_max,
+            Class::Media => load.media_wait_us > media_us_max,
+            Class::Document => false,
+        };
         let ahead_us = self.requests_until_us.saturating_sub(now_us);
         let is_rate_full = self.caps.requests_s_max.is_some() && ahead_us > AHEAD_US_MAX[class as usize];
         is_line_full || is_rate_full || load.places_free_permille <= PLACES_KEPT_PERMILLE[class as usize]
@@ -106,7 +115,8 @@ impl Admission {
 
     fn book(&mut self, now_us: u64, class: Class, bytes: u64) -> ComeBack {
         let bytes = bytes.min(BOOKED_BYTES_MAX);
-        let line_us = self.caps.bytes_s_max.map_or(0, |bytes_s| bytes * 1_000_000 / bytes_s.max(1));
+        let rate = self.caps.bytes_s_max.or(self.line_bytes_s);
+        let line_us = rate.map_or(0, |bytes_s| bytes * 1_000_000 / bytes_s.max(1));
         let rate_us = self.caps.requests_s_max.map_or(0, |requests_s| 1_000_000 / requests_s.max(1));
         let takes_us = line_us.max(rate_us).max(BOOKED_US_MIN);
         let booked = &mut self.booked_until_us[class as usize];
@@ -126,12 +136,13 @@ mod tests {
     #[test]
     fn bulk_is_refused_first_and_media_last() {
         let caps = Caps { bytes_s_max: Some(MB), requests_s_max: None };
-        let check = |caps, load: Load, served: &[Class]| {
+        let check_line = |caps, line_bytes_s, load: Load, served: &[Class]| {
             for class in [Bulk, Media, Document] {
-                let result = Admission::new(caps).admit(7 * MB, class, 1000, &load);
+                let result = Admission::new(caps, line_bytes_s).admit(7 * MB, class, 1000, &load);
                 assert_eq!(result.is_ok(), served.contains(&class), "{class:?} {load:?}");
             }
         };
+        let check = |caps, load, served: &[Class]| check_line(caps, None, load, served);
         let line = |bulk_wait_us, media_wait_us| Load { bulk_wait_us, media_wait_us, ..IDLE };
         let places = |places_free_permille| Load { places_free_permille, ..IDLE };
         check(caps, IDLE, &[Bulk, Media, Document]);
@@ -140,6 +151,11 @@ mod tests {
         check(caps, line(u64::MAX, MEDIA_WAIT_US_MAX), &[Media, Document]);
         check(caps, line(u64::MAX, MEDIA_WAIT_US_MAX + 1), &[Document]);
         check(Caps::default(), line(u64::MAX, u64::MAX), &[Bulk, Media, Document]);
+        let long = LINE_WAIT_US_MAX;
+        check_line(Caps::default(), Some(MB), line(long, long), &[Bulk, Media, Document]);
+        check_line(Caps::default(), Some(MB), line(long + 1, long), &[Media, Document]);
+        check_line(Caps::default(), Some(MB), line(long + 1, long + 1), &[Document]);
+        check_line(caps, Some(MB), line(BULK_WAIT_US_MAX + 1, 0), &[Media, Document]);
         check(Caps::default(), places(251), &[Bulk, Media, Document]);
         check(Caps::default(), places(250), &[Media, Document]);
         check(Caps::default(), places(60), &[Document]);
@@ -148,7 +164,7 @@ mod tests {
 
     #[test]
     fn requests_have_a_rate_with_a_reserve_for_each_class() {
-        let mut admission = Admission::new(Caps { bytes_s_max: None, requests_s_max: Some(100) });
+        let mut admission = Admission::new(Caps { bytes_s_max: None, requests_s_max: Some(100) }, None);
         let mut check = |now_us, class, expected: usize| {
             let served = (0..1000).take_while(|_| admission.admit(now_us, class, 0, &IDLE).is_ok()).count();
             assert_eq!(served, expected, "{class:?} at {now_us}");
@@ -167,7 +183,7 @@ mod tests {
     #[test]
     fn who_is_refused_comes_back_one_after_the_other() {
         let check = |caps: Caps, bytes, nth: usize, expected_s| {
-            let mut admission = Admission::new(caps);
+            let mut admission = Admission::new(caps, None);
             let full = Load { places_free_permille: 0, ..IDLE };
             let mut refused = || admission.admit(5 * MB, Bulk, bytes, &full).expect_err("full").after_s;
             for _ in 1..nth {
@@ -193,7 +209,7 @@ mod tests {
     #[test]
     fn bookings_are_worked_off_and_each_class_has_its_own() {
         let caps = Caps { bytes_s_max: Some(MB), requests_s_max: None };
-        let mut admission = Admission::new(caps);
+        let mut admission = Admission::new(caps, None);
         let full = Load { places_free_permille: 0, ..IDLE };
         let mut after_s =
             |now_us, class| admission.admit(now_us, class, MB, &full).expect_err("full").after_s;

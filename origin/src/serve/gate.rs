@@ -38,7 +38,7 @@ impl Gate {
         let opened = Instant::now();
         Arc::new(Self {
             opened,
-            admission: Mutex::new(Admission::new(caps)),
+            admission: Mutex::new(Admission::new(caps, line_bytes_s)),
             pacer: bytes_s.map(|bytes_s| Arc::new(Pacer::new(opened, bytes_s))),
             places: Arc::new(Semaphore::new(places_max)),
             places_max,
