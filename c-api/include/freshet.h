@@ -240,7 +240,8 @@ typedef struct FreshetOptions {
     uint64_t seed_ms;
     // How often, about, FRESHET_FOLLOW asks the origin what the channel shows, in milliseconds, from 1000. 0: never.
     uint64_t look_every_ms;
-    // After how long without anything from anyone a job ends whose origin fails, in milliseconds.
+    // After how long without anything from anyone a job ends whose origin fails, in milliseconds; ten times as long where the
+    // origin takes requests and is silent, as in a crowd.
     uint64_t give_up_after_ms;
     // Is called with what happens. May be NULL.
     FreshetEventCallback on_event;

@@ -72,7 +72,8 @@ pub struct FreshetOptions {
     pub seed_ms: u64,
     /// How often, about, FRESHET_FOLLOW asks the origin what the channel shows, in milliseconds, from 1000. 0: never.
     pub look_every_ms: u64,
-    /// After how long without anything from anyone a job ends whose origin fails, in milliseconds.
+    /// After how long without anything from anyone a job ends whose origin fails, in milliseconds; ten times as long where the
+    /// origin takes requests and is silent, as in a crowd.
     pub give_up_after_ms: u64,
     /// Is called with what happens. May be NULL.
     pub on_event: FreshetEventCallback,

@@ -269,7 +269,8 @@ pub(crate) struct Job {
     /// them again while no tracker answers.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// End when nothing came from anyone for this long while the origin fails.
+    /// End when nothing came from anyone for this long while the origin fails; ten times as long where it takes requests and
+    /// is silent, as in a crowd.
     #[arg(long, value_name = "TIME", default_value = "30s")]
     give_up_after: Time,
     /// Write the address that links are accepted at to this file, as JSON.

@@ -8,8 +8,11 @@ use freshet_swarm::limits::ORIGIN_REST_MAX_US;
 use tokio::time::Instant;
 
 use crate::node::GetError;
-use crate::origin::OriginError;
+use crate::origin::{OriginError, OriginFault};
 
+/// How much longer than one that cannot be reached an origin is waited for that takes requests and is silent: in a crowd it
+/// may be at work for others.
+const SILENT_TIMES: u32 = 10;
 /// Wrong copies of one chunk after which the origin is given up, when there is no peer to ask.
 const WRONG_COPIES_MAX: u32 = 3;
 /// Wrong chunks one after the other after which the origin is given up, when there is no peer to ask.
@@ -92,13 +95,19 @@ impl OriginWatch {
     /// # Errors
     /// When the origin fails, and nothing came from anyone for too long.
     pub(super) fn check(&mut self, links: usize) -> Result<(), GetError> {
-        if self.last_progress.max(self.told_until).elapsed() < self.give_up_after {
+        let is_silent = |error: &OriginError| matches!(error.fault, OriginFault::Stalled(_));
+        let patience = match &self.last_error {
+            None => return Ok(()),
+            Some(error) if is_silent(error) => self.give_up_after.saturating_mul(SILENT_TIMES),
+            Some(_) => self.give_up_after,
+        };
+        if self.last_progress.max(self.told_until).elapsed() < patience {
             return Ok(());
         }
         match self.last_error.take() {
             Some(error) => Err(GetError::Origin(format!(
                 "nothing came for {} s: {error}, and none of {links} peers delivers",
-                self.give_up_after.as_secs()
+                patience.as_secs()
             ))),
             None => Ok(()),
         }
@@ -112,24 +121,32 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
+    fn failure(fault: OriginFault, retry_after: Option<Duration>) -> OriginError {
+        OriginError { url: "http://h/x".to_owned(), fault, retry_after }
+    }
+
+    async fn check(error: OriginError, gives_up_after: Duration) {
+        let said = error.to_string();
+        let mut watch = OriginWatch::new(30 * S);
+        watch.failed(error);
+        tokio::time::advance(gives_up_after - S).await;
+        assert!(watch.check(0).is_ok(), "{said}");
+        tokio::time::advance(S).await;
+        assert!(matches!(watch.check(0), Err(GetError::Origin(_))), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_silent_may_be_at_work_for_others() {
+        check(failure(OriginFault::Unreachable("refused".to_owned()), None), 30 * S).await;
+        check(failure(OriginFault::Stalled(10 * S), None), 300 * S).await;
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_is_told_to_wait_gives_nothing_up() {
-        let failure = |retry_after| OriginError {
-            url: "http://h/x".to_owned(),
-            fault: OriginFault::Status(503),
-            retry_after,
-        };
-        let check = async |told: Option<Duration>, gives_up_after: Duration| {
-            let mut watch = OriginWatch::new(30 * S);
-            watch.failed(failure(told));
-            tokio::time::advance(gives_up_after - S).await;
-            assert!(watch.check(0).is_ok(), "{told:?}");
-            tokio::time::advance(S).await;
-            assert!(matches!(watch.check(0), Err(GetError::Origin(_))), "{told:?}");
-        };
-        check(None, 30 * S).await;
-        check(Some(S), 45 * S).await;
-        check(Some(300 * S), 630 * S).await;
+        let failure = |retry_after| failure(OriginFault::Status(503), retry_after);
+        check(failure(None), 30 * S).await;
+        check(failure(Some(S)), 45 * S).await;
+        check(failure(Some(300 * S)), 630 * S).await;
         // As often as it is told.
         let mut watch = OriginWatch::new(30 * S);
         for _ in 0..100 {

@@ -59,7 +59,8 @@ pub struct GetOptions {
     pub look_every: Option<Duration>,
     /// Whether what the channel prepares is fetched ahead of its time.
     pub preload: Preload,
-    /// A job that gets nothing from anyone for this long ends.
+    /// A job that gets nothing from anyone for this long while the origin fails ends; ten times as long where the origin takes
+    /// requests and is silent, as in a crowd.
     pub give_up_after: Duration,
 }
 
