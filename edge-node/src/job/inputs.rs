@@ -18,6 +18,7 @@ impl Job {
         match event {
             RunEvent::Progress { fetch, bytes } => {
                 if self.fetches.contains_key(&fetch) {
+                    self.origin_watch.progressed();
                     self.tell(Input::OriginProgress { fetch, bytes });
                 }
                 Ok(())

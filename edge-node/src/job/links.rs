@@ -31,6 +31,7 @@ impl Job {
             TransportEvent::Frame { link, frame } => self.frame(link, frame),
             TransportEvent::Progress { request, bytes, .. } => {
                 if self.links.is_open(request) {
+                    self.origin_watch.progressed();
                     self.tell(Input::Progress { request, bytes });
                 }
             }

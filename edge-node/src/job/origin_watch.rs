@@ -45,7 +45,8 @@ impl OriginWatch {
         }
     }
 
-    /// A verified chunk came, from wherever, or one is wanted after a time in which none was.
+    /// A chunk came from wherever, or a part of one: in a crowd a whole one may take longer than a job waits. Or something is wanted
+    /// after a time in which nothing was.
     pub(super) fn progressed(&mut self) {
         self.last_progress = Instant::now();
         self.last_error = None;
