@@ -26,6 +26,12 @@ sdk() (
     npm run --silent api
 )
 
+# For debugging, so that sums that overflow are found; in one go, so that all is compiled once. The laboratory runs the
+# programs as players have them, since there time matters.
+tests() {
+    FRESHET_BIN_DIR=$(realpath "$target/release") cargo test --locked --quiet --workspace
+}
+
 browsers() (
     bin=$(realpath "$target/release")
     cd browser-sdk
@@ -50,13 +56,10 @@ stage "dependencies" dependencies
 stage "one TLS provider" no_second_provider
 stage "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 stage "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
-stage "unit, property, scenario and vector tests" \
-    cargo test --locked --quiet -p freshet-protocol -p freshet-swarm -p freshet-listen -p freshet-tracker
+stage "programs (release)" cargo build --release --locked -p freshet-origin -p freshet-tracker -p freshet-edge-node
+stage "unit, property, vector and end-to-end tests" tests
 stage "browser SDK" sdk
-stage "programs (release)" cargo build --release --locked --workspace
 stage "browsers" browsers
-stage "end-to-end tests" \
-    cargo test --release --locked --quiet -p freshet-origin -p freshet-edge-node -p freshet-c-api -p freshet-loadtest
 
 printf '\n'
 printf '%s\n' "${stages[@]}"
